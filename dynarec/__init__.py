@@ -1,0 +1,1 @@
+"""A dynamic recompiler for small guest CPUs."""

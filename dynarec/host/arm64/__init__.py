@@ -1,0 +1,1 @@
+"""The arm64 host: registers, encoder, emitter, lowering and disassembler."""

@@ -1,0 +1,1 @@
+"""The x86-64 host: registers, encoder, emitter, lowering and disassembler."""

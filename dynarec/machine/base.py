@@ -1,0 +1,233 @@
+"""The contract between the core and a machine profile: what a profile sees, and what it must answer.
+
+A profile gives a program the world it expects: memory, a start state, and an answer to each trap. It runs on the CPU
+thread, between two entries of the run loop, and every register it reads is exact (the state at the trapping
+instruction).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, IntFlag
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from guest_isa.profile import Abi
+
+if TYPE_CHECKING:
+    from dynarec.program import Program
+
+SIGNAL_STATUS_BASE = 128
+"""A shell reports a death by signal n as status 128 + n."""
+
+
+class Access(IntFlag):
+    """What the guest may do with a range of its memory."""
+
+    NONE = 0
+    READ = 1
+    WRITE = 2
+    EXECUTE = 4
+
+
+class Memory(Protocol):
+    """Guest memory: a 32-bit address space, mapped in pages of the guest (`PAGE_SIZE` bytes)."""
+
+    def map(self, address: int, size: int, access: Access) -> None:
+        """Map zeroed pages over [address, address + size); what was mapped there is replaced. Both page aligned."""
+
+    def unmap(self, address: int, size: int) -> None:
+        """Unmap the range; parts that are not mapped are ignored."""
+
+    def protect(self, address: int, size: int, access: Access) -> None:
+        """Change the permissions; raises GuestMemoryError when part of the range is not mapped."""
+
+    def read(self, address: int, size: int, checked: bool = False) -> bytes:
+        """The bytes at address; raises GuestMemoryError when not mapped, or (checked) not readable by the guest."""
+
+    def write(self, address: int, data: bytes, checked: bool = False) -> None:
+        """Store data; raises GuestMemoryError, before any byte is stored, when not mapped or (checked) not writable."""
+
+    def is_mapped(self, address: int, size: int) -> bool:
+        """Whether every byte of the range is mapped."""
+
+    def watch(self, address: int, size: int) -> None:
+        """Report the guest's stores to the range to `Profile.stored`."""
+
+
+PAGE_SIZE = 4096
+"""Bytes of a guest page: the unit of mapping and protection."""
+
+
+class Registers(Protocol):
+    """The guest's registers by name or alias; values are unsigned."""
+
+    def __getitem__(self, name: str) -> int: ...
+
+    def __setitem__(self, name: str, value: int) -> None: ...
+
+
+class GuestFacts(Protocol):
+    """The part of a guest declaration that a profile reads."""
+
+    @property
+    def name(self) -> str:
+        """The guest's name, as in messages and in `uname -m`."""
+
+    @property
+    def abi(self) -> Abi | None:
+        """The registers of its conventions; None when programs of the guest have no system calls."""
+
+
+class Machine(Protocol):
+    """The machine as a profile sees it."""
+
+    pc: int
+
+    @property
+    def memory(self) -> Memory: ...
+
+    @property
+    def regs(self) -> Registers: ...
+
+    @property
+    def program(self) -> Program: ...
+
+    @property
+    def guest(self) -> GuestFacts: ...
+
+    @property
+    def instructions(self) -> int:
+        """Guest instructions retired so far."""
+
+
+class TrapKind(Enum):
+    """Why the guest cannot continue by itself."""
+
+    SYSCALL = "syscall"
+    BREAKPOINT = "breakpoint"
+    ILLEGAL = "illegal"
+    MISALIGNED = "misaligned"
+    ACCESS = "access"
+
+
+SIGNALS: Mapping[TrapKind, int] = {
+    TrapKind.SYSCALL: 31,
+    TrapKind.BREAKPOINT: 5,
+    TrapKind.ILLEGAL: 4,
+    TrapKind.MISALIGNED: 7,
+    TrapKind.ACCESS: 11,
+}
+"""The Linux signal of each trap that a profile does not handle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trap:
+    """One trap: the guest's registers and pc are those before the instruction at `pc`.
+
+    cause, name: the guest's own number and name of the cause.
+    value: what the guest's manual gives with it (a faulting address, the instruction's bits).
+    length: bytes of the trapping instruction, so that pc + length is the next one.
+    """
+
+    kind: TrapKind
+    cause: int
+    name: str
+    pc: int
+    value: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """Resume at `machine.pc`, which the profile has set (normally trap.pc + trap.length)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """The program ended by itself; status is 0 to 255, or 128 + n when it sent itself signal n."""
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """The program cannot continue after this trap; the command line tells the user and exits with `status`."""
+
+    trap: Trap
+
+    @property
+    def status(self) -> int:
+        return SIGNAL_STATUS_BASE + SIGNALS[self.trap.kind]
+
+
+Outcome = Continue | Exited | Died
+
+
+class ByteFile(Protocol):
+    """The part of an unbuffered binary file that a profile uses; `fileno` may raise OSError (no descriptor)."""
+
+    def read(self, size: int = -1, /) -> bytes | None: ...
+
+    def write(self, data: bytes, /) -> int | None: ...
+
+    def fileno(self) -> int: ...
+
+
+@dataclass(slots=True)
+class Options:
+    """What the user asked for.
+
+    args: the program's arguments after its name.
+    env: its environment.
+    root: the only directory of the host whose files it may reach; None: no files.
+    stdin, stdout, stderr: binary file objects; None means the descriptors 0, 1, 2 of this process, unbuffered.
+    seed: makes everything random that the profile hands out reproducible; None: from the host's entropy.
+    """
+
+    args: list[str] = field(default_factory=list)
+    env: dict[str, str] = field(default_factory=dict)
+    root: Path | None = None
+    stdin: ByteFile | None = None
+    stdout: ByteFile | None = None
+    stderr: ByteFile | None = None
+    seed: int | None = None
+
+
+class Profile(ABC):
+    """A machine profile. The order of calls: `recognise`, the constructor, `load`, any number of traps, `close`."""
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+
+    def __init__(self, machine: Machine, options: Options) -> None:
+        self.machine = machine
+        self.options = options
+
+    @classmethod
+    @abstractmethod
+    def recognise(cls, program: Program, guest: GuestFacts) -> str | None:
+        """The program's convention in words (for --verbose) when this profile runs it; None when it does not."""
+
+    @abstractmethod
+    def load(self) -> None:
+        """Map memory, copy the program's segments, set up the stack, the registers and the pc."""
+
+    @abstractmethod
+    def trap(self, trap: Trap) -> Outcome:
+        """Answer one trap."""
+
+    def stored(self, address: int, size: int) -> Outcome:
+        """The guest has stored to watched memory; the store is done and machine.pc is the next instruction."""
+        return Continue()
+
+    def interrupt(self) -> None:  # noqa: B027
+        """Make a trap that blocks (a read, a sleep) return Continue at the same pc; from any thread.
+
+        The system call is made again when the guest is resumed.
+        """
+
+    def close(self) -> None:  # noqa: B027
+        """Release what the profile holds (host files). May be called twice."""

@@ -1,0 +1,254 @@
+"""The guest's open files: the standard streams, and files of the sandbox."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from dataclasses import dataclass, replace
+from select import PIPE_BUF
+
+from dynarec.machine.base import ByteFile, Options
+from dynarec.machine.linux_errno import EACCES, EBADF, EISDIR, EMFILE, ENOTDIR, ESPIPE, GuestError
+from dynarec.machine.sandbox import Sandbox
+from dynarec.machine.waiting import Interrupted, Waiter
+
+MAX_FILES = 1024
+MAX_TRANSFER = 1 << 26
+"""The most bytes of one read: a guest's huge count must not become a huge allocation here."""
+STREAM_DEVICE_MODE = stat.S_IFCHR | 0o620
+STREAM_BLOCK_SIZE = 1024
+
+
+class OpenFile:
+    """What a descriptor refers to: a host descriptor, shared by its duplicates."""
+
+    def __init__(self, fd: int, waiter: Waiter, parts: tuple[str, ...] = (), *, flags: int, owned: bool = True) -> None:
+        """parts: the guest path. flags: the guest's open flags, for F_GETFL. owned: closed with its last duplicate."""
+        self.fd = fd
+        self.parts = parts
+        self.flags = flags
+        self.next_entry = 0
+        self._listing: list[tuple[str, int, int]] = []
+        self._owned = owned
+        self._waiter = waiter
+        mode = os.fstat(fd).st_mode
+        self.is_directory = stat.S_ISDIR(mode)
+        self._blocks = not stat.S_ISREG(mode) and not self.is_directory
+
+    def read(self, size: int) -> bytes:
+        """Up to size bytes; empty at the end of the file."""
+        if self.is_directory:
+            raise GuestError(EISDIR)
+        if self._blocks:
+            self._waiter.readable(self.fd)
+        return os.read(self.fd, min(size, MAX_TRANSFER))
+
+    def write(self, data: bytes) -> int:
+        """Write all of it where possible; the number of bytes written."""
+        return self._write_in_pieces(data) if self._blocks else os.write(self.fd, data)
+
+    def _write_in_pieces(self, data: bytes) -> int:
+        """A write of at most PIPE_BUF to a descriptor that is ready cannot block."""
+        done = 0
+        try:
+            while done < len(data):
+                self._waiter.writable(self.fd)
+                done += os.write(self.fd, data[done : done + PIPE_BUF])
+        except Interrupted:
+            if not done:
+                raise
+        return done
+
+    def pread(self, size: int, offset: int) -> bytes:
+        """Read at an offset; the position stays."""
+        return os.pread(self.fd, min(size, MAX_TRANSFER), offset)
+
+    def pwrite(self, data: bytes, offset: int) -> int:
+        """Write at an offset; the position stays."""
+        return os.pwrite(self.fd, data, offset)
+
+    def seek(self, offset: int, whence: int) -> int:
+        """Move the position (whence 0 start, 1 position, 2 end); the new position."""
+        if self.is_directory:
+            self.next_entry, self._listing = 0, []
+            return 0
+        return os.lseek(self.fd, offset, whence)
+
+    def truncate(self, size: int) -> None:
+        """Set the file's length."""
+        os.ftruncate(self.fd, size)
+
+    def status(self) -> os.stat_result:
+        """The host's view of the file."""
+        return os.fstat(self.fd)
+
+    def is_terminal(self) -> bool:
+        """Whether this is a terminal."""
+        return os.isatty(self.fd)
+
+    def entries(self) -> list[tuple[str, int, int]]:
+        """(name, inode, file type bits of st_mode) of a directory, in a fixed order, with `.` and `..`.
+
+        Read once: what is removed while the guest goes through them does not shift the rest.
+        """
+        if not self.is_directory:
+            raise GuestError(ENOTDIR)
+        if not self._listing:
+            here = self.status().st_ino
+            with os.scandir(self.fd) as found:
+                named = sorted((e.name, e.inode(), stat.S_IFMT(e.stat(follow_symlinks=False).st_mode)) for e in found)
+            self._listing = [(".", here, stat.S_IFDIR), ("..", here, stat.S_IFDIR), *named]
+        return self._listing
+
+    def close(self) -> None:
+        """Release the host descriptor, unless it is one of this process's own streams."""
+        if self._owned and self.fd >= 0:
+            os.close(self.fd)
+        self.fd = -1
+
+
+class StreamFile(OpenFile):
+    """A standard stream given as a Python object without a descriptor (a BytesIO, an embedder's own class)."""
+
+    def __init__(self, stream: ByteFile) -> None:
+        self.fd = -1
+        self.parts = ()
+        self.flags = os.O_RDWR
+        self.is_directory = False
+        self.next_entry = 0
+        self._stream = stream
+
+    def read(self, size: int) -> bytes:
+        return self._stream.read(min(size, MAX_TRANSFER)) or b""
+
+    def write(self, data: bytes) -> int:
+        written = self._stream.write(data)
+        return len(data) if written is None else written
+
+    def pread(self, size: int, offset: int) -> bytes:
+        raise GuestError(ESPIPE)
+
+    def pwrite(self, data: bytes, offset: int) -> int:
+        raise GuestError(ESPIPE)
+
+    def seek(self, offset: int, whence: int) -> int:
+        raise GuestError(ESPIPE)
+
+    def truncate(self, size: int) -> None:
+        raise GuestError(ESPIPE)
+
+    def status(self) -> os.stat_result:
+        return os.stat_result((STREAM_DEVICE_MODE, 1, 0, 1, 0, 0, 0, 0, 0, 0))
+
+    def is_terminal(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        """The object belongs to whoever gave it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One descriptor number: the file, and whether it would be closed by exec (reported by F_GETFD only)."""
+
+    file: OpenFile
+    close_on_exec: bool = False
+
+
+class FileTable:
+    """Descriptor numbers to open files. Numbers 0, 1, 2 exist from the start."""
+
+    def __init__(self, options: Options, waiter: Waiter) -> None:
+        self.sandbox = Sandbox(options.root)
+        self.cwd: tuple[str, ...] = ()
+        self.umask = 0o022
+        self._waiter = waiter
+        self._slots: dict[int, Slot] = {}
+        for number, stream in enumerate((options.stdin, options.stdout, options.stderr)):
+            with contextlib.suppress(OSError):  # the user closed it: the guest finds it closed too
+                self._slots[number] = Slot(self._standard(number, stream))
+
+    def _standard(self, number: int, stream: ByteFile | None) -> OpenFile:
+        flags = os.O_RDONLY if number == 0 else os.O_WRONLY
+        if stream is None:
+            return OpenFile(number, self._waiter, flags=flags, owned=False)
+        try:
+            return OpenFile(stream.fileno(), self._waiter, flags=flags, owned=False)
+        except (OSError, AttributeError):
+            return StreamFile(stream)
+
+    def close(self) -> None:
+        """Close every file; may be called twice."""
+        for number in list(self._slots):
+            self.remove(number)
+        self.sandbox.close()
+
+    def __getitem__(self, number: int) -> OpenFile:
+        """The open file; raises GuestError EBADF."""
+        return self.slot(number).file
+
+    def slot(self, number: int) -> Slot:
+        """The descriptor; raises GuestError EBADF."""
+        if number not in self._slots:
+            raise GuestError(EBADF)
+        return self._slots[number]
+
+    def add(self, file: OpenFile, lowest: int = 0, close_on_exec: bool = False) -> int:
+        """Give the file the lowest free number from `lowest`; raises GuestError EMFILE (the file is then closed)."""
+        number = next((n for n in range(lowest, MAX_FILES) if n not in self._slots), None)
+        if number is None:
+            self._release(file)
+            raise GuestError(EMFILE)
+        self._slots[number] = Slot(file, close_on_exec)
+        return number
+
+    def replace(self, number: int, file: OpenFile, close_on_exec: bool = False) -> None:
+        """dup3: the number refers to this file from now on."""
+        if not 0 <= number < MAX_FILES:
+            raise GuestError(EBADF)
+        held = self._slots.get(number)
+        self._slots[number] = Slot(file, close_on_exec)
+        if held:
+            self._release(held.file)
+
+    def mark(self, number: int, close_on_exec: bool) -> None:
+        """F_SETFD."""
+        self._slots[number] = replace(self.slot(number), close_on_exec=close_on_exec)
+
+    def remove(self, number: int) -> None:
+        """close; raises GuestError EBADF."""
+        file = self.slot(number).file
+        del self._slots[number]
+        self._release(file)
+
+    def _release(self, file: OpenFile) -> None:
+        if all(slot.file is not file for slot in self._slots.values()):
+            file.close()
+
+    def directory(self, number: int | None) -> tuple[str, ...]:
+        """The guest path that relative names start from: an open directory, or (None) the current one."""
+        if number is None:
+            return self.cwd
+        file = self[number]
+        if not file.is_directory:
+            raise GuestError(ENOTDIR)
+        return file.parts
+
+    def open(self, path: str, flags: int, mode: int = 0o666, base: tuple[str, ...] | None = None) -> OpenFile:
+        """Open a regular file or a directory of the sandbox; flags are the host's `os.O_*`.
+
+        Devices, pipes and sockets below the root are refused (EACCES): they reach outside of it.
+        """
+        creates = bool(flags & os.O_CREAT)
+        follow = not flags & (os.O_NOFOLLOW | os.O_EXCL)
+        start = self.cwd if base is None else base
+        with self.sandbox.place(path, start, follow, create=creates) as place:
+            # O_NONBLOCK: opening a pipe must not wait, it is refused below.
+            host_flags = flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+            fd = os.open(place.name, host_flags, mode & ~self.umask, dir_fd=place.directory)
+            kind = os.fstat(fd).st_mode
+            if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+                os.close(fd)
+                raise GuestError(EACCES)
+            return OpenFile(fd, self._waiter, place.parts, flags=flags)

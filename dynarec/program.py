@@ -1,0 +1,279 @@
+"""Programs: static 32-bit little-endian ELF executables, read and checked before anything is run.
+
+Nothing here allocates what a header merely claims: the data held is never more than the file.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dynarec.errors import BadProgram
+from dynarec.symbols import Symbols
+
+ADDRESS_SPACE = 1 << 32
+ELF_MAGIC = b"\x7fELF"
+HEADER_SIZE = 52
+PROGRAM_HEADER_SIZE = 32
+MAX_PROGRAM_HEADERS = 256
+"""More than any linker writes; a larger count is a damaged or hostile header."""
+CLASS_AT, CLASS_32, CLASS_64 = 4, 1, 2
+DATA_AT, DATA_LITTLE, DATA_BIG = 5, 1, 2
+PF_X, PF_W, PF_R = 1, 2, 4
+NOTE_HEADER = "<III"
+NOTE_ALIGN = 4
+SECTION_FORMAT = "<10I"
+SECTION_SIZE = struct.calcsize(SECTION_FORMAT)
+SHT_SYMTAB, SHT_DYNSYM = 2, 11
+BYTES_NAME = "program"
+"""The name of a program that was given as bytes, in messages and in the guest's argv[0]."""
+
+
+@dataclass(slots=True)
+class Segment:
+    """A PT_LOAD segment: `data` at `address`, then zeros up to `size` bytes.
+
+    physical: where the file says the data is stored before startup code copies it (p_paddr); mostly `address`.
+    """
+
+    address: int
+    data: bytes
+    size: int
+    readable: bool
+    writable: bool
+    executable: bool
+    physical: int = 0
+
+    @property
+    def end(self) -> int:
+        """The first address after the segment."""
+        return self.address + self.size
+
+
+@dataclass(slots=True)
+class Program:
+    """A checked program, ready to be loaded.
+
+    name: the file name. entry: the first pc. notes: (owner, type) -> bytes. machine_id, flags: e_machine, e_flags.
+    headers_address, headers_count: the program headers in guest memory (0 when no segment holds them).
+    """
+
+    name: str
+    entry: int
+    segments: list[Segment]
+    symbols: Symbols
+    machine_id: int
+    flags: int
+    notes: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    path: Path | None = None
+    headers_address: int = 0
+    headers_count: int = 0
+
+    @property
+    def end(self) -> int:
+        """The first address after the last segment."""
+        return max(segment.end for segment in self.segments)
+
+
+def load_program(source: Path | str | bytes, machine_ids: Mapping[int, str]) -> Program:
+    """Read a program from a file, or from bytes.
+
+    machine_ids: the e_machine values of the installed guests, with their names. Raises BadProgram, one line.
+    """
+    if isinstance(source, bytes):
+        return _Loader(BYTES_NAME, None, source, machine_ids).program()
+    path = Path(source)
+    return _Loader(str(path), path, _read_file(path), machine_ids).program()
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        reason = "there is no such file"
+    except IsADirectoryError:
+        reason = "is a directory, not a program"
+    except PermissionError:
+        reason = "cannot be read: permission denied"
+    except (OSError, ValueError) as error:
+        reason = f"cannot be read: {getattr(error, 'strerror', None) or error}"
+    raise BadProgram(f"{_printable(str(path))}: {reason}")
+
+
+def _printable(name: str) -> str:
+    return name if name.isprintable() else repr(name)
+
+
+class _Loader:
+    """The checks of one file; each failure names the file."""
+
+    def __init__(self, name: str, path: Path | None, data: bytes, machine_ids: Mapping[int, str]) -> None:
+        self.name = _printable(name)
+        self.path = path
+        self.data = data
+        self.machine_ids = machine_ids
+
+    def bad(self, reason: str) -> BadProgram:
+        return BadProgram(f"{self.name}: {reason}")
+
+    def program(self) -> Program:
+        self._check_identity()
+        header, headers = self._headers()
+        self._check_kind(header, headers)
+        segments = [self._segment(h) for h in headers if h["p_type"] == "PT_LOAD" and h["p_memsz"]]
+        self._check_layout(header["e_entry"], segments)
+        return Program(
+            name=self.path.name if self.path else BYTES_NAME,
+            entry=header["e_entry"],
+            segments=segments,
+            symbols=Symbols(lambda: _symbol_tables(self.data)),
+            machine_id=_machine_number(self.data),
+            flags=header["e_flags"],
+            notes=dict(note for h in headers if h["p_type"] == "PT_NOTE" for note in self._notes(h)),
+            path=self.path,
+            headers_address=_headers_address(header, headers),
+            headers_count=len(headers),
+        )
+
+    def _check_identity(self) -> None:
+        data = self.data
+        if not data:
+            raise self.bad("is empty")
+        if data[: len(ELF_MAGIC)] != ELF_MAGIC:
+            raise self.bad("is not an ELF program" if not ELF_MAGIC.startswith(data) else "is truncated: no ELF header")
+        if len(data) > DATA_AT and data[CLASS_AT] == CLASS_64:
+            raise self.bad("is a 64-bit program; only 32-bit programs can be run")
+        if len(data) > DATA_AT and data[DATA_AT] == DATA_BIG:
+            raise self.bad("is a big-endian program; only little-endian programs can be run")
+        if len(data) < HEADER_SIZE:
+            raise self.bad(f"is truncated: {len(data)} bytes, the ELF header needs {HEADER_SIZE}")
+        if data[CLASS_AT] != CLASS_32 or data[DATA_AT] != DATA_LITTLE:
+            raise self.bad("is damaged: its ELF header names no known class or byte order")
+
+    def _headers(self) -> tuple[Any, list[Any]]:
+        """The ELF header and the program headers, as pyelftools reads them."""
+        # Imported here: other commands and profiles must not pay for it.
+        from elftools.common.utils import struct_parse
+        from elftools.elf.elffile import ELFFile
+
+        try:
+            elf = ELFFile(io.BytesIO(self.data))
+        except Exception as error:  # pyelftools lets any exception through for a damaged file
+            raise self.bad(f"is damaged: {_one_line(error)}") from error
+        start, count = self._header_table(elf.header)
+        try:
+            offsets = range(start, start + count * PROGRAM_HEADER_SIZE, PROGRAM_HEADER_SIZE)
+            return elf.header, [struct_parse(elf.structs.Elf_Phdr, elf.stream, at) for at in offsets]
+        except Exception as error:
+            raise self.bad(f"is damaged: {_one_line(error)}") from error
+
+    def _header_table(self, header: Any) -> tuple[int, int]:
+        start, count = header["e_phoff"], header["e_phnum"]
+        if count and header["e_phentsize"] != PROGRAM_HEADER_SIZE:
+            raise self.bad(f"is damaged: program headers of {header['e_phentsize']} bytes, not {PROGRAM_HEADER_SIZE}")
+        if count > MAX_PROGRAM_HEADERS:
+            raise self.bad(f"is damaged: {count} program headers, the limit is {MAX_PROGRAM_HEADERS}")
+        if start + count * PROGRAM_HEADER_SIZE > len(self.data):
+            raise self.bad("is truncated: its program headers lie beyond the end of the file")
+        return start, count
+
+    def _check_kind(self, header: Any, headers: list[Any]) -> None:
+        number = _machine_number(self.data)
+        if number not in self.machine_ids:
+            known = ", ".join(f"{name} ({n})" for n, name in self.machine_ids.items()) or "none"
+            raise self.bad(f"is for another machine: {_machine_name(header, number)}; installed guests: {known}")
+        kind = header["e_type"]
+        if kind == "ET_DYN" or any(h["p_type"] == "PT_INTERP" for h in headers):
+            raise self.bad("is dynamically linked: link with -static")
+        if kind == "ET_REL":
+            raise self.bad("is an object file, not a program: link it")
+        if kind != "ET_EXEC":
+            raise self.bad(f"is not an executable program (ELF type {kind})")
+
+    def _segment(self, header: Any) -> Segment:
+        address, size, file_size, start = (header[k] for k in ("p_vaddr", "p_memsz", "p_filesz", "p_offset"))
+        if file_size > size:
+            raise self.bad(f"is damaged: the segment at {address:#010x} has more data than memory")
+        if file_size and start + file_size > len(self.data):
+            raise self.bad(f"is truncated: the data of the segment at {address:#010x} lies beyond the end of the file")
+        if address + size > ADDRESS_SPACE:
+            raise self.bad(f"has a segment at {address:#010x} that reaches beyond 4 GiB")
+        flags = header["p_flags"]
+        access = (bool(flags & PF_R), bool(flags & PF_W), bool(flags & PF_X))
+        return Segment(address, self.data[start : start + file_size], size, *access, physical=header["p_paddr"])
+
+    def _check_layout(self, entry: int, segments: list[Segment]) -> None:
+        if not segments:
+            raise self.bad("has nothing to load: no PT_LOAD segment")
+        segments.sort(key=lambda s: s.address)
+        for low, high in itertools.pairwise(segments):
+            if high.address < low.end:
+                raise self.bad(f"has segments that overlap, at {low.address:#010x} and {high.address:#010x}")
+        if not any(s.executable and s.address <= entry < s.end for s in segments):
+            raise self.bad(f"has its entry {entry:#010x} outside of its executable segments")
+
+    def _notes(self, header: Any) -> Iterator[tuple[tuple[str, int], bytes]]:
+        data = self.data[header["p_offset"] :][: header["p_filesz"]]
+        at = 0
+        while at + struct.calcsize(NOTE_HEADER) <= len(data):
+            name_size, size, kind = struct.unpack_from(NOTE_HEADER, data, at)
+            name_at = at + struct.calcsize(NOTE_HEADER)
+            start = name_at + _aligned(name_size)
+            if start + size > len(data):
+                raise self.bad("is damaged: a note lies beyond its segment")
+            owner = data[name_at : name_at + name_size].rstrip(b"\0").decode("latin-1")
+            yield (owner, kind), data[start : start + size]
+            at = start + _aligned(size)
+
+
+def _aligned(size: int) -> int:
+    return (size + NOTE_ALIGN - 1) & -NOTE_ALIGN
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _machine_number(data: bytes) -> int:
+    """The number, which pyelftools replaces by a name where it knows one (ELF header, e_machine)."""
+    return int.from_bytes(data[18:20], "little")
+
+
+def _machine_name(header: Any, number: int) -> str:
+    name = header["e_machine"]
+    return f"{name.removeprefix('EM_')} ({number})" if isinstance(name, str) else f"machine {number}"
+
+
+def _headers_address(header: Any, headers: list[Any]) -> int:
+    """Where the program headers are in guest memory: in the segment whose file range holds them."""
+    start = int(header["e_phoff"])
+    end = start + len(headers) * PROGRAM_HEADER_SIZE
+    for h in headers:
+        if h["p_type"] == "PT_LOAD" and h["p_offset"] <= start and end <= h["p_offset"] + h["p_filesz"]:
+            return int(h["p_vaddr"]) + start - int(h["p_offset"])
+    return 0
+
+
+def _symbol_tables(data: bytes) -> tuple[bytes, bytes]:
+    """The bytes of the symbol table and its names; empty when stripped or damaged (symbols are only a convenience)."""
+    # ELF header: e_shoff at 32, e_shentsize at 46, e_shnum at 48.
+    (table_at,) = struct.unpack_from("<I", data, 32)
+    entry_size, count = struct.unpack_from("<HH", data, 46)
+    if entry_size != SECTION_SIZE or table_at + count * entry_size > len(data):
+        return b"", b""
+    sections = list(struct.iter_unpack(SECTION_FORMAT, data[table_at : table_at + count * entry_size]))
+    for wanted in (SHT_SYMTAB, SHT_DYNSYM):
+        for section in sections:
+            if section[1] == wanted and section[6] < count:
+                return _section_data(data, section), _section_data(data, sections[section[6]])
+    return b"", b""
+
+
+def _section_data(data: bytes, section: tuple[Any, ...]) -> bytes:
+    offset, size = section[4], section[5]
+    return data[offset : offset + size]

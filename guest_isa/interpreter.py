@@ -1,0 +1,219 @@
+"""Prints a guest's interpreter in C: the same meanings as everywhere, run on a builder whose values are C expressions.
+
+The result is one function, `enum dr_status dr_step_<guest>(struct dr_core *core)`, that executes the instruction at
+`core->cpu.pc` (native/core.h, native/interp.h).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+from dynarec.ir import ops
+from dynarec.ir.ops import OpKind
+from dynarec.ir.semantics import Register, Semantics, Value
+from dynarec.ir.state import Field
+from guest_isa.guest import Guest
+from guest_isa.isa import InsnSpec, StateIndex
+
+INDENT = "    "
+
+
+class CPrinter(Semantics):
+    """Collects the C statements of one instruction. Values are names of C variables, C expressions or Python integers."""
+
+    def __init__(self, guest: Guest, length: int) -> None:
+        self.guest = guest
+        self.length = length
+        self.pc = "pc"
+        self.next_pc = f"(pc + {length}u)"
+        self.lines: list[str] = []
+        self.ended = False
+        self._names = (f"v{n}" for n in itertools.count())
+        self._wrote = False
+
+    def _c(self, value: Value) -> str:
+        return f"{value & ops.MASK32:#x}u" if isinstance(value, int) else str(value)
+
+    def _let(self, expression: str) -> str:
+        name = next(self._names)
+        self.lines.append(f"uint32_t {name} = {expression};")
+        return name
+
+    def _fail(self, cause: int, value: str) -> str:
+        return f"return dr_raise(core, {cause}, {value}, {self.length});"
+
+    def op(self, kind: OpKind, *args: Value, attr: object = None) -> Value:
+        if kind in ops.LOADS:
+            return self._load(kind, *args)
+        if kind in ops.STORES:
+            return self._store(kind, None, *args)
+        if kind is ops.STORE32_IF:
+            return self._store(ops.STORE32, *args)
+        if kind is ops.CALL:
+            return self._let(f"(uint32_t)(dr_counter_{attr}(core) >> {self._c(args[0])})")
+        return self._let(f"dr_op_{kind.name}({', '.join(map(self._c, args))})")
+
+    def _address(self, base: Value, offset: Value) -> str:
+        return self._let(f"{self._c(base)} + {self._c(offset)}")
+
+    def _load(self, kind: OpKind, base: Value, offset: Value) -> str:
+        self._check_order(kind)
+        address = self._address(base, offset)
+        name = next(self._names)
+        self.lines.append(f"uint32_t {name};")
+        self.lines.append(f"if (!dr_{kind.name}(core, {address}, &{name}))")
+        self.lines.append(INDENT + self._fail(self.guest.access_causes.read, address))
+        return name
+
+    def _store(self, kind: OpKind, condition: Value | None, base: Value, offset: Value, value: Value) -> None:
+        self._check_order(kind)
+        address = self._address(base, offset)
+        guard = "" if condition is None else f"{self._c(condition)} && "
+        self.lines.append(f"if ({guard}!dr_{kind.name}(core, {address}, {self._c(value)}))")
+        self.lines.append(INDENT + self._fail(self.guest.access_causes.write, address))
+
+    def _check_order(self, kind: OpKind) -> None:
+        if self._wrote:
+            raise ValueError(f"{kind.name} comes after a set: if it faults, the state is no longer exact")
+
+    def _word(self, register: Register) -> str:
+        if isinstance(register, Field):
+            return f"state[{register.index}]"
+        assert isinstance(register, StateIndex)
+        return f"state[{register.expression}]"
+
+    def get(self, field: Register) -> Value:
+        # A copy: a later `set` of the same register must not change what was read.
+        return 0 if field is None else self._let(self._word(field))
+
+    def set(self, field: Register, value: Value) -> None:
+        self._wrote = True
+        if field is None:
+            return
+        if isinstance(field, Field) and field.bits != ops.WORD_BITS:
+            value = self.op(ops.AND, value, (1 << field.bits) - 1)
+        guarded = isinstance(field, StateIndex) and field.zero is not None
+        guard = f"if (({field.expression}) != {field.zero}) " if guarded else ""
+        self.lines.append(f"{guard}{self._word(field)} = {self._c(value)};")
+
+    def trap_if(self, condition: Value, cause: int, value: Value) -> None:
+        self._check_order(ops.EXIT_IF)
+        self.lines.append(f"if ({self._c(condition)})")
+        self.lines.append(INDENT + self._fail(cause, self._c(value)))
+
+    def jump(self, target: Value) -> None:
+        self._end(f"cpu->pc = {self._c(target)};", "return DR_JUMPED;")
+
+    def branch(self, condition: Value, target: Value) -> None:
+        self.lines += [f"if ({self._c(condition)}) {{", f"{INDENT}cpu->pc = {self._c(target)};"]
+        self.lines += [f"{INDENT}return DR_JUMPED;", "}"]
+
+    def trap(self, cause: int, value: Value) -> None:
+        self._end(self._fail(cause, self._c(value)))
+
+    def sync_code(self) -> None:
+        self._end(f"cpu->pc = {self.next_pc};", "return DR_SYNC;")
+
+    def _end(self, *lines: str) -> None:
+        self.lines += lines
+        self.ended = True
+
+    def finish(self) -> list[str]:
+        """The statements, with the way to the next instruction at their end."""
+        if not self.ended:
+            self._end(f"cpu->pc = {self.next_pc};", "return DR_STEPPED;")
+        return self.lines
+
+
+def _run(guest: Guest, spec: InsnSpec, fixed: dict[str, int]) -> list[str]:
+    printer = CPrinter(guest, spec.length)
+    arguments = [fixed.get(name, kind.c(name)) for name, kind in spec.operands.items()]
+    spec.meaning(printer, *arguments)
+    return printer.finish()
+
+
+def _body(guest: Guest, spec: InsnSpec) -> list[str]:
+    """The statements of an instruction; one case each where its meaning looks at an operand's number itself."""
+    chosen = next((name for name, kind in spec.operands.items() if kind.choices), None)
+    if chosen is None:
+        return _run(guest, spec, {})
+    kind = spec.operands[chosen]
+    lines = [f"switch ({chosen}) {{"]
+    for number in kind.choices:
+        lines += [f"case {number:#x}: {{", *_indented(_run(guest, spec, {chosen: number})), "}"]
+    return [*lines, "default: {", *_indented(_run(guest, spec, {chosen: kind.other})), "}", "}"]
+
+
+def _indented(lines: list[str], depth: int = 1) -> Iterator[str]:
+    return (INDENT * depth + line for line in lines)
+
+
+def _excluded(spec: InsnSpec) -> str:
+    return " || ".join(
+        f"{name} == {number:#x}u" for name, numbers in spec.unless.items() for number in numbers
+    )
+
+
+def _case(guest: Guest, spec: InsnSpec) -> list[str]:
+    lines = [f"uint32_t {name} = (uint32_t){spec.expression(name)};" for name in spec.operands]
+    lines += [f"(void){name};" for name in spec.operands]
+    if condition := _excluded(spec):
+        lines += [f"if ({condition})", INDENT + "break;"]
+    return [f"case {spec.match:#x}: {{ /* {spec.name} */", *_indented(lines + _body(guest, spec)), "}"]
+
+
+def _decode(guest: Guest, length: int) -> list[str]:
+    """Switches over the literal bits, those of the most specific patterns first; falls through when none matches."""
+    lines: list[str] = []
+    for mask, by_match in guest.isa.candidates(length):
+        lines.append(f"switch (w & {mask:#x}) {{")
+        for specs in by_match.values():
+            if len(specs) > 1:
+                raise ValueError(f"{[spec.name for spec in specs]} differ only in their exclusions")
+            lines += _case(guest, specs[0])
+        lines.append("}")
+    return lines
+
+
+def _fetch(guest: Guest) -> list[str]:
+    parcel = guest.isa.parcel
+    fail = f"return dr_raise(core, {guest.access_causes.fetch}, pc, {parcel});"
+    lines = [f"if (!dr_fetch(core, pc, {parcel}, &w))", INDENT + fail]
+    lines.append(f"uint32_t length = {guest.isa.length_expression};")
+    lines += [f"if (length != {parcel} && !dr_fetch(core, pc, length, &w))"]
+    # The manual gives the address of the part that cannot be fetched.
+    page_end = "(pc | (DR_PAGE - 1)) + 1"
+    lines.append(f"{INDENT}return dr_raise(core, {guest.access_causes.fetch}, {page_end}, length);")
+    return lines
+
+
+def generate(guest: Guest) -> str:
+    """The interpreter of `guest` as one C file."""
+    lengths = sorted({spec.length for spec in guest.isa})
+    lines = ["struct dr_cpu *cpu = &core->cpu;", "uint32_t *state = cpu->state;", "uint32_t pc = cpu->pc, w;"]
+    lines += _fetch(guest)
+    for length in lengths:
+        lines += [f"if (length == {length}) {{", *_indented(_decode(guest, length)), "}"]
+    lines.append(f"return dr_raise(core, {guest.illegal}, w, length);")
+    signature = f"enum dr_status dr_step_{guest.name}(struct dr_core *core)"
+    head = [
+        f"/* {guest.title}: generated by guest_isa/interpreter.py from the guest's table; changes belong there. */",
+        '#include "interp.h"',
+        "",
+        f"{signature};",
+        "",
+    ]
+    return "\n".join([*head, f"{signature} {{", *_indented(lines), "}", ""])
+
+
+def generate_registry(guests: list[Guest]) -> str:
+    """The C file that finds a generated interpreter by its guest's name."""
+    lines = ['#include "core.h"', "#include <string.h>", ""]
+    lines += [f"dr_step dr_step_{guest.name};" for guest in guests]
+    lines += ["", "dr_step *dr_interpreter(const char *guest) {"]
+    for guest in guests:
+        lines += [f'{INDENT}if (strcmp(guest, "{guest.name}") == 0)', f"{INDENT * 2}return dr_step_{guest.name};"]
+    return "\n".join([*lines, f"{INDENT}return NULL;", "}", ""])
+
+

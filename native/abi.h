@@ -1,0 +1,49 @@
+/* What generated code, the C core and Python share: the CPU state, exit kinds, limits.
+ *
+ * Generated code holds a pointer to `dr_cpu.state`: the guest's registers have short positive offsets, and what lies before
+ * them short negative ones. dynarec/host/layout.py has the same offsets; a test compares the two.
+ */
+#ifndef DR_ABI_H
+#define DR_ABI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define DR_ABI_VERSION 1
+#define DR_STATE_WORDS 48
+#define DR_SPILL_WORDS 15
+#define DR_SINK_WORD 63 /* the state word of home registers that hold no guest register */
+#define DR_MAX_HOMES 32
+#define DR_JUMP_SLOTS 4096
+#define DR_NO_KEY UINT64_C(0xffffffffffffffff)
+
+/* One slot of the table that indirect jumps look into: a block key, and the host code that runs it. */
+struct dr_jump {
+    uint64_t key;
+    const void *entry;
+};
+
+struct dr_cpu {
+    uint8_t homes[DR_MAX_HOMES]; /* for each home register of the host, the word of `state` that it holds */
+    uint64_t fault_pc;           /* host address of the access that faulted; 0: none did */
+    uint64_t reserved[7];
+    void *window;                /* host address of guest address 0 */
+    uint64_t exit_pc;            /* host address behind the call that left generated code */
+    const void *exit;            /* the exit stub, which generated code calls to leave */
+    uint32_t pc;                 /* guest pc, exact whenever generated code is not running */
+    int32_t budget;              /* guest instructions that may still start in this slice */
+    uint32_t state[DR_STATE_WORDS];
+    uint32_t spill[DR_SPILL_WORDS];
+    uint32_t sink;
+    struct dr_jump jumps[DR_JUMP_SLOTS];
+};
+
+/* Why generated code left, by the record of the exit it left through. */
+enum dr_exit_kind {
+    DR_EXIT_JUMP,      /* to the guest pc in the record; can be linked */
+    DR_EXIT_INDIRECT,  /* to the guest pc in `dr_cpu.pc` */
+    DR_EXIT_INTERPRET, /* the instruction at the guest pc in the record is left to the interpreter */
+    DR_EXIT_BUDGET,    /* not enough budget to start the unit, whose key is in the record */
+};
+
+#endif

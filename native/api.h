@@ -1,0 +1,128 @@
+/* What Python may call. cffi reads this file (build.py), so it holds plain declarations only. */
+#ifndef DR_API_H
+#define DR_API_H
+
+#include "abi.h"
+
+struct dr_core;
+
+/* Why dr_run returned. */
+enum dr_stop {
+    DR_STOP_BUDGET,    /* the limit of instructions is reached */
+    DR_STOP_REQUEST,   /* dr_request_stop was called */
+    DR_STOP_TRANSLATE, /* the block at pc has no translation and should get one */
+    DR_STOP_TRAP,      /* the instruction at pc trapped: see dr_trap_info */
+    DR_STOP_STORED,    /* the guest stored to watched memory: see dr_trap_info */
+    DR_STOP_ERROR,     /* see dr_error */
+};
+
+enum dr_tier { DR_TIER_AUTO, DR_TIER_JIT, DR_TIER_INTERP };
+
+/* Permissions of guest pages. */
+enum dr_access { DR_READ = 1, DR_WRITE = 2, DR_EXECUTE = 4, DR_DEVICE = 8, DR_WATCH = 16 };
+
+struct dr_config {
+    const char *guest;      /* name of the generated interpreter, or NULL */
+    const char *policy;     /* W^X policy, or "auto" */
+    size_t cache_size;      /* bytes of the code region */
+    int tier;               /* enum dr_tier */
+    uint32_t hot;           /* executions of a block in the interpreter before it is translated */
+    uint32_t jump_shift;    /* log2 of the guest's code alignment */
+    uint32_t cause_fetch, cause_read, cause_write; /* the guest's causes of failing accesses */
+    const uint8_t *homes;   /* DR_MAX_HOMES state words */
+    int segment;            /* x86-64: reach the window through gs */
+};
+
+/* One exit of a unit. */
+struct dr_exit {
+    uint32_t kind;   /* enum dr_exit_kind */
+    uint32_t ret;    /* offset in the unit of the address that the call of the exit stub pushes */
+    uint32_t link;   /* offset of the branch to patch, 0 when it cannot be linked */
+    uint32_t target; /* guest pc */
+    uint32_t refund; /* guest instructions charged at the head that have not been executed, and not been given back */
+};
+
+/* A host address that may fault, and the guest instruction there. */
+struct dr_site {
+    uint32_t offset; /* start of the host code of the access; sites are in ascending order */
+    uint32_t pc;     /* guest pc of the instruction */
+    uint32_t refund; /* as in dr_exit */
+};
+
+/* Guest bytes a unit was made from. */
+struct dr_range {
+    uint32_t address;
+    uint32_t size;
+};
+
+/* A unit to install. */
+struct dr_unit {
+    uint64_t key;
+    const uint8_t *code;
+    uint32_t code_size;
+    uint32_t insns; /* guest instructions charged at the head */
+    const struct dr_exit *exits;
+    uint32_t exit_count;
+    const struct dr_site *sites;
+    uint32_t site_count;
+    const struct dr_range *ranges;
+    uint32_t range_count;
+};
+
+struct dr_trap {
+    uint32_t cause;
+    uint32_t value;  /* the guest's tval, or the address of a store to watched memory */
+    uint32_t pc;
+    uint32_t length; /* bytes of the instruction, or of the store */
+};
+
+struct dr_stats {
+    uint64_t instructions; /* guest instructions retired */
+    uint64_t interpreted;  /* of these, by the interpreter */
+    uint64_t blocks;       /* units in the cache */
+    uint64_t installed;    /* units ever installed */
+    uint64_t discarded;    /* units invalidated one by one */
+    uint64_t flushes;      /* times the whole cache was emptied */
+    uint64_t code_bytes;   /* bytes in use */
+    uint64_t links;        /* exits linked */
+    uint64_t unlinks;
+    uint64_t faults;       /* host faults taken in generated code */
+    uint64_t exits[4];     /* exits taken to the dispatcher, by enum dr_exit_kind */
+    uint64_t toggles;      /* times the region was opened for writing */
+};
+
+int dr_abi_version(void);
+int dr_layout(const char *name); /* byte offset of a field of dr_cpu from its `state`, INT32_MIN for an unknown name */
+const char *dr_host(void);       /* "x86_64" or "arm64" */
+int dr_has_interpreter(const char *guest);
+const char *dr_policy_name(unsigned index); /* NULL behind the last one */
+const char *dr_policy_probe(const char *name); /* NULL if it works here, else why not */
+
+struct dr_core *dr_create(const struct dr_config *config); /* NULL: see dr_error(NULL) */
+void dr_destroy(struct dr_core *core);
+const char *dr_error(const struct dr_core *core);
+const char *dr_policy(const struct dr_core *core);
+struct dr_cpu *dr_cpu(struct dr_core *core);
+
+int dr_map(struct dr_core *core, uint32_t address, uint64_t size, int access); /* 0, or -1 and dr_error */
+int dr_unmap(struct dr_core *core, uint32_t address, uint64_t size);
+int dr_protect(struct dr_core *core, uint32_t address, uint64_t size, int access);
+int dr_watch(struct dr_core *core, uint32_t address, uint64_t size);
+int dr_page_access(struct dr_core *core, uint32_t address);
+int64_t dr_check(struct dr_core *core, uint32_t address, uint64_t size, int access); /* first address that lacks it, -1: none */
+int dr_read(struct dr_core *core, uint32_t address, void *to, uint64_t size);
+int dr_write(struct dr_core *core, uint32_t address, const void *from, uint64_t size);
+
+int dr_bind_thread(struct dr_core *core); /* the calling thread is the CPU thread from now on */
+int dr_install(struct dr_core *core, const struct dr_unit *unit); /* 0, or -1 and dr_error */
+int dr_flush(struct dr_core *core);
+int dr_run(struct dr_core *core, uint64_t limit);
+void dr_request_stop(struct dr_core *core);
+void dr_clear_stop(struct dr_core *core);
+void dr_trap_info(const struct dr_core *core, struct dr_trap *trap);
+void dr_get_stats(const struct dr_core *core, struct dr_stats *stats);
+uint64_t dr_instructions(const struct dr_core *core);
+int64_t dr_find(struct dr_core *core, uint64_t key); /* offset of a unit's code in the region, -1: none */
+int dr_read_code(struct dr_core *core, uint64_t offset, void *to, uint64_t size);
+
+#endif

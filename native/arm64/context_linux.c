@@ -1,0 +1,32 @@
+#include <ucontext.h>
+
+#include "context.h"
+#include "registers.h"
+
+static uint64_t reg(const void *context, unsigned number) {
+    return ((const ucontext_t *)context)->uc_mcontext.regs[number];
+}
+
+uint64_t dr_context_pc(const void *context) {
+    return ((const ucontext_t *)context)->uc_mcontext.pc;
+}
+
+void dr_context_set_pc(void *context, uint64_t pc) {
+    ((ucontext_t *)context)->uc_mcontext.pc = pc;
+}
+
+uint32_t *dr_context_state(const void *context) {
+    return (uint32_t *)reg(context, DR_STATE_REGISTER);
+}
+
+unsigned dr_context_home_count(void) {
+    return sizeof dr_homes;
+}
+
+uint32_t dr_context_home(const void *context, unsigned number) {
+    return (uint32_t)reg(context, dr_homes[number]);
+}
+
+int64_t dr_context_budget(const void *context) {
+    return (int32_t)reg(context, DR_BUDGET_REGISTER);
+}

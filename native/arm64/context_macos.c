@@ -1,0 +1,32 @@
+#include <sys/ucontext.h>
+
+#include "context.h"
+#include "registers.h"
+
+static uint64_t reg(const void *context, unsigned number) {
+    return ((const ucontext_t *)context)->uc_mcontext->__ss.__x[number];
+}
+
+uint64_t dr_context_pc(const void *context) {
+    return arm_thread_state64_get_pc(((const ucontext_t *)context)->uc_mcontext->__ss);
+}
+
+void dr_context_set_pc(void *context, uint64_t pc) {
+    arm_thread_state64_set_pc_fptr(((ucontext_t *)context)->uc_mcontext->__ss, (void *)pc);
+}
+
+uint32_t *dr_context_state(const void *context) {
+    return (uint32_t *)reg(context, DR_STATE_REGISTER);
+}
+
+unsigned dr_context_home_count(void) {
+    return sizeof dr_homes;
+}
+
+uint32_t dr_context_home(const void *context, unsigned number) {
+    return (uint32_t)reg(context, dr_homes[number]);
+}
+
+int64_t dr_context_budget(const void *context) {
+    return (int32_t)reg(context, DR_BUDGET_REGISTER);
+}

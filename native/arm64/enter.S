@@ -1,0 +1,93 @@
+/* Into and out of generated code (AAPCS64, 6.1: x19-x29 and sp belong to the caller, x18 to the platform).
+ *
+ * In generated code x28 points at dr_cpu.state, x27 at the guest's memory, w26 holds the budget and the home registers hold
+ * guest registers, as `homes` tells: for each home, the word of `state`. Generated code leaves by `blr` to the exit stub;
+ * x30 tells where it left.
+ */
+#if defined(__APPLE__)
+#define SYMBOL(name) _##name
+#else
+#define SYMBOL(name) name
+#endif
+
+#define HOMES -128   /* offsets from state: native/abi.h; api.c checks them */
+#define WINDOW -32
+#define EXIT_PC -24
+#define BUDGET -4
+#define FRAME 96
+
+.macro EACH_HOME action
+    \action 0, w0
+    \action 1, w1
+    \action 2, w2
+    \action 3, w3
+    \action 4, w4
+    \action 5, w5
+    \action 6, w6
+    \action 7, w7
+    \action 8, w8
+    \action 9, w9
+    \action 10, w10
+    \action 11, w11
+    \action 12, w12
+    \action 13, w13
+    \action 14, w14
+    \action 15, w15
+    \action 16, w19
+    \action 17, w20
+    \action 18, w21
+    \action 19, w22
+    \action 20, w23
+    \action 21, w24
+    \action 22, w25
+.endm
+
+.macro LOAD_HOME number, register
+    ldurb w16, [x28, #(HOMES + \number)]
+    ldr \register, [x28, w16, uxtw #2]
+.endm
+
+.macro STORE_HOME number, register
+    ldurb w16, [x28, #(HOMES + \number)]
+    str \register, [x28, w16, uxtw #2]
+.endm
+
+    .text
+    .p2align 2
+
+/* void dr_enter(uint32_t *state, const void *entry) */
+    .globl SYMBOL(dr_enter)
+SYMBOL(dr_enter):
+    stp x29, x30, [sp, #-FRAME]!
+    mov x29, sp
+    stp x19, x20, [sp, #16]
+    stp x21, x22, [sp, #32]
+    stp x23, x24, [sp, #48]
+    stp x25, x26, [sp, #64]
+    stp x27, x28, [sp, #80]
+    mov x28, x0
+    mov x17, x1
+    ldur x27, [x28, #WINDOW]
+    ldur w26, [x28, #BUDGET]
+    EACH_HOME LOAD_HOME
+    br x17
+
+    .globl SYMBOL(dr_exit)
+SYMBOL(dr_exit):
+    stur x30, [x28, #EXIT_PC]
+    stur w26, [x28, #BUDGET]
+    EACH_HOME STORE_HOME
+/* A fault handler has stored the homes and the budget and sends the thread here. */
+    .globl SYMBOL(dr_exit_faulted)
+SYMBOL(dr_exit_faulted):
+    ldp x19, x20, [sp, #16]
+    ldp x21, x22, [sp, #32]
+    ldp x23, x24, [sp, #48]
+    ldp x25, x26, [sp, #64]
+    ldp x27, x28, [sp, #80]
+    ldp x29, x30, [sp], #FRAME
+    ret
+
+#if defined(__linux__)
+    .section .note.GNU-stack, "", %progbits
+#endif

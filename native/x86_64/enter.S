@@ -1,0 +1,75 @@
+/* Into and out of generated code (System V AMD64 ABI, 3.2.1: rbx rbp r12-r15 belong to the caller).
+ *
+ * In generated code rbp points at dr_cpu.state and eleven home registers hold guest registers, as `homes` tells: for each
+ * home, the word of `state`. Generated code leaves by `call [rbp + exit]`; the address the call pushes tells where it left.
+ */
+#if defined(__APPLE__)
+#define SYMBOL(name) _##name
+#else
+#define SYMBOL(name) name
+#endif
+
+#define HOMES -128   /* offsets from state: native/abi.h; api.c checks them */
+#define EXIT_PC -24
+
+.macro EACH_HOME action
+    \action 0, ebx
+    \action 1, esi
+    \action 2, edi
+    \action 3, r8d
+    \action 4, r9d
+    \action 5, r10d
+    \action 6, r11d
+    \action 7, r12d
+    \action 8, r13d
+    \action 9, r14d
+    \action 10, r15d
+.endm
+
+.macro LOAD_HOME number, register
+    movzx eax, byte ptr [rbp + HOMES + \number]
+    mov \register, dword ptr [rbp + rax * 4]
+.endm
+
+.macro STORE_HOME number, register
+    movzx eax, byte ptr [rbp + HOMES + \number]
+    mov dword ptr [rbp + rax * 4], \register
+.endm
+
+    .intel_syntax noprefix
+    .text
+
+/* void dr_enter(uint32_t *state, const void *entry) */
+    .globl SYMBOL(dr_enter)
+SYMBOL(dr_enter):
+    push rbp
+    push rbx
+    push r12
+    push r13
+    push r14
+    push r15
+    sub rsp, 8
+    mov rbp, rdi
+    mov rdx, rsi
+    EACH_HOME LOAD_HOME
+    jmp rdx
+
+    .globl SYMBOL(dr_exit)
+SYMBOL(dr_exit):
+    pop qword ptr [rbp + EXIT_PC]
+    EACH_HOME STORE_HOME
+/* A fault handler has stored the homes and sends the thread here. */
+    .globl SYMBOL(dr_exit_faulted)
+SYMBOL(dr_exit_faulted):
+    add rsp, 8
+    pop r15
+    pop r14
+    pop r13
+    pop r12
+    pop rbx
+    pop rbp
+    ret
+
+#if defined(__linux__)
+    .section .note.GNU-stack, "", @progbits
+#endif
