@@ -7,7 +7,7 @@ class DynarecError(Exception):
     """A one-line message for the user; the command line prints it and exits with 125."""
 
 
-class BadProgram(DynarecError):
+class BadProgram(DynarecError):  # noqa: N818
     """A program file that cannot be loaded; the message names the file and what is wrong with it."""
 
 

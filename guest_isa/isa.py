@@ -5,8 +5,8 @@
         b.set(rd, b.add(b.get(rs1), imm))
 
 The pattern is the manual's notation, most significant bit first: literal bits, operands in full (`rd`), or pieces of one
-(`imm[12|10:5]`). The function's parameters are the operands of the pattern. A table checks itself as it grows and, whole,
-in `Isa.check`: patterns that overlap, operands without parameters, parameters without operands.
+(`imm[12|10:5]`). The function's parameters are the operands of the pattern. A table checks itself as it grows: patterns
+that overlap, operands without parameters, parameters without operands, operands whose pieces do not fit them.
 """
 
 from __future__ import annotations
@@ -240,6 +240,7 @@ class Isa:
             name, pattern, syntax, meaning, width // 8, mask, match, operands,
             {parameter: tuple(pieces[parameter]) for parameter in wanted}, unless, aliases, interpreted, self._extension,
         )  # fmt: skip
+        self._check_operands(spec)
         self._check_syntax(spec)
         for other in self.specs:
             if spec.overlaps(other):
@@ -272,9 +273,20 @@ class Isa:
             for piece in _pieces(token["pieces"] or f"{kind.bits - 1}:0", width):
                 pieces.setdefault(parameter, []).append(piece)
                 width += piece.width
-        if width % (8 * self.parcel):
+        if not width or width % (8 * self.parcel):
             raise IsaError(f"{name}: the pattern has {width} bits")
         return width, mask, match, kinds, pieces
+
+    def _check_operands(self, spec: InsnSpec) -> None:
+        for name, kind in spec.operands.items():
+            taken = 0
+            for piece in spec.pieces[name]:
+                bits = ((1 << max(piece.width, 0)) - 1) << piece.place
+                if not bits or bits & taken or bits >> kind.bits:
+                    raise IsaError(f"{spec.name}: the pieces of {name} are not distinct bits of its {kind.bits}")
+                taken |= bits
+        if unknown := set(spec.unless) - set(spec.operands):
+            raise IsaError(f"{spec.name}: exclusion of {sorted(unknown)}, which the pattern lacks")
 
     def _check_syntax(self, spec: InsnSpec) -> None:
         for syntax in (spec.syntax, *(alias.syntax for alias in spec.aliases)):

@@ -15,7 +15,6 @@
 #define DR_SINK_WORD 63 /* the state word of home registers that hold no guest register */
 #define DR_MAX_HOMES 32
 #define DR_JUMP_SLOTS 4096
-#define DR_NO_KEY UINT64_C(0xffffffffffffffff)
 
 /* One slot of the table that indirect jumps look into: a block key, and the host code that runs it. */
 struct dr_jump {

@@ -83,6 +83,11 @@ static struct dr_jump *jump_slot(struct dr_core *core, uint64_t key) {
     return &core->cpu.jumps[key >> core->config.jump_shift & (DR_JUMP_SLOTS - 1)];
 }
 
+/* A free slot has a key that belongs to its neighbour, so no lookup can match it. */
+static void jump_clear(struct dr_core *core, size_t slot) {
+    core->cpu.jumps[slot] = (struct dr_jump){(slot ^ 1) << core->config.jump_shift, NULL};
+}
+
 void dr_jump_cache_add(struct dr_core *core, const struct dr_block *block) {
     *jump_slot(core, block->key) = (struct dr_jump){block->key, core->code.run + block->start};
 }
@@ -91,7 +96,7 @@ bool dr_invalidate(struct dr_core *core, uint32_t number) {
     struct dr_block *block = &core->blocks.blocks.at[number];
     struct dr_jump *jump = jump_slot(core, block->key);
     if (jump->key == block->key)
-        jump->key = DR_NO_KEY;
+        jump_clear(core, (size_t)(jump - core->cpu.jumps));
     forget_outgoing(core, block);
     bool good = unlink_incoming(core, block);
     dr_blocks_kill(&core->blocks, number);
@@ -113,7 +118,7 @@ bool dr_invalidate_changed(struct dr_core *core) {
 void dr_flush_all(struct dr_core *core) {
     dr_blocks_clear(&core->blocks);
     for (size_t i = 0; i < DR_JUMP_SLOTS; i++)
-        core->cpu.jumps[i].key = DR_NO_KEY;
+        jump_clear(core, i);
     core->pending_exit = DR_NONE;
     core->stats.flushes++;
 }

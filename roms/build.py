@@ -2,7 +2,8 @@
 
 `python roms/build.py [NAME...]` builds the named programs, or all of them. `--check` builds into a temporary folder
 and compares with the committed files byte for byte instead of replacing them. The bytes depend on the compiler and
-the C library, so both are pinned to the versions below (Debian 12: gcc-riscv64-unknown-elf, picolibc-riscv64-unknown-elf).
+the C library, so both are pinned to the versions below: those of Debian 12's gcc-riscv64-unknown-elf and
+picolibc-riscv64-unknown-elf.
 """
 
 from __future__ import annotations

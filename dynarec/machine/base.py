@@ -10,10 +10,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum, IntFlag
+from enum import IntFlag
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from guest_isa.guest import TrapKind as TrapKind
 from guest_isa.profile import Abi
 
 if TYPE_CHECKING:
@@ -101,16 +102,6 @@ class Machine(Protocol):
     @property
     def instructions(self) -> int:
         """Guest instructions retired so far."""
-
-
-class TrapKind(Enum):
-    """Why the guest cannot continue by itself."""
-
-    SYSCALL = "syscall"
-    BREAKPOINT = "breakpoint"
-    ILLEGAL = "illegal"
-    MISALIGNED = "misaligned"
-    ACCESS = "access"
 
 
 SIGNALS: Mapping[TrapKind, int] = {

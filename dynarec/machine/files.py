@@ -108,6 +108,12 @@ class OpenFile:
         self.fd = -1
 
 
+def made_up_status(mode: int, size: int) -> os.stat_result:
+    """The status of a file that the host does not have: only its kind and size mean anything."""
+    times = dict.fromkeys(("st_atime_ns", "st_mtime_ns", "st_ctime_ns"), 0)
+    return os.stat_result((mode, 0, 0, 1, 0, 0, size, 0, 0, 0), {"st_rdev": 0, **times})
+
+
 class StreamFile(OpenFile):
     """A standard stream given as a Python object without a descriptor (a BytesIO, an embedder's own class)."""
 
@@ -139,7 +145,7 @@ class StreamFile(OpenFile):
         raise GuestError(ESPIPE)
 
     def status(self) -> os.stat_result:
-        return os.stat_result((STREAM_DEVICE_MODE, 1, 0, 1, 0, 0, 0, 0, 0, 0))
+        return made_up_status(STREAM_DEVICE_MODE, 0)
 
     def is_terminal(self) -> bool:
         return False

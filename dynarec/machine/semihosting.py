@@ -14,7 +14,7 @@ from enum import IntEnum
 
 from dynarec.errors import GuestMemoryError
 from dynarec.machine.base import Exited, Machine, Outcome, Trap
-from dynarec.machine.files import OpenFile, StreamFile
+from dynarec.machine.files import OpenFile, StreamFile, made_up_status
 from dynarec.machine.linux_errno import EINVAL, ENOSYS, GuestError, from_host
 from dynarec.machine.system import System, signed
 from guest_isa.profile import SemihostingMarker
@@ -100,7 +100,7 @@ class FeaturesFile(StreamFile):
         return self._position
 
     def status(self) -> os.stat_result:
-        return os.stat_result((READ_ONLY_FILE, 0, 0, 1, 0, 0, len(FEATURES), 0, 0, 0))
+        return made_up_status(READ_ONLY_FILE, len(FEATURES))
 
 
 class _NoStream:

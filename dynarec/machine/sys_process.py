@@ -7,7 +7,7 @@ import struct
 import time
 from enum import IntEnum
 
-from dynarec.machine.linux_errno import EAGAIN, EINVAL, ENOSYS, ESRCH, ETIMEDOUT, GuestError
+from dynarec.machine.linux_errno import EAGAIN, EFAULT, EINVAL, ENOSYS, ESRCH, ETIMEDOUT, GuestError
 from dynarec.machine.system import Args, CallTable, Result, System, died_of_signal, signed
 
 PROCESS_CALLS = CallTable()
@@ -28,6 +28,9 @@ SIG_DFL, SIG_IGN = 0, 1
 SIG_BLOCK, SIG_UNBLOCK, SIG_SETMASK = 0, 1, 2
 UNLIMITED = (1 << 64) - 1
 WORD_MASK = 0xFFFFFFFF
+WORD_SIZE = 4
+ENDS = 3
+"""The words of argc and of the two null pointers that end argv and the environment."""
 RLIMIT_STACK, RLIMIT_NOFILE = 3, 7
 RLIMIT_COUNT = 16
 LIMITS = {RLIMIT_STACK: 8 << 20, RLIMIT_NOFILE: 1024}
@@ -215,10 +218,12 @@ def getmainvars(system: System, args: Args) -> Result:
     """getmainvars(buffer, size): argc, argv and an empty environment, for newlib programs that ask."""
     buffer, room = args[0], args[1]
     texts = [os.fsencode(t) + b"\0" for t in (system.machine.program.name, *system.options.args)]
-    pointers_size = 4 * (len(texts) + 3)
+    pointers_size = WORD_SIZE * (len(texts) + ENDS)
     total = pointers_size + sum(map(len, texts))
     if total > room:
         raise GuestError(EINVAL)
+    if not system.is_mapped(buffer, total):
+        raise GuestError(EFAULT)
     addresses, at = [], buffer + pointers_size
     for text in texts:
         addresses.append(at)

@@ -7,7 +7,7 @@ import os
 import select
 
 
-class Interrupted(Exception):
+class Interrupted(Exception):  # noqa: N818
     """A blocking call was given up; nothing was transferred, and the guest may make the call again."""
 
 

@@ -36,10 +36,12 @@ def _read_only(aliases: tuple[str, ...]) -> tuple[Alias, ...]:
     return tuple(Alias(f"rd{name}", {"csr": numbers[name]}, "{rd}") for name in aliases)
 
 
-def _declare_read(name: str, funct3: str, aliases: tuple[Alias, ...] = ()) -> None:
+def _declare_read(name: str, funct3: str, zero: str, aliases: tuple[Alias, ...] = ()) -> None:
     """Set or clear no bits: a read alone (6.1)."""
 
-    @isa.insn(f"{name}", f"csr 00000 {funct3} rd 1110011", "{rd}, {csr}", interpreted=True, aliases=aliases)
+    pattern, syntax = f"csr 00000 {funct3} rd 1110011", f"{{rd}}, {{csr}}, {zero}"
+
+    @isa.insn(name, pattern, syntax, interpreted=True, aliases=aliases)
     def read(b: Semantics, rd: Register, csr: int) -> None:
         if csr in COUNTERS:
             _, counter, shift = COUNTERS[csr]
@@ -49,10 +51,10 @@ def _declare_read(name: str, funct3: str, aliases: tuple[Alias, ...] = ()) -> No
 
 
 _ALIASES = (*_read_only(tuple(name for name, _, _ in COUNTERS.values())), Alias("csrr", {}, "{rd}, {csr}"))
-_declare_read("csrrs", "010", _ALIASES)
-_declare_read("csrrc", "011")
-_declare_read("csrrsi", "110")
-_declare_read("csrrci", "111")
+_declare_read("csrrs", "010", "zero", _ALIASES)
+_declare_read("csrrc", "011", "zero")
+_declare_read("csrrsi", "110", "0")
+_declare_read("csrrci", "111", "0")
 
 
 def _declare_write(name: str, funct3: str, source: str, syntax: str, unless: dict[str, tuple[int, ...]]) -> None:

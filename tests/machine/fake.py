@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dynarec.errors import GuestMemoryError
-from dynarec.machine.base import PAGE_SIZE, Access, Options, Outcome, Trap, TrapKind
+from dynarec.machine.base import PAGE_SIZE, Access, ByteFile, Options, Outcome, Trap, TrapKind
 from dynarec.machine.user import UserProfile
 from dynarec.program import Program
 from guest_isa.profile import Abi, SemihostingMarker
@@ -28,8 +28,11 @@ class FakeMemory:
         self.watched: list[tuple[int, int]] = []
 
     def map(self, address: int, size: int, access: Access) -> None:
-        assert address % PAGE_SIZE == 0 and size % PAGE_SIZE == 0 and size > 0
-        assert 0 <= address and address + size <= SPACE
+        assert address % PAGE_SIZE == 0
+        assert size % PAGE_SIZE == 0
+        assert size > 0
+        assert address >= 0
+        assert address + size <= SPACE
         self.unmap(address, size)
         self.spans.append((address, address + size, access))
 
@@ -119,9 +122,12 @@ class Stream(io.BytesIO):
 class Process:
     """A loaded program whose system calls the test makes itself. `scratch` is guest memory to pass things in."""
 
-    def __init__(self, program: Program, root: Path | None = None, *, stdin: bytes = b"", **options: object) -> None:
+    def __init__(
+        self, program: Program, root: Path | None = None, *, stdin: bytes | ByteFile = b"", **options: object
+    ) -> None:
         self.stdout, self.stderr = Stream(), Stream()
-        chosen = {"stdin": Stream(stdin), "stdout": self.stdout, "stderr": self.stderr, "seed": 1} | options
+        given = Stream(stdin) if isinstance(stdin, bytes) else stdin
+        chosen = {"stdin": given, "stdout": self.stdout, "stderr": self.stderr, "seed": 1} | options
         self.machine = FakeMachine(program)
         self.profile = UserProfile(self.machine, Options(root=root, **chosen))  # type: ignore[arg-type]
         self.profile.load()

@@ -25,7 +25,8 @@ RUN_SECONDS = 60
 def load_build_script() -> ModuleType:
     """roms/ is no package: the script is loaded by its path."""
     spec = importlib.util.spec_from_file_location("roms_build", ROMS / "build.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
@@ -68,7 +69,8 @@ def test_elf_is_static_32_bit_riscv_with_symbols(rom: Any) -> None:
         assert (elf.elfclass, elf.little_endian, elf["e_machine"]) == (32, True, ELF_MACHINE_RISCV)
         assert elf["e_type"] == "ET_EXEC"
         symbols = elf.get_section_by_name(".symtab")
-        assert symbols is not None and symbols.get_symbol_by_name("main")
+        assert symbols is not None
+        assert symbols.get_symbol_by_name("main")
         names = {bytes(note["n_descdata"]) for part in elf.iter_segments("PT_NOTE") for note in part.iter_notes()}
         assert names == ({b"console\0"} if rom.machine == "console" else set())
 

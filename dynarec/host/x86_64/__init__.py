@@ -1,1 +1,33 @@
-"""The x86-64 host: registers, encoder, emitter, lowering and disassembler."""
+"""x86-64 (System V)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dynarec.host.base import Host, HostCode
+from dynarec.host.x86_64 import disasm
+from dynarec.host.x86_64.emit import Emitter
+from dynarec.host.x86_64.lower import lower
+from dynarec.host.x86_64.regs import HOMES
+from dynarec.ir.state import Field
+from dynarec.ir.unit import Unit
+
+
+class X86_64(Host):  # noqa: N801 - the manual's spelling
+    """The code generator for x86-64. bmi2: the CPU has shlx, shrx and sarx."""
+
+    name = "x86_64"
+    home_registers = HOMES
+
+    def __init__(self, homes: Sequence[Field], jump_shift: int, bmi2: bool = False) -> None:
+        super().__init__(homes, jump_shift)
+        self.bmi2 = bmi2
+
+    def lower(self, unit: Unit) -> None:
+        lower(unit)
+
+    def emit(self, unit: Unit) -> HostCode:
+        return Emitter(unit, self.homes, self.jump_shift, self.bmi2).emit()
+
+    def disassemble(self, code: bytes, address: int = 0) -> list[tuple[int, bytes, str]]:
+        return disasm.disassemble(code, address)

@@ -1,0 +1,89 @@
+"""The CPU thread of a machine: the only thread that runs the guest and touches the code region."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import weakref
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+THREAD_NAME = "dynarec-cpu"
+
+
+class Job(Generic[T]):
+    """One request to the CPU thread."""
+
+    def __init__(self, request: Callable[[], T]) -> None:
+        self._request = request
+        self._finished = threading.Event()
+        self._result: T | None = None
+        self._error: BaseException | None = None
+
+    @property
+    def finished(self) -> bool:
+        return self._finished.is_set()
+
+    def execute(self) -> None:
+        """Do it, on the CPU thread; what it raises is kept for whoever waits."""
+        try:
+            self._result = self._request()
+        except BaseException as error:
+            self._error = error
+        finally:
+            del self._request
+            self._finished.set()
+
+    def wait(self, stop: Callable[[], None]) -> T:
+        """The result, once there is one; raises what the request raised, unchanged.
+
+        A KeyboardInterrupt calls `stop`, which makes the request end soon, and is raised again when it has ended: the
+        machine is then in a state that can be looked at.
+        """
+        try:
+            self._finished.wait()
+        except KeyboardInterrupt:
+            stop()
+            while not self._finished.is_set():
+                with contextlib.suppress(KeyboardInterrupt):
+                    self._finished.wait()
+            raise
+        if self._error is not None:
+            raise self._error
+        return self._result  # type: ignore[return-value]
+
+
+class CpuThread:
+    """A daemon thread that executes jobs in their order. It ends when this object is closed or dropped."""
+
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[Job[object] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=_work, args=(self._jobs,), name=THREAD_NAME, daemon=True)
+        self._end = weakref.finalize(self, self._jobs.put, None)
+        self._thread.start()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the caller is on the CPU thread."""
+        return threading.current_thread() is self._thread
+
+    def post(self, request: Callable[[], T]) -> Job[T]:
+        """Have the thread do it; the caller goes on."""
+        job = Job(request)
+        self._jobs.put(job)  # type: ignore[arg-type]
+        return job
+
+    def close(self) -> None:
+        """End the thread after the jobs it has. May be called twice."""
+        self._end()
+        if not self.is_current:
+            self._thread.join()
+
+
+def _work(jobs: SimpleQueue[Job[object] | None]) -> None:
+    """The thread; it holds no reference to its machine between jobs."""
+    while (job := jobs.get()) is not None:
+        job.execute()
+        del job

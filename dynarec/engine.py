@@ -1,0 +1,360 @@
+"""The machine: a guest CPU with a program, its memory and its surroundings, to be run and looked at from Python."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from dynarec import loading
+from dynarec.core import Core, CoreStop, GuestMemory, Registers
+from dynarec.cpu_thread import CpuThread, Job
+from dynarec.errors import DynarecError
+from dynarec.machine.base import ByteFile, Continue, Died, Exited, Options, Outcome, Profile, Trap
+from dynarec.stats import Counters, Stats, collect
+from dynarec.until import UntilGuard
+
+if TYPE_CHECKING:
+    from dynarec.program import Program
+    from dynarec.symbols import Symbols
+    from dynarec.translate import Translator
+    from guest_isa.guest import Guest
+
+UNLIMITED = 1 << 63
+"""A budget that no run uses up."""
+MEBI = 1 << 20
+DEFAULT_CACHE_SIZE = 16 * MEBI
+DEFAULT_HOT = 64
+"""Executions of a block in the interpreter before it is translated (the core counts to 255)."""
+
+
+class StopReason(Enum):
+    """Why a run ended."""
+
+    BUDGET = "budget"
+    TIMEOUT = "timeout"
+    REQUEST = "request"
+    UNTIL = "until"
+    EXITED = "exited"
+    TRAP = "trap"
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """How a run ended.
+
+    pc: of the next instruction; for a trap, of the instruction that trapped. instructions: retired by this run.
+    status: exit status, of a program that exited (0 to 255) or died of a trap (128 + signal). trap: what it died of.
+    """
+
+    reason: StopReason
+    pc: int
+    instructions: int
+    status: int | None = None
+    trap: Trap | None = None
+
+
+class Run:
+    """A run that has been started; see `Machine.start`."""
+
+    def __init__(self, machine: Machine, job: Job[Stop], timer: threading.Timer | None) -> None:
+        self._machine = machine
+        self._job = job
+        self._timer = timer
+
+    @property
+    def finished(self) -> bool:
+        return self._job.finished
+
+    def stop(self) -> None:
+        """Make the run end soon."""
+        if not self.finished:
+            self._machine.stop()
+
+    def wait(self) -> Stop:
+        """How the run ended, when it has. Ctrl-C stops the run and raises KeyboardInterrupt."""
+        try:
+            return self._job.wait(self._machine.stop)
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+
+
+class Machine:
+    """A guest CPU with a program, memory and surroundings. One thread at a time may use it; any thread may `stop` it.
+
+    Leave it with `close`, or use it as a context manager.
+    """
+
+    profile: Profile
+    _closed = True  # until load has succeeded
+
+    def __init__(self, program: Program, guest: Guest, core: Core, translator: Translator | None) -> None:
+        """For `load`, which makes machines."""
+        self.program = program
+        self.guest = guest
+        self.convention = ""
+        self._core = core
+        self._translator = translator
+        self._counters = Counters()
+        self._busy = threading.Lock()
+        self._stop_reason: StopReason | None = None
+        self._exited: Exited | None = None
+        self._thread = CpuThread()
+        self._thread.post(core.bind_thread).wait(core.request_stop)
+
+    @classmethod
+    def load(
+        cls,
+        source: Path | str | bytes,
+        machine: str = "auto",
+        args: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        root: Path | str | None = None,
+        *,
+        guest: str | Guest | None = None,
+        tier: str = "auto",
+        wx: str = "auto",
+        cache_size: int = DEFAULT_CACHE_SIZE,
+        hot: int = DEFAULT_HOT,
+        stdin: ByteFile | None = None,
+        stdout: ByteFile | None = None,
+        stderr: ByteFile | None = None,
+        seed: int | None = None,
+    ) -> Self:
+        """Load a program (an ELF file's path or bytes) into a new machine.
+
+        machine: name of a machine profile; "auto" takes the one that recognises the program.
+        args, env: the program's arguments after its name, and its environment. root: the only host directory it may use.
+        guest: name of a guest CPU; None takes the program's own.
+        tier: "jit" translates everything, "interp" nothing, "auto" what is executed more than `hot` times.
+        wx: policy for executable memory; with "auto" (and tier "auto") a host that allows none runs interpreted.
+        cache_size: bytes of host code kept. stdin, stdout, stderr: unbuffered binary files; None: those of this process.
+        seed: makes random numbers and the like repeatable.
+
+        Raises DynarecError: the program cannot be loaded, or a name is unknown.
+        """
+        setup = loading.Setup(tier=tier, wx=wx, cache_size=cache_size, hot=hot)
+        program, declaration = loading.read_program(source, guest)
+        profile, convention = loading.choose_profile(program, declaration, machine)
+        core, translator = loading.make_core(declaration, setup)
+        made = cls(program, declaration, core, translator)
+        made.convention = convention
+        host_root = Path(root) if root is not None else None
+        options = Options(list(args), dict(env or {}), host_root, stdin, stdout, stderr, seed)
+        made._attach(profile, options)
+        return made
+
+    def _attach(self, profile: type[Profile], options: Options) -> None:
+        self.profile = profile(self, options)
+        self._closed = False
+        try:
+            self.profile.load()
+            loading.connect_device(self._core, self.profile)
+        except BaseException:
+            self.close()
+            raise
+
+    # -- looking at the guest -----------------------------------------------------------------------------------------
+
+    @property
+    def memory(self) -> GuestMemory:
+        """Guest memory: `memory[address]` is a byte, `memory[start:end]` bytes."""
+        return self._core.memory
+
+    @property
+    def regs(self) -> Registers:
+        """The registers: `regs.sp` or `regs["sp"]`, to read and to set."""
+        return self._core.regs
+
+    @property
+    def pc(self) -> int:
+        """The address of the next instruction."""
+        return self._core.regs["pc"]
+
+    @pc.setter
+    def pc(self, value: int) -> None:
+        self._core.regs["pc"] = value
+
+    @property
+    def symbols(self) -> Symbols:
+        """The program's symbols."""
+        return self.program.symbols
+
+    @property
+    def instructions(self) -> int:
+        """Guest instructions retired so far, with the system calls that the machine answered."""
+        return self._core.instructions + self._counters.answered
+
+    def address(self, where: int | str) -> int:
+        """An address, or that of a symbol. Raises DynarecError for an unknown symbol."""
+        return loading.address_of(self.program, where)
+
+    def stats(self) -> Stats:
+        """What the machine has done so far; may be called while it runs."""
+        return collect(self._core, self._counters)
+
+    # -- running ------------------------------------------------------------------------------------------------------
+
+    def run(
+        self, instructions: int | None = None, *, until: int | str | None = None, timeout: float | None = None
+    ) -> Stop:
+        """Run until the program ends, or until a limit: so many instructions, an address or symbol, so many seconds.
+
+        A run stops before the instruction at `until`; one that begins there ends at once. What the guest traps with is
+        answered by the machine profile; a trap that it does not handle ends the run, with the pc at the instruction.
+        Ctrl-C stops the run and raises KeyboardInterrupt. An exception of a device comes through unchanged.
+
+        Raises DynarecError when the machine is running already, or closed.
+        """
+        return self.start(instructions, until=until, timeout=timeout).wait()
+
+    def start(
+        self, instructions: int | None = None, *, until: int | str | None = None, timeout: float | None = None
+    ) -> Run:
+        """As `run`, but without waiting for the end."""
+        limit = UNLIMITED if instructions is None else instructions
+        if limit < 0:
+            raise ValueError(f"a run of {limit} instructions")
+        target = None if until is None else self.address(until)
+        if self._closed:
+            raise DynarecError("the machine is closed: load the program again")
+        if not self._busy.acquire(blocking=False):
+            raise DynarecError("the machine is running already: wait for that run to end, or stop it")
+        self._stop_reason = None
+        self._core.clear_stop()
+        job = self._thread.post(lambda: self._do_run(limit, target))
+        timer = None
+        if timeout is not None:
+            timer = threading.Timer(timeout, self._on_timeout, (job,))
+            timer.daemon = True
+            timer.start()
+        return Run(self, job, timer)
+
+    def stop(self) -> None:
+        """Make the run that is under way end soon, with reason REQUEST; from any thread. Without one, nothing happens."""
+        self._interrupt(StopReason.REQUEST)
+
+    def close(self) -> None:
+        """Stop, and free everything that the machine holds. May be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        self.stop()
+        self._thread.close()
+        self.profile.close()
+        self._core.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _on_timeout(self, job: Job[Stop]) -> None:
+        if not job.finished:
+            self._interrupt(StopReason.TIMEOUT)
+
+    def _interrupt(self, reason: StopReason) -> None:
+        if not self._busy.locked():
+            return
+        if self._stop_reason is None:
+            self._stop_reason = reason
+        self._core.request_stop()  # after the reason: see _clear_stop
+        self.profile.interrupt()
+
+    # -- on the CPU thread --------------------------------------------------------------------------------------------
+
+    def _do_run(self, limit: int, until: int | None) -> Stop:
+        since = time.perf_counter()
+        try:
+            return self._run_loop(limit, until)
+        finally:
+            self._counters.run_seconds += time.perf_counter() - since
+            self._busy.release()
+
+    def _run_loop(self, limit: int, until: int | None) -> Stop:
+        first = self.instructions
+        guard = UntilGuard(self._core, self.guest, until) if until is not None else None
+        ending: StopReason | Exited | Died | None = self._exited
+        while ending is None:
+            left = limit - (self.instructions - first)
+            if guard is None:
+                ending = self._answer(self._core.run(left))
+            elif self.pc == until:
+                ending = StopReason.UNTIL
+            else:
+                ending = self._answer(guard.run(left))
+        return self._stop(ending, self.instructions - first)
+
+    def _stop(self, ending: StopReason | Exited | Died, instructions: int) -> Stop:
+        if isinstance(ending, Exited):
+            self._exited = ending
+            return Stop(StopReason.EXITED, self.pc, instructions, status=ending.status)
+        if isinstance(ending, Died):
+            return Stop(StopReason.TRAP, self.pc, instructions, status=ending.status, trap=ending.trap)
+        return Stop(ending, self.pc, instructions)
+
+    def _answer(self, stop: CoreStop | None) -> StopReason | Exited | Died | None:
+        """React to a return of the native run loop; None when the guest goes on."""
+        match stop:
+            case None:
+                return None
+            case CoreStop.BUDGET:
+                return StopReason.BUDGET
+            case CoreStop.TRANSLATE:
+                self._translate()
+                return None
+            case CoreStop.REQUEST:
+                return self._on_request()
+            case CoreStop.TRAP:
+                return self._on_trap()
+            case CoreStop.STORED:
+                info = self._core.trap
+                return _ending(self.profile.stored(info.value, info.length))
+            case _:
+                raise DynarecError(f"{self.program.name}: the core cannot go on: {self._core.error}")
+
+    def _on_request(self) -> StopReason | Exited | Died | None:
+        outcome = self._core.bus.take_outcome()
+        if outcome is None:
+            return self._stop_reason or StopReason.REQUEST
+        self._clear_stop()
+        return _ending(outcome)
+
+    def _clear_stop(self) -> None:
+        """Undo a device's request to stop, but not one from outside."""
+        self._core.clear_stop()
+        if self._stop_reason is not None:
+            self._core.request_stop()
+
+    def _on_trap(self) -> StopReason | Exited | Died | None:
+        self._core.bus.take_outcome()
+        info = self._core.trap
+        cause = self.guest.causes[info.cause]
+        trap = Trap(cause.kind, info.cause, cause.name, info.pc, info.value, info.length)
+        ending = _ending(self.profile.trap(trap))
+        if self.pc != trap.pc or isinstance(ending, Exited):
+            self._counters.answered += 1
+        return ending
+
+    def _translate(self) -> None:
+        assert self._translator is not None
+        since = time.perf_counter()
+        translation = self._translator.translate(self.pc)
+        self._core.install(translation)
+        self._counters.count(translation, time.perf_counter() - since)
+
+
+def _ending(outcome: Outcome) -> Exited | Died | None:
+    return None if isinstance(outcome, Continue) else outcome

@@ -1,0 +1,16 @@
+"""What arm64 registers are used for in generated code (native/arm64/enter.S has the same homes in the same order).
+
+x18 belongs to the platform, x29 stays the frame pointer, x30 is where `blr` to the exit stub leaves the address.
+"""
+
+from __future__ import annotations
+
+STATE = 28
+"""Points at `dr_cpu.state`."""
+WINDOW = 27
+"""Host address of guest address 0."""
+BUDGET = 26
+HOMES = (*range(16), *range(19, 26))
+SCRATCH = (16, 17, 30)
+CALL = 16
+"""Holds the exit stub's address when it is called."""

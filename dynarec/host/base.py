@@ -1,0 +1,104 @@
+"""The contract of a host: what a code generator is given, and what it returns.
+
+A host turns an IR unit into `HostCode`, a value that touches no memory. The same unit and options give the same bytes: no
+addresses, hashes or random choices. The rules that every host keeps:
+
+- Each guest field in `homes` lives in its host register whenever control enters or leaves a unit; all others live in
+  `dr_cpu.state`. Both are exact at every exit and at every access that may fault.
+- Code is position-independent, enters at offset 0, and leaves by calling the exit stub through the CPU state, by a linked
+  branch, or by an indirect jump to an entry found in `dr_cpu.jumps`.
+- The head takes `Unit.retired` guest instructions from the budget; each exit gives back what it did not use, by itself
+  (exits that can be linked) or through its record's `refund`.
+- Guest memory is the window at the base that the host reserves for it; an address is 32 bits.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from dynarec.ir.state import Field
+from dynarec.ir.unit import Unit
+
+
+class ExitKind(IntEnum):
+    """Why a unit is left (enum dr_exit_kind)."""
+
+    JUMP = 0
+    INDIRECT = 1
+    INTERPRET = 2
+    BUDGET = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """One exit (struct dr_exit). Offsets are bytes from the start of the code.
+
+    ret: the return address of the call of the exit stub. link: the patchable branch; 0 if there is none.
+    target: the guest pc. refund: guest instructions charged, not executed, and not given back by the code itself.
+    """
+
+    kind: ExitKind
+    ret: int
+    link: int
+    target: int
+    refund: int
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Host code from `offset` on may fault on behalf of the guest instruction at `pc` (struct dr_site)."""
+
+    offset: int
+    pc: int
+    refund: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Host code from `offset` on belongs to op number `op` of the unit; -1: head, -2: exits."""
+
+    offset: int
+    op: int
+
+
+@dataclass(slots=True)
+class HostCode:
+    """Generated code of one unit, not yet anywhere."""
+
+    code: bytes
+    exits: list[Exit] = field(default_factory=list)
+    sites: list[Site] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+
+
+class Host(ABC):
+    """A code generator for one guest's layout on one kind of host."""
+
+    name: str
+    home_registers: Sequence[int]
+    """Host registers that can hold guest registers, in the order of `dr_cpu.homes`."""
+
+    def __init__(self, homes: Sequence[Field], jump_shift: int) -> None:
+        """homes: guest fields by use; the first ones get a register. jump_shift: log2 of the guest's code alignment."""
+        self.jump_shift = jump_shift
+        self.homes: Mapping[Field, int] = dict(zip(homes, self.home_registers, strict=False))
+
+    @property
+    def home_fields(self) -> tuple[Field, ...]:
+        """The fields that live in `home_registers`, in their order."""
+        return tuple(self.homes)
+
+    @abstractmethod
+    def lower(self, unit: Unit) -> None:
+        """Rewrite, in place, what this host lacks; the last pass."""
+
+    @abstractmethod
+    def emit(self, unit: Unit) -> HostCode:
+        """Generate the code of a unit."""
+
+    @abstractmethod
+    def disassemble(self, code: bytes, address: int = 0) -> list[tuple[int, bytes, str]]:
+        """(offset, bytes, text) of each host instruction."""

@@ -1,0 +1,32 @@
+"""The passes, in their one order. Each rewrites a unit in place and leaves its meaning as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dynarec.ir.unit import Unit
+from dynarec.opt.dead_sets import dead_sets
+from dynarec.opt.dead_values import dead_values
+from dynarec.opt.fold import fold
+from dynarec.opt.forward import forward
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A pass by the name that people switch it off with."""
+
+    name: str
+    run: Callable[[Unit], None]
+    doc: str
+
+
+PASSES = (
+    Pass("forward", forward, "reads of state become the values written before"),
+    Pass("fold", fold, "constants, identities and idioms"),
+    Pass("dead-sets", dead_sets, "state writes that are overwritten unseen go"),
+    Pass("dead-values", dead_values, "values without a use go"),
+)
+"""Followed by the host's own `lower`."""
+
+PASS_NAMES = tuple(each.name for each in PASSES)

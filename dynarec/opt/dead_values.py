@@ -1,0 +1,23 @@
+"""A value that nobody uses is not computed."""
+
+from __future__ import annotations
+
+from dynarec.ir.ops import EXIT_IF, GET
+from dynarec.ir.unit import Op, Operand, Trap, Unit
+
+
+def dead_values(unit: Unit) -> None:
+    """Drop ops without effects whose values have no use; a load stays, since it may fault."""
+    used: set[Operand] = set()
+    if (value := unit.terminal_value()) is not None:
+        used.add(value)
+    kept: list[Op] = []
+    for op in reversed(unit.ops):
+        if (op.kind.pure or op.kind is GET) and op not in used:
+            continue
+        used.update(op.args)
+        if op.kind is EXIT_IF and isinstance(op.attr, Trap):
+            used.add(op.attr.value)
+        kept.append(op)
+    kept.reverse()
+    unit.ops = kept

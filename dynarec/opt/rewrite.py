@@ -1,0 +1,35 @@
+"""The forward walk that rewriting passes share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dynarec.ir.ops import EXIT_IF
+from dynarec.ir.unit import Op, Operand, Trap, Unit
+
+Simplify = Callable[[Op], Operand | None]
+
+
+def rewrite(unit: Unit, simplify: Simplify) -> None:
+    """Visit the ops in order, their arguments already rewritten; where `simplify` gives a value, it replaces the op.
+
+    `simplify` may change the op it is given; for an op without a value, any answer but None drops it.
+    """
+    replaced: dict[Operand, Operand] = {}
+    kept: list[Op] = []
+    for op in unit.ops:
+        for arg in op.args:
+            if arg in replaced:
+                op.args = tuple([replaced.get(each, each) for each in op.args])
+                break
+        if op.kind is EXIT_IF and isinstance(op.attr, Trap):
+            op.attr.value = replaced.get(op.attr.value, op.attr.value)
+        value = simplify(op)
+        if value is None:
+            kept.append(op)
+        else:
+            replaced[op] = value
+    unit.ops = kept
+    used = unit.terminal_value()
+    if used is not None and used in replaced:
+        unit.replace_terminal_value(replaced[used])

@@ -1,0 +1,91 @@
+"""What a machine has done, in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from dynarec.core import EXIT_KINDS, Core
+
+if TYPE_CHECKING:
+    from dynarec.translate import Translation
+
+CORE_COUNTS = (
+    "interpreted", "blocks", "code_bytes", "discarded", "flushes", "links", "unlinks", "faults", "toggles",
+)  # fmt: skip
+"""Counters that `Stats` takes from the core as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What a machine has done so far.
+
+    instructions: guest instructions retired, with the system calls answered; interpreted: those that the interpreter did.
+    run_seconds: wall time in runs; translation_seconds: of these, translating; install_seconds: of those, in the core.
+    translated: units; translated_instructions: the guest instructions in them.
+    blocks, code_bytes: units in the cache now, and their host code. discarded: units that guest memory has outdated.
+    flushes: times the cache was emptied. links, unlinks: direct jumps from unit to unit made and taken back.
+    faults: host faults in generated code. toggles: times the code region was opened for writing.
+    exits: returns to the run loop by kind. policy: of W^X ("none": no code region). tier: auto, jit or interp.
+    """
+
+    instructions: int
+    interpreted: int
+    run_seconds: float
+    translation_seconds: float
+    install_seconds: float
+    translated: int
+    translated_instructions: int
+    blocks: int
+    code_bytes: int
+    discarded: int
+    flushes: int
+    links: int
+    unlinks: int
+    faults: int
+    toggles: int
+    exits: Mapping[str, int]
+    policy: str
+    tier: str
+
+    @property
+    def mips(self) -> float:
+        """Millions of guest instructions in a second of the runs' wall time."""
+        return self.instructions / self.run_seconds / 1e6 if self.run_seconds else 0.0
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the engine itself counts. answered: instructions that trapped and that the profile then did."""
+
+    answered: int = 0
+    run_seconds: float = 0.0
+    translation_seconds: float = 0.0
+    install_seconds: float = 0.0
+    translated: int = 0
+    translated_instructions: int = 0
+
+    def count(self, translation: Translation, seconds: float) -> None:
+        """One more translation, made and installed in so many seconds."""
+        self.translation_seconds += seconds
+        self.install_seconds += seconds - translation.seconds
+        self.translated += 1
+        self.translated_instructions += len(translation.unit.insns)
+
+
+def collect(core: Core, counters: Counters) -> Stats:
+    """The numbers of the core and of the engine in one."""
+    native = core.stats()
+    return Stats(
+        instructions=core.instructions + counters.answered,
+        run_seconds=counters.run_seconds,
+        translation_seconds=counters.translation_seconds,
+        install_seconds=counters.install_seconds,
+        translated=counters.translated,
+        translated_instructions=counters.translated_instructions,
+        exits=dict(zip(EXIT_KINDS, cast("list[int]", native["exits"]), strict=True)),
+        policy=core.policy,
+        tier=core.tier.name.lower(),
+        **{name: cast(int, native[name]) for name in CORE_COUNTS},
+    )

@@ -1,0 +1,70 @@
+"""The way of one block: guest bytes, trace, passes, host code."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection
+from dataclasses import dataclass
+from time import perf_counter
+
+from dynarec.host.base import Host, HostCode
+from dynarec.ir.unit import Unit
+from dynarec.opt import PASSES, Pass
+from dynarec.trace import TRACE_LIMIT, Fetch, Trace, form_trace
+from guest_isa.guest import Guest
+
+
+@dataclass(slots=True)
+class Translation:
+    """A unit with its host code, and the guest bytes that it was made from as (address, size)."""
+
+    unit: Unit
+    code: HostCode
+    ranges: list[tuple[int, int]]
+    seconds: float
+
+
+class Translator:
+    """Translates blocks of one guest for one host. It reads guest memory through `fetch` and changes nothing."""
+
+    def __init__(
+        self, guest: Guest, host: Host, fetch: Fetch, *, without: Collection[str] = (), limit: int = TRACE_LIMIT
+    ) -> None:
+        """without: names of passes to leave out. limit: guest instructions of the longest trace."""
+        self.guest = guest
+        self.host = host
+        self.fetch = fetch
+        self.limit = limit
+        self.stops: set[int] = set()
+        """Guest addresses that no trace runs across."""
+        lowering = Pass("lower", host.lower, "what the host lacks becomes something that it has")
+        self.passes = [each for each in (*PASSES, lowering) if each.name not in without]
+
+    def form(self, key: int) -> Trace:
+        """The trace from `key`, not yet optimised."""
+        return form_trace(self.guest, self.fetch, key, self.stops, self.limit)
+
+    def translate(self, key: int) -> Translation:
+        """The host code of the trace from `key`."""
+        start = perf_counter()
+        trace = self.form(key)
+        unit = trace.unit
+        for each in self.passes:
+            each.run(unit)
+        code = self.host.emit(unit)
+        return Translation(unit, code, trace.ranges, perf_counter() - start)
+
+    def stages(self, key: int) -> list[tuple[str, Unit]]:
+        """The unit as lifted and after each pass, with the text of its instructions, for people to look at."""
+        unit = self.form(key).unit
+        self._name(unit)
+        stages = [("lifted", copy.deepcopy(unit))]
+        for each in self.passes:
+            each.run(unit)
+            stages.append((each.name, copy.deepcopy(unit)))
+        return stages
+
+    def _name(self, unit: Unit) -> None:
+        for insn in unit.insns:
+            decoded = self.guest.isa.decode(int.from_bytes(self.fetch(insn.pc, 8), "little"))
+            insn.text = decoded.text(insn.pc) if decoded is not None else "(no instruction)"
