@@ -3,7 +3,8 @@
 A guest field with a home lives in that host register whenever anybody can see the state; other fields live in their word of
 the CPU state. A value of the trace may be in a home (it is, or was, the field's content), in a scratch register, in a state
 word, or in several of these at a time. Values that are about to be written to a field are computed right in its home when
-nothing can look in between; everything else goes to scratch registers, and to spill words when those run out.
+nothing can look in between; everything else goes to scratch registers, then to homes that nobody looks at until they are set
+again, and to spill words when those run out.
 
 Emitters ask with `where`, `register` or `loaded`, say `done` when they have fetched what an op uses, and get the result's
 place from `result`. Only the five primitives that they hand in make code, and none of these changes the host's flags.
@@ -40,7 +41,11 @@ class Allocator(ABC):
         self._in_slot: dict[Slot, Op] = {}
         self._aliases: dict[Op, Op] = {}
         self._locked: set[int] = set()
+        self._pinned: set[Slot] = set()
         self._hints: dict[Op, int] = {}
+        self._idle: dict[int, list[tuple[int, int]]] = {}
+        self.at = 0
+        """Index of the op that is being emitted."""
         self._scan(unit)
 
     # -- primitives of the host ---------------------------------------------------------------------------------------
@@ -68,7 +73,10 @@ class Allocator(ABC):
     # -- before the first op ------------------------------------------------------------------------------------------
 
     def _scan(self, unit: Unit) -> None:
-        """Count uses, and find the values that can be computed right in the home they are written to."""
+        """Count uses; find the values that can be computed right in the home they are written to, and when homes are idle.
+
+        A home is idle between the last time that anybody can see its field and the next `set` of it.
+        """
         left = self.left
         observed = -1
         position: dict[Op, int] = {}
@@ -82,10 +90,12 @@ class Allocator(ABC):
             if kind is SET:
                 value, field = op.args[0], op.attr
                 home = self.homes.get(field)
-                if home is not None and isinstance(value, Op) and value not in self._hints:
-                    defined = position[value]
-                    if observed <= defined and touched.get(field, -1) <= defined:
+                if home is not None:
+                    seen = max(observed, touched.get(field, -1))
+                    if isinstance(value, Op) and value not in self._hints and seen <= position[value]:
                         self._hints[value] = home
+                    if seen < index - 1:
+                        self._idle.setdefault(home, []).append((seen, index))
                 touched[field] = index
             elif kind is GET:
                 touched[op.attr] = index
@@ -139,10 +149,11 @@ class Allocator(ABC):
     def unlock(self) -> None:
         """An op is finished: every register may be taken again."""
         self._locked.clear()
+        self._pinned.clear()
 
     def has_free(self) -> bool:
-        """Whether a scratch register can be had without moving anything."""
-        return any(register not in self._locked and not self._needed(register) for register in self.scratch)
+        """Whether a register can be had without moving anything."""
+        return self._unused() is not None
 
     # -- taking registers ---------------------------------------------------------------------------------------------
 
@@ -152,21 +163,43 @@ class Allocator(ABC):
         self._locked.add(register)
         return register
 
+    def _unused(self) -> int | None:
+        """A scratch register, or an idle home, with nothing in it that is still needed."""
+        for register in self.scratch:
+            if register not in self._locked and not self._needed(register):
+                return register
+        for home in self._idle:
+            if home not in self._locked and not self._needed(home) and self._is_idle(home):
+                return home
+        return None
+
+    def _is_idle(self, home: int) -> bool:
+        """Whether nobody looks at the home's field before it is set again."""
+        periods = self._idle.get(home)
+        while periods and periods[0][1] <= self.at:
+            periods.pop(0)
+        return bool(periods) and periods[0][0] < self.at  # type: ignore[index]
+
     def _free_scratch(self) -> int:
+        register = self._unused()
+        if register is None:
+            register = self._victim()
+            self._evict(register)
+        self._drop(register)
+        return register
+
+    def _victim(self) -> int:
+        """The scratch register whose value is best moved: one that is in another place as well, if there is any."""
         best: int | None = None
         for register in self.scratch:
             if register in self._locked:
                 continue
-            if not self._needed(register):
-                self._drop(register)
-                return register
             value = self._holds[register]
-            elsewhere = value in self._slots or len(self._registers[value]) > 1
-            if best is None or elsewhere:
-                best = register
+            if value in self._slots or len(self._registers[value]) > 1:
+                return register
+            best = register
         if best is None:
             raise OutOfRegisters
-        self._evict(best)
         return best
 
     def claim(self, register: int) -> None:
@@ -184,15 +217,15 @@ class Allocator(ABC):
         self._drop(register)
 
     def _save(self, value: Op, register: int) -> None:
-        for other in self.scratch:
-            if other != register and other not in self._locked and not self._needed(other):
-                self.copy(other, register)
-                self._put(value, other)
-                return
+        other = self._unused()
+        if other is not None and other != register:
+            self.copy(other, register)
+            self._put(value, other)
+            return
         for number in range(layout.SPILL_WORDS):
             slot = layout.SPILL + number * layout.WORD
             held = self._in_slot.get(slot)
-            if held is None or self.left[held] == 0:
+            if slot not in self._pinned and (held is None or self.left[held] == 0):
                 self.store_slot(slot, register)
                 self._put_slot(value, slot)
                 return
@@ -245,10 +278,13 @@ class Allocator(ABC):
         return type(value) is not int and self.left[value] > 1  # type: ignore[index]
 
     def done(self, op: Op) -> None:
-        """The op's operands have been fetched: these uses of them are over."""
+        """The op's operands have been fetched: these uses of them are over. A state word may still be about to be read."""
         for arg in op.args:
             if type(arg) is not int:
-                self.left[self.value(arg)] -= 1  # type: ignore[index]
+                value = self.value(arg)
+                self.left[value] -= 1  # type: ignore[index]
+                if value in self._slots:
+                    self._pinned.add(self._slots[value])  # type: ignore[index]
 
     # -- what an op makes ---------------------------------------------------------------------------------------------
 
@@ -282,7 +318,9 @@ class Allocator(ABC):
     def _operand_for(self, op: Op) -> int | None:
         for arg in op.args:
             register = self.in_register(arg) if type(arg) is not int else None
-            if register is not None and register in self.scratch and not self._needed(register):
+            if register is None or self._needed(register):
+                continue
+            if register in self.scratch or self._is_idle(register):
                 return register
         return None
 
@@ -322,17 +360,16 @@ class Allocator(ABC):
             self._put(value, home)
 
     def _set_slot(self, slot: Slot, value: Operand) -> None:
-        old = self._in_slot.get(slot)
-        if old is value:
+        if self._in_slot.get(slot) is value:
             return
+        source = None if isinstance(value, int) else self.register(value)
+        old = self._in_slot.get(slot)
         if old is not None and self.left[old] > 0 and not self._registers.get(old):
             self.register(old)
-        if isinstance(value, int):
-            self.store_constant(slot, value)
-            self._forget_slot(slot)
+        self._forget_slot(slot)
+        if source is None:
+            self.store_constant(slot, value)  # type: ignore[arg-type]
             return
-        self.store_slot(slot, self.register(value))
-        if self._slots.get(value) is None:
-            self._put_slot(value, slot)
-        else:
-            self._forget_slot(slot)
+        self.store_slot(slot, source)
+        if value not in self._slots:
+            self._put_slot(value, slot)  # type: ignore[arg-type]

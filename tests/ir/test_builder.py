@@ -31,6 +31,11 @@ def lines(builder: Builder) -> list[str]:
     return format_ops(builder.unit)
 
 
+def ended(builder: Builder) -> object:
+    """The terminal so far."""
+    return builder.terminal
+
+
 @pytest.mark.parametrize("kind", PURE, ids=lambda kind: kind.name)
 def test_constants_fold(b: Builder, kind: OpKind) -> None:
     assert kind.evaluate is not None
@@ -79,26 +84,26 @@ def test_exits_that_cannot_happen_vanish(b: Builder) -> None:
 
 def test_terminals(b: Builder) -> None:
     b.jump(0x20)
-    assert b.terminal == Jump(0x20)
+    assert ended(b) == Jump(0x20)
     value = b.get(R0)
     b.jump(value)
-    assert b.terminal == JumpTo(value)
+    assert ended(b) == JumpTo(value)
     b.trap(3, value)
-    assert b.terminal == Trap(3, value)
+    assert ended(b) == Trap(3, value)
     b.sync_code()
-    assert b.terminal == SyncCode(KEY + 4)
+    assert ended(b) == SyncCode(KEY + 4)
     b.interpret()
-    assert b.terminal == Interpret()
+    assert ended(b) == Interpret()
 
 
 def test_branches_on_constants_are_jumps(b: Builder) -> None:
     b.branch(1, 0x20)
-    assert b.terminal == Jump(0x20)
+    assert ended(b) == Jump(0x20)
     b.branch(0, 0x20)
-    assert b.terminal == Jump(KEY + 4)
+    assert ended(b) == Jump(KEY + 4)
     condition = b.eq(b.get(R0), 0)
     b.branch(condition, 0x20)
-    assert b.terminal == Branch(condition, 0x20, KEY + 4)
+    assert ended(b) == Branch(condition, 0x20, KEY + 4)
 
 
 def test_the_next_pc_wraps() -> None:

@@ -6,8 +6,8 @@
     assert_same(unit, after, rng)
 
 A unit obeys the rules that lifted units obey: within a guest instruction all accesses and all side exits with a trap
-come before the first `set`; a side exit with a jump comes last; a `set` of a narrow field is masked. Values are also used
-across guest instructions, as they are between passes.
+come before the first `set`; a side exit with a jump comes last; a `set` of a narrow field is masked. Values are also
+used across guest instructions, as they are between passes.
 """
 
 from __future__ import annotations

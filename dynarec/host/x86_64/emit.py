@@ -98,11 +98,13 @@ class Emitter:
         marks = self.result.marks
         for index, op in enumerate(ops_of_unit):
             marks.append(Mark(len(self.asm.code), index))
+            self.regs.at = index
             if op.kind.compares and self._fuses(op, index):
                 self.pending = op
                 continue
             _EMITTERS[op.kind](self, op)
             self.regs.unlock()
+        self.regs.at = len(self.unit.ops)
         self._terminal()
         marks.append(Mark(len(self.asm.code), -2))
         for side_exit in self.side_exits:

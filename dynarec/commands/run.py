@@ -1,0 +1,151 @@
+"""Runs a program. The exit status is the program's own; 124 when a limit ended it, 128 + n when it died of signal n, and 125
+when dynarec could not run it. Arguments behind -- are the program's."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dynarec.commands import arguments
+from dynarec.errors import DynarecError
+
+if TYPE_CHECKING:
+    from dynarec.engine import Machine, Stop
+    from dynarec.machine.console import Console
+
+STATUS_LIMIT = 124
+STATUS_WINDOW_CLOSED = 0
+CONSOLE = "console"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add = parser.add_argument
+    add("rom", metavar="ROM", help="an ELF file")
+    add("--machine", default="auto", metavar="M", help="what the program finds around its CPU: auto, user, console")
+    add("--headless", action="store_true", help="run a console ROM without a window")
+    add("--screenshot", type=Path, metavar="F", help="write the last picture to a PNG file")
+    add("--max-instructions", type=arguments.count, metavar="N", help="end after so many guest instructions")
+    add("--timeout", type=arguments.seconds, metavar="S", help="end after so many seconds")
+    add("--wx", default="auto", metavar="POLICY", help="how code memory is protected (see dynarec doctor)")
+    add("--tier", default="auto", metavar="T", help="auto, jit (translate everything) or interp (nothing)")
+    add("--stats", action="store_true", help="print numbers about the run to stderr")
+    add("--stats-json", type=Path, metavar="F", help="write the same numbers to a file")
+    add("--verbose", action="store_true", help="say what is run, and how")
+    add("--root", type=Path, metavar="DIR", help="the directory whose files the program may use (default: none)")
+    add("--seed", type=arguments.count, metavar="N", help="make random numbers repeatable")
+    add("--cache-size", type=arguments.size, metavar="BYTES", help="size of the code cache (K, M, G)")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run it; the exit status."""
+    with _load(args) as machine:
+        console = _console(machine)
+        if args.screenshot and console is None:
+            raise DynarecError(f"{machine.program.name}: machine {machine.profile.name} has no picture for --screenshot")
+        if args.verbose:
+            _describe(machine)
+        stop = None
+        try:
+            stop = _run(machine, console, args)
+        finally:
+            _report(machine, console, args, stop)
+        return _status(machine, stop)
+
+
+def _load(args: argparse.Namespace) -> Machine:
+    from dynarec.engine import DEFAULT_CACHE_SIZE, Machine
+
+    return Machine.load(
+        args.rom,
+        args.machine,
+        args.guest_arguments,
+        root=args.root,
+        tier=args.tier,
+        wx=args.wx,
+        cache_size=DEFAULT_CACHE_SIZE if args.cache_size is None else args.cache_size,
+        seed=args.seed,
+    )
+
+
+def _console(machine: Machine) -> Console | None:
+    if machine.profile.name != CONSOLE:
+        return None
+    from dynarec.machine.console import Console
+
+    return machine.profile if isinstance(machine.profile, Console) else None
+
+
+def _describe(machine: Machine) -> None:
+    stats = machine.stats()
+    _say(f"{machine.program.name}: {machine.convention}; guest {machine.guest.name}, machine {machine.profile.name}")
+    _say(f"tier {stats.tier}, W^X policy {stats.policy}, entry {machine.pc:#010x}")
+
+
+def _run(machine: Machine, console: Console | None, args: argparse.Namespace) -> Stop:
+    if console is not None and not args.headless:
+        from dynarec.window import NoDisplay, open_window
+
+        window = open_window(machine.program.name)
+        if not isinstance(window, NoDisplay):
+            from dynarec.commands.session import WindowSession
+
+            try:
+                return WindowSession(machine, console, args.max_instructions, args.timeout).run(window)
+            finally:
+                window.close()
+        _say(window.message)
+    return machine.run(args.max_instructions, timeout=args.timeout)
+
+
+def _status(machine: Machine, stop: Stop) -> int:
+    from dynarec.engine import StopReason
+
+    if stop.trap is not None:
+        _say(f"{machine.program.name}: {_death(machine, stop)}")
+    if stop.status is not None:
+        return stop.status
+    return STATUS_WINDOW_CLOSED if stop.reason is StopReason.REQUEST else STATUS_LIMIT
+
+
+def _death(machine: Machine, stop: Stop) -> str:
+    """ "load access fault at 0x00010234 (main+0x14), address 0x00000000" """
+    from dynarec.machine.base import TrapKind
+
+    trap = stop.trap
+    assert trap is not None
+    named = {TrapKind.ACCESS: "address", TrapKind.MISALIGNED: "address", TrapKind.ILLEGAL: "instruction"}.get(trap.kind)
+    nearest = machine.symbols.nearest(trap.pc)
+    where = f" ({nearest[0]}+{nearest[1]:#x})" if nearest else ""
+    value = f", {named} {trap.value:#010x}" if named else ""
+    return f"{trap.name} at {trap.pc:#010x}{where}{value}"
+
+
+def _report(machine: Machine, console: Console | None, args: argparse.Namespace, stop: Stop | None) -> None:
+    """What the user wants to keep of a run, however it ended."""
+    if args.screenshot and console is not None:
+        _save_picture(console, args.screenshot)
+    if args.stats or args.stats_json:
+        from dynarec.commands import run_stats
+
+        stats = machine.stats()
+        if args.stats:
+            print(run_stats.as_text(stats), file=sys.stderr)
+        if args.stats_json:
+            run_stats.write_json(args.stats_json, stats, stop)
+
+
+def _save_picture(console: Console, path: Path) -> None:
+    from dynarec.screenshot import write_png
+
+    picture = console.picture()
+    if picture is None:
+        _say(f"there is no picture to write to {path}: the program has shown none")
+    else:
+        write_png(path, picture)
+
+
+def _say(text: str) -> None:
+    print(f"dynarec: {text}", file=sys.stderr)

@@ -1,0 +1,50 @@
+"""The numbers of a run, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dynarec.errors import DynarecError
+
+if TYPE_CHECKING:
+    from dynarec.engine import Stop
+    from dynarec.stats import Stats
+
+MICRO = 1e6
+
+
+def as_text(stats: Stats) -> str:
+    """A line for each matter."""
+    exits = ", ".join(f"{count:,} {kind}" for kind, count in stats.exits.items())
+    each = stats.translation_seconds * MICRO / max(1, stats.translated_instructions)
+    lines = {
+        "guest instructions": f"{stats.instructions:,} ({stats.interpreted:,} interpreted)",
+        "wall time": f"{stats.run_seconds:.3f} s, {stats.mips:.1f} MIPS",
+        "translated": f"{stats.translated:,} blocks of {stats.translated_instructions:,} guest instructions",
+        "translation time": f"{stats.translation_seconds:.3f} s, {each:.1f} us a guest instruction",
+        "code cache": f"{stats.blocks:,} blocks, {stats.code_bytes:,} bytes, {stats.discarded:,} discarded, "
+        f"{stats.flushes:,} flushes",
+        "links": f"{stats.links:,} made, {stats.unlinks:,} undone",
+        "exits": exits,
+        "faults": f"{stats.faults:,}",
+        "policy": f"{stats.policy}, {stats.toggles:,} toggles; tier {stats.tier}",
+    }
+    width = max(map(len, lines))
+    return "\n".join(f"{name:>{width}}: {text}" for name, text in lines.items())
+
+
+def write_json(path: Path, stats: Stats, stop: Stop | None) -> None:
+    """One JSON object: the fields of `Stats` by name, `mips`, and `stop` with `reason`, `pc` and `status`.
+
+    `stop` is null for a run that was interrupted. Raises DynarecError when the file cannot be written.
+    """
+    end = None if stop is None else {"reason": stop.reason.value, "pc": stop.pc, "status": stop.status}
+    content = {**asdict(stats), "mips": stats.mips, "stop": end}
+    try:
+        path.write_text(json.dumps(content, indent=2) + "\n")
+    except OSError as error:
+        reason = error.strerror or error
+        raise DynarecError(f"cannot write the statistics {path}: {reason}: choose another place") from error

@@ -1,0 +1,62 @@
+"""The interpreter that is printed as C: complete, the same every time, and strict about the order of effects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from dynarec.ir.semantics import Semantics
+from guest_isa import bundled_guests
+from guest_isa.guest import Guest
+from guest_isa.interpreter import CPrinter, generate, generate_registry
+from guest_isa.rv32 import GUEST
+from guest_isa.rv32.operands import LAYOUT
+
+A0 = LAYOUT["a0"]
+LENGTH = 4
+
+
+@pytest.mark.parametrize("guest", bundled_guests(), ids=lambda guest: guest.name)
+def test_every_instruction_is_there(guest: Guest) -> None:
+    source = generate(guest)
+    missing = [spec.name for spec in guest.isa if f"/* {spec.name} */" not in source]
+    assert not missing
+    assert source.count("/* ") - 1 == len(guest.isa.specs)
+    assert source.count("{") == source.count("}")
+    assert generate(guest) == source
+
+
+def test_the_registry_names_every_guest() -> None:
+    registry = generate_registry(bundled_guests())
+    assert all(f"return dr_step_{guest.name};" in registry for guest in bundled_guests())
+
+
+Meaning = Callable[[Semantics], object]
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        lambda b: b.load8u(0),
+        lambda b: b.load32(0),
+        lambda b: b.store16(0, 1),
+        lambda b: b.store32_if(b.eq(0, 0), 0, 1),
+        lambda b: b.trap_if(b.eq(0, 0), 2, 0),
+    ],
+    ids=["load8u", "load32", "store16", "store32_if", "trap_if"],
+)
+def test_what_may_fail_after_a_set_is_refused(late: Meaning) -> None:
+    printer = CPrinter(GUEST, LENGTH)
+    late(printer)
+    printer.set(A0, 1)
+    with pytest.raises(ValueError, match="comes after a set"):
+        late(printer)
+
+
+def test_a_read_is_a_copy() -> None:
+    printer = CPrinter(GUEST, LENGTH)
+    old = printer.get(A0)
+    printer.set(A0, 1)
+    printer.set(LAYOUT["a1"], old)
+    assert printer.finish()[:3] == ["uint32_t v0 = state[10];", "state[10] = 0x1u;", "state[11] = v0;"]
