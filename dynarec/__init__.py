@@ -1,9 +1,9 @@
 """A dynamic recompiler for small guest CPUs.
 
-    from dynarec import Machine
+from dynarec import Machine
 
-    with Machine.load("prog.elf") as machine:
-        stop = machine.run(instructions=1_000_000)
+with Machine.load("prog.elf") as machine:
+    stop = machine.run(instructions=1_000_000)
 """
 
 from __future__ import annotations

@@ -45,11 +45,12 @@ class Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         import dynarec
 
-        parser.exit(0, f"dynarec {dynarec.__version__}\n")
+        print(f"dynarec {dynarec.__version__}")
+        parser.exit(0)
 
 
 def make_parser() -> Parser:
-    parser = Parser(prog="dynarec", description="Runs programs for a small guest CPU by recompiling them while they run.")
+    parser = Parser(prog="dynarec", description="Runs programs for a small guest CPU by recompiling them.")
     parser.add_argument("--version", action=Version, nargs=0, help="show the version")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():
@@ -102,4 +103,4 @@ def _failed(message: str) -> int:
 def _raise_for_debugging() -> None:
     """Raise the exception that is being handled again, if the user asked for tracebacks."""
     if os.environ.get(DEBUG_VARIABLE) == "1":
-        raise  # noqa: PLE0704 - called from except blocks alone
+        raise

@@ -1,28 +1,26 @@
 """The C core, typed: guest memory, registers, the code cache, the run loop. Nothing else imports `dynarec._native`.
 
-Memory and registers may be read from any thread; everything that changes the guest belongs to the CPU thread, or to whoever
-owns the machine while it does not run.
+Memory and registers may be read from any thread; everything that changes the guest belongs to the CPU thread, or to
+whoever owns the machine while it does not run.
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from enum import IntEnum, IntFlag
-from typing import TYPE_CHECKING, Any, Protocol, overload
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dynarec._native import ffi, lib
-from dynarec.errors import DynarecError, GuestMemoryError
+from dynarec.errors import DynarecError
+from dynarec.guest_state import GuestMemory, Registers
 
 if TYPE_CHECKING:
     from dynarec.ir.state import Field, StateLayout
-    from dynarec.machine.base import Access, Outcome
+    from dynarec.machine.base import Outcome
     from dynarec.translate import Translation
 
-ADDRESS_SPACE = 1 << 32
-PAGE = 4096
-ADDRESS_MASK = ADDRESS_SPACE - 1
+WORD_MASK = (1 << 32) - 1
 
 
 class Tier(IntEnum):
@@ -42,14 +40,6 @@ class CoreStop(IntEnum):
     TRAP = 3
     STORED = 4
     ERROR = 5
-
-
-class PageFlag(IntFlag):
-    """Bits of a page's permissions beside those of the guest (enum dr_access)."""
-
-    DEVICE = lib.DR_DEVICE
-    KEPT = 32
-    """The page has no permission and yet belongs to somebody: its bytes come back with its permissions."""
 
 
 EXIT_KINDS = ("jump", "indirect", "interpret", "budget")
@@ -124,7 +114,7 @@ def dynarec_read_device(handle: Any, address: int, size: int, value: Any) -> int
     bus = core.bus
     try:
         offset, device = bus.find(address)
-        value[0] = device.read(offset, size) & ADDRESS_MASK
+        value[0] = device.read(offset, size) & WORD_MASK
         return 0
     except bus.refusals:
         return 1
@@ -149,179 +139,6 @@ def dynarec_write_device(handle: Any, address: int, size: int, value: int) -> in
     if bus.outcome is not None:
         core.request_stop()
     return 0
-
-
-class GuestMemory:
-    """The guest's 4 GiB. `memory[address]` is a byte, `memory[start:end]` bytes; both can be assigned."""
-
-    def __init__(self, core: Core) -> None:
-        self._core = core
-
-    @overload
-    def __getitem__(self, where: int) -> int: ...
-
-    @overload
-    def __getitem__(self, where: slice) -> bytes: ...
-
-    def __getitem__(self, where: int | slice) -> int | bytes:
-        if isinstance(where, slice):
-            start, size = _bounds(where)
-            return self.read(start, size)
-        return self.read(where, 1)[0]
-
-    def __setitem__(self, where: int | slice, value: int | bytes) -> None:
-        if not isinstance(where, slice):
-            self.write(where, bytes((value,)) if isinstance(value, int) else value)
-            return
-        start, size = _bounds(where)
-        data = memoryview(bytes(value)) if not isinstance(value, int) else None
-        if data is None or len(data) != size:
-            raise ValueError(f"{size} bytes of guest memory can be set to {size} bytes only")
-        self.write(start, bytes(data))
-
-    def map(self, address: int, size: int, access: Access) -> None:
-        """Map zeroed pages. Raises DynarecError when the range is not made of whole pages."""
-        self._check_range(address, size, "map")
-        self._core.check(lib.dr_map(self._core.pointer, address, size, int(access) or PageFlag.KEPT))
-
-    def unmap(self, address: int, size: int) -> None:
-        """Unmap a range; parts that are not mapped are ignored."""
-        self._check_range(address, size, "map")
-        self._core.check(lib.dr_unmap(self._core.pointer, address, size))
-
-    def protect(self, address: int, size: int, access: Access) -> None:
-        """Change permissions. Raises GuestMemoryError when part of the range is not mapped."""
-        missing = self._first_unmapped(address, size)
-        if missing is not None:
-            raise GuestMemoryError(missing, size, "map")
-        self._core.check(lib.dr_protect(self._core.pointer, address, size, int(access) or PageFlag.KEPT))
-
-    def read(self, address: int, size: int, checked: bool = False) -> bytes:
-        """The bytes of a range. Raises GuestMemoryError when not mapped, or (checked) not readable by the guest."""
-        self._require(address, size, _READ if checked else 0, "read")
-        data = bytearray(size)
-        if size:
-            self._core.check(lib.dr_read(self._core.pointer, address, ffi.from_buffer(data), size))
-        return bytes(data)
-
-    def write(self, address: int, data: bytes, checked: bool = False) -> None:
-        """Store bytes. Raises GuestMemoryError, before any is stored, when not mapped or (checked) not writable."""
-        self._require(address, len(data), _WRITE if checked else 0, "write")
-        if data:
-            self._core.check(lib.dr_write(self._core.pointer, address, ffi.from_buffer(data), len(data)))
-
-    def code(self, address: int, limit: int) -> bytes:
-        """Up to `limit` bytes that the guest may execute, from address on; empty when it may execute none there."""
-        size = min(limit, ADDRESS_SPACE - address)
-        missing = lib.dr_check(self._core.pointer, address, size, _EXECUTE)
-        return self.read(address, size if missing < 0 else missing - address)
-
-    def is_mapped(self, address: int, size: int) -> bool:
-        """Whether every byte of the range is mapped, with or without permissions."""
-        return self._first_unmapped(address, size) is None
-
-    def watch(self, address: int, size: int) -> None:
-        """Report the guest's stores to the range."""
-        self._require(address, size, 0, "map")
-        self._core.check(lib.dr_watch(self._core.pointer, address, size))
-
-    def device(self, address: int, size: int, device: Device) -> None:
-        """Let a device answer the accesses to whole pages."""
-        self._check_range(address, size, "map")
-        self._core.check(lib.dr_map(self._core.pointer, address, size, PageFlag.DEVICE))
-        self._core.bus.devices.append((range(address, address + size), device))
-
-    def flags(self, address: int) -> int:
-        """The permissions of the page at address, with its PageFlags."""
-        return int(lib.dr_page_access(self._core.pointer, address))
-
-    def set_flags(self, address: int, flags: int) -> None:
-        """Replace the permissions and PageFlags of the page that starts at address."""
-        self._core.check(lib.dr_protect(self._core.pointer, address, PAGE, flags))
-
-    def _check_range(self, address: int, size: int, kind: str) -> None:
-        if not (0 <= address < ADDRESS_SPACE and 0 <= size <= ADDRESS_SPACE - address):
-            raise GuestMemoryError(address, size, kind)
-
-    def _require(self, address: int, size: int, access: int, kind: str) -> None:
-        self._check_range(address, size, kind)
-        missing = lib.dr_check(self._core.pointer, address, size, access)
-        if missing >= 0:
-            raise GuestMemoryError(missing, size, kind)
-
-    def _first_unmapped(self, address: int, size: int) -> int | None:
-        self._check_range(address, size, "map")
-        end = address + size
-        while address < end:
-            missing: int = lib.dr_check(self._core.pointer, address, end - address, 0)
-            if missing < 0:
-                return None
-            if not self.flags(missing) & PageFlag.KEPT:
-                return missing
-            address = (missing | (PAGE - 1)) + 1
-        return None
-
-
-_READ, _WRITE, _EXECUTE = lib.DR_READ, lib.DR_WRITE, lib.DR_EXECUTE
-
-
-def _bounds(where: slice) -> tuple[int, int]:
-    """Start and size of a slice of guest memory."""
-    if where.step is not None or where.start is None or where.stop is None or where.stop < where.start:
-        raise ValueError("a slice of guest memory is memory[start:end], with start <= end")
-    return where.start, where.stop - where.start
-
-
-class Registers:
-    """The guest's registers by name or alias, as items and as attributes; `pc` is one of them. Values are unsigned."""
-
-    __slots__ = ("_core", "_layout")
-    _core: Core
-    _layout: StateLayout
-
-    def __init__(self, core: Core, layout: StateLayout) -> None:
-        object.__setattr__(self, "_core", core)
-        object.__setattr__(self, "_layout", layout)
-
-    def __getitem__(self, name: str) -> int:
-        if name == "pc":
-            return int(self._core.cpu.pc)
-        return int(self._core.cpu.state[self._field(name).index])
-
-    def __setitem__(self, name: str, value: int) -> None:
-        bits = 32 if name == "pc" else self._field(name).bits
-        if not -(1 << (bits - 1)) <= value < 1 << bits:
-            raise ValueError(f"register {name} has {bits} bits: {value:#x} does not fit")
-        value &= (1 << bits) - 1
-        if name == "pc":
-            self._core.cpu.pc = value
-        else:
-            self._core.cpu.state[self._field(name).index] = value
-
-    def __getattr__(self, name: str) -> int:
-        try:
-            return self[name]
-        except KeyError as error:
-            raise AttributeError(error.args[0]) from None
-
-    def __setattr__(self, name: str, value: int) -> None:
-        try:
-            self[name] = value
-        except KeyError as error:
-            raise AttributeError(error.args[0]) from None
-
-    def __iter__(self) -> Iterator[str]:
-        """The names of the registers, pc first, without aliases."""
-        yield "pc"
-        yield from (field.name for field in self._layout)
-
-    def __dir__(self) -> list[str]:
-        return ["pc", *self._layout.names]
-
-    def _field(self, name: str) -> Field:
-        if name not in self._layout:
-            raise KeyError(f"the guest has no register {name!r}")
-        return self._layout[name]
 
 
 class Core:

@@ -12,9 +12,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from dynarec import loading
-from dynarec.core import Core, CoreStop, GuestMemory, Registers
+from dynarec.core import Core, CoreStop
 from dynarec.cpu_thread import CpuThread, Job
 from dynarec.errors import DynarecError
+from dynarec.guest_state import GuestMemory, Registers
 from dynarec.machine.base import ByteFile, Continue, Died, Exited, Options, Outcome, Profile, Trap
 from dynarec.stats import Counters, Stats, collect
 from dynarec.until import UntilGuard
@@ -130,11 +131,11 @@ class Machine:
         """Load a program (an ELF file's path or bytes) into a new machine.
 
         machine: name of a machine profile; "auto" takes the one that recognises the program.
-        args, env: the program's arguments after its name, and its environment. root: the only host directory it may use.
+        args, env: the program's arguments after its name, and its environment. root: the only host directory it has.
         guest: name of a guest CPU; None takes the program's own.
         tier: "jit" translates everything, "interp" nothing, "auto" what is executed more than `hot` times.
         wx: policy for executable memory; with "auto" (and tier "auto") a host that allows none runs interpreted.
-        cache_size: bytes of host code kept. stdin, stdout, stderr: unbuffered binary files; None: those of this process.
+        cache_size: bytes of host code kept. stdin, stdout, stderr: unbuffered binary files; None: this process's.
         seed: makes random numbers and the like repeatable.
 
         Raises DynarecError: the program cannot be loaded, or a name is unknown.
@@ -237,7 +238,7 @@ class Machine:
         return Run(self, job, timer)
 
     def stop(self) -> None:
-        """Make the run that is under way end soon, with reason REQUEST; from any thread. Without one, nothing happens."""
+        """Make the run that is under way end soon, with reason REQUEST; from any thread. Else nothing happens."""
         self._interrupt(StopReason.REQUEST)
 
     def close(self) -> None:
@@ -285,7 +286,7 @@ class Machine:
 
     def _run_loop(self, limit: int, until: int | None) -> Stop:
         first = self.instructions
-        guard = UntilGuard(self._core, self.guest, until) if until is not None else None
+        guard = UntilGuard(self._core, self.guest, until, self._translate) if until is not None else None
         ending: StopReason | Exited | Died | None = self._exited
         while ending is None:
             left = limit - (self.instructions - first)

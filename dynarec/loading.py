@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dynarec.core import PAGE, Core, CoreConfig, Tier, policies
+from dynarec.core import Core, CoreConfig, Tier, policies
 from dynarec.errors import BadProgram, DynarecError
+from dynarec.guest_state import PAGE
 from dynarec.machine import PROFILES, profile_class
 from dynarec.machine.base import Profile
 from dynarec.program import Program, load_program

@@ -21,7 +21,7 @@ CORE_COUNTS = (
 class Stats:
     """What a machine has done so far.
 
-    instructions: guest instructions retired, with the system calls answered; interpreted: those that the interpreter did.
+    instructions: guest instructions retired, with the system calls answered; interpreted: by the interpreter.
     run_seconds: wall time in runs; translation_seconds: of these, translating; install_seconds: of those, in the core.
     translated: units; translated_instructions: the guest instructions in them.
     blocks, code_bytes: units in the cache now, and their host code. discarded: units that guest memory has outdated.

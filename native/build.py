@@ -1,7 +1,7 @@
 """Builds `dynarec._native`: generates the interpreters and the cffi module, compiles them with the C core.
 
-setuptools runs `BuildNative` in place of its own build_ext (pyproject.toml). `DYNAREC_CFLAGS` adds compiler flags, for
-sanitizer builds.
+setuptools runs `BuildNative` in place of its own build_ext (pyproject.toml). `CC` names the compiler, `DYNAREC_CFLAGS` adds
+flags, for sanitizer builds.
 """
 
 from __future__ import annotations
@@ -32,10 +32,24 @@ SYSTEMS = {
 FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden")
 SYSTEM_FLAGS = {"linux": ("-D_GNU_SOURCE",), "macos": ()}
 
+COMPILERS = ("cc", "gcc", "clang")  # tried in this order after Python's own, if CC does not name one
+BUILDS = {("arm64", "linux"), ("arm64", "macos"), ("x86_64", "linux")}
+SYSTEM_NAMES = {"linux": "linux", "darwin": "macos"}
+
+# How pip hides installed packages from a build: a compiler that is a Python program would not find itself.
+ISOLATION = ("PYTHONPATH", "PYTHONNOUSERSITE")
+
+# What an archive of the sources holds beside the Python packages.
+SOURCE_PATTERNS = ("native/**/*", "roms/**/*", "tests/**/*")
+
 COMPILER_MISSING = (
     "dynarec needs a C compiler, and {compiler!r} {problem}. Install one (Debian, Ubuntu: apt-get install gcc; macOS: "
     'xcode-select --install), or: pip install ziglang, then set CC="python -m ziglang cc"'
 )
+HEADERS_MISSING = (
+    "dynarec needs Python's C headers, and {folder} has no Python.h. Install them (Debian, Ubuntu: apt-get install python3-dev)"
+)
+NOT_SUPPORTED = "dynarec runs on {supported}; this Python is for {machine} and {platform}"
 
 CALLBACKS = """
 extern "Python" int dynarec_read_device(void *, uint32_t, uint32_t, uint32_t *);
@@ -52,17 +66,14 @@ static void dynarec_connect(struct dr_core *core, void *handle) {
 """
 
 
-def host() -> str:
-    """The host whose code this build runs."""
+def target() -> tuple[str, str]:
+    """The host whose code this build runs, and the system whose memory policies it has; SystemExit where there is none."""
     machine = platform.machine().lower()
-    if machine not in HOSTS:
-        raise SystemExit(f"dynarec generates code for x86-64 and arm64; this machine is {machine}")
-    return HOSTS[machine]
-
-
-def system() -> str:
-    """The system whose memory policies are built."""
-    return "macos" if sys.platform == "darwin" else "linux"
+    found = (HOSTS.get(machine, machine), SYSTEM_NAMES.get(sys.platform, sys.platform))
+    if found not in BUILDS:
+        supported = ", ".join(" ".join(build) for build in sorted(BUILDS))
+        raise SystemExit(NOT_SUPPORTED.format(supported=supported, machine=machine, platform=sys.platform))
+    return found
 
 
 def sources(host: str, system: str) -> list[Path]:
@@ -115,18 +126,55 @@ def compiler_problem(command: list[str]) -> str | None:
     return None if probe.returncode == 0 else "does not run"
 
 
+def find_compiler() -> str:
+    """The command of the compiler: CC alone if it is set, else the first that works; SystemExit without one."""
+    named = os.environ.get("CC")
+    own = sysconfig.get_config_var("CC")
+    candidates = [named] if named else [own, *COMPILERS] if own else COMPILERS
+    problems = {command: compiler_problem(shlex.split(command)) for command in candidates}
+    working = [command for command, problem in problems.items() if problem is None]
+    if not working:
+        raise SystemExit(COMPILER_MISSING.format(compiler=candidates[0], problem=problems[candidates[0]]))
+    return working[0]
+
+
+def check_headers() -> None:
+    """SystemExit if Python's headers are not installed."""
+    folder = sysconfig.get_paths()["include"]
+    if not (Path(folder) / "Python.h").exists():
+        raise SystemExit(HEADERS_MISSING.format(folder=folder))
+
+
+def archived_files() -> list[str]:
+    """What an archive of the sources holds beside the Python packages, relative to the project."""
+    found = [path for pattern in SOURCE_PATTERNS for path in sorted(ROOT.glob(pattern)) if path.is_file()]
+    return [str(path.relative_to(ROOT)) for path in found if "__pycache__" not in path.parts]
+
+
 class BuildNative(build_ext):
     """build_ext that knows the sources of the core, and assembles `.S` files."""
 
+    def run(self) -> None:
+        """Settles on a compiler before setuptools takes its own from the configuration of Python."""
+        target()
+        for name in ISOLATION:
+            os.environ.pop(name, None)
+        os.environ["CC"] = find_compiler()
+        check_headers()
+        super().run()
+
+    def get_source_files(self) -> list[str]:
+        """What sdist adds to an archive of the sources."""
+        return archived_files()
+
     def build_extensions(self) -> None:
-        compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
-        if problem := compiler_problem(compiler):
-            raise SystemExit(COMPILER_MISSING.format(compiler=" ".join(compiler), problem=problem))
+        """Generates the sources that are generated and compiles all."""
+        host, system = target()
         (extension,) = self.extensions
-        paths = generate(Path(self.build_temp) / "generated") + sources(host(), system())
+        paths = generate(Path(self.build_temp) / "generated") + sources(host, system)
         extension.sources = [os.path.relpath(path) for path in paths]
         extra = shlex.split(os.environ.get("DYNAREC_CFLAGS", ""))
-        extension.extra_compile_args = [*flags(host(), system()), *extra]
+        extension.extra_compile_args = [*flags(host, system), *extra]
         extension.extra_link_args = [flag for flag in extra if flag.startswith("-fsanitize")]
-        self.compiler.src_extensions.append(".S")
+        self.compiler.src_extensions = [*self.compiler.src_extensions, ".S"]
         super().build_extensions()

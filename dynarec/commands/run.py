@@ -1,5 +1,5 @@
-"""Runs a program. The exit status is the program's own; 124 when a limit ended it, 128 + n when it died of signal n, and 125
-when dynarec could not run it. Arguments behind -- are the program's."""
+"""Runs a program. The exit status is the program's own; 124 when a limit ended it, 128 + n when it died of signal n,
+and 125 when dynarec could not run it. Arguments behind -- are the program's."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def main(args: argparse.Namespace) -> int:
     with _load(args) as machine:
         console = _console(machine)
         if args.screenshot and console is None:
-            raise DynarecError(f"{machine.program.name}: machine {machine.profile.name} has no picture for --screenshot")
+            raise DynarecError(
+                f"{machine.program.name}: machine {machine.profile.name} has no picture for --screenshot"
+            )
         if args.verbose:
             _describe(machine)
         stop = None

@@ -1,4 +1,4 @@
-"""A console program in its window: limits that pauses do not use up, and the window's buttons as runs of the machine."""
+"""A console program in its window: limits that pauses do not use up, the window's buttons as runs of the machine."""
 
 from __future__ import annotations
 

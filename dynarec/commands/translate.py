@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("rom", metavar="ROM", help="an ELF file")
-    parser.add_argument("--at", type=arguments.place, required=True, metavar="ADDR|SYMBOL", help="where the block begins")
+    parser.add_argument(
+        "--at", type=arguments.place, required=True, metavar="ADDR|SYMBOL", help="where the block begins"
+    )
     parser.add_argument("--host", metavar="H", help="x86_64 or arm64 (default: this computer's)")
     parser.add_argument(
         "--without", action="extend", nargs="+", default=[], metavar="PASS", help="leave out optimisation passes"

@@ -105,6 +105,28 @@ class Allocator(ABC):
         value = unit.terminal_value()
         if isinstance(value, Op):
             left[value] += 1
+        self._chain(position)
+
+    def _chain(self, position: dict[Op, int]) -> None:
+        """A value that is only the first operand of one computed in a home is best computed there, too."""
+        for op, home in list(self._hints.items()):
+            periods = self._idle.get(home, ())
+            first = self._first_operand(op)
+            while first is not None and first not in self._hints:
+                at = position[first]
+                if not any(start <= at < end for start, end in periods):
+                    break
+                self._hints[first] = home
+                first = self._first_operand(first)
+
+    def _first_operand(self, op: Op) -> Op | None:
+        """The operand that a two-operand instruction for `op` overwrites, if this is its only use."""
+        if not op.kind.pure:
+            return None
+        for arg in op.args[: 2 if op.kind.commutative else 1]:
+            if isinstance(arg, Op) and self.left[arg] == 1 and arg.kind is not GET:
+                return arg
+        return None
 
     # -- places of values ---------------------------------------------------------------------------------------------
 

@@ -13,8 +13,8 @@ PROFILES: Mapping[str, str] = {
     "console": "dynarec.machine.console:Console",
     "user": "dynarec.machine.user:UserProfile",
 }
-"""Name -> module and class, imported when needed; in the order in which they are asked to recognise a program, those that
-are sure of themselves first."""
+"""Name -> module and class, imported when needed; in the order in which they are asked to recognise a program,
+those that are sure of themselves first."""
 
 
 def profile_class(name: str) -> type[Profile]:

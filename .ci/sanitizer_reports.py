@@ -1,0 +1,33 @@
+"""Prints what the sanitizers reported about dynarec's own native module; the exit status says whether there was anything.
+
+`python .ci/sanitizer_reports.py FOLDER`, with the files that `log_path` names. Python and the programs that tests start leave
+memory behind at their end, so a leak counts only where the native module is among the frames of its allocation.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+MODULE = "_native"
+LEAK = re.compile(r"^(Direct|Indirect) leak of ")
+ERROR = re.compile(r"runtime error:|ERROR: AddressSanitizer:")
+
+
+def findings(report: str) -> list[str]:
+    """The parts of one report that are about dynarec: all of it after an error, or its leaks."""
+    if ERROR.search(report):
+        return [report]
+    return [part for part in report.split("\n\n") if LEAK.match(part) and MODULE in part]
+
+
+def main(folder: Path) -> int:
+    reports = sorted(path for path in folder.iterdir() if path.is_file())
+    found = [part for path in reports for part in findings(path.read_text(errors="replace"))]
+    print("\n\n".join(found) or f"nothing about dynarec in {len(reports)} reports")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(Path(sys.argv[1])))
