@@ -1,9 +1,9 @@
 """Makes an arm64 Linux with CPython and the project's dependencies in a folder, and a QEMU to run it, on any Debian.
 
 `python .ci/arm64_sysroot.py FOLDER`, with a Python that has pip; nothing is installed on the machine. Afterwards
-`FOLDER/usr/bin/arm64-python` is an arm64 Python: `sys.executable` names that launcher, so its children are emulated as well. Programs
-of the machine, compilers among them, can be its children and run natively. The distributions are pinned: QEMU is that of
-Debian 13, because the one of Debian 12 runs stale code from pages that are mapped twice.
+`FOLDER/usr/bin/arm64-python` is an arm64 Python: `sys.executable` names that launcher, so its children are emulated too.
+Programs of the machine, compilers among them, can be its children and run natively. The distributions are pinned: QEMU
+is that of Debian 13, because the one of Debian 12 runs stale code from pages that are mapped twice.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ PYTHON_PACKAGES = (
     *("libc6", "libstdc++6", f"python{PYTHON_VERSION}", f"libpython{PYTHON_VERSION}-dev"),
     *("libx11-6", "libxcursor1", "libxext6", "libxfixes3", "libxi6", "libxrandr2", "libxss1"),
 )
-# Beside what the project itself asks for: what builds it and what spreads its tests over the cores.
-TOOLS = ("setuptools>=77", "pytest-xdist")
+# Beside what the project itself asks for: spreads the tests over the cores.
+TOOLS = ("pytest-xdist",)
 GLIBC_VERSIONS = ("2_28", "2_27", "2_26", "2_17")
 DEBIAN_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 LAUNCHER = "arm64-python"
-# `-cpu max` has pointer authentication and branch target identification. `-0` makes sys.executable this script; Python looks
-# for its library beside that name, so the script lies in usr/bin.
+# `-cpu max` has pointer authentication and branch target identification. `-0` makes sys.executable this script; Python
+# looks for its library beside that name, so the script lies in usr/bin.
 LAUNCHER_TEXT = """#!/bin/sh
 bin=$(cd "$(dirname "$0")" && pwd)
 exec "$bin/qemu-aarch64" -cpu max -L "$bin/../.." -0 "$bin/{name}" "$bin/python{version}" "$@"
@@ -84,7 +84,9 @@ class Apt:
         return apt
 
     def run(self, *arguments: str) -> None:
-        subprocess.run(["apt-get", "-qq", "-y", "-c", str(self.state / "apt.conf"), *arguments], check=True, cwd=self.state)
+        subprocess.run(
+            ["apt-get", "-qq", "-y", "-c", str(self.state / "apt.conf"), *arguments], check=True, cwd=self.state
+        )
 
     def unpack(self, folder: Path) -> None:
         """Unpacks everything downloaded so far; no package's scripts are run."""
@@ -119,7 +121,12 @@ def install_wheels(folder: Path) -> None:
     """Wheels for arm64, chosen by the pip of this Python."""
     target = folder / "usr/local/lib" / f"python{PYTHON_VERSION}" / "dist-packages"
     platforms = [f"--platform=manylinux_{version}_aarch64" for version in GLIBC_VERSIONS]
-    chosen = [*platforms, "--platform=manylinux2014_aarch64", "--implementation=cp", f"--python-version={PYTHON_VERSION}"]
+    chosen = [
+        *platforms,
+        "--platform=manylinux2014_aarch64",
+        "--implementation=cp",
+        f"--python-version={PYTHON_VERSION}",
+    ]
     command = [sys.executable, "-m", "pip", "install", "-q", "--target", str(target), "--only-binary=:all:", *chosen]
     subprocess.run([*command, *requirements()], check=True)
 

@@ -1,7 +1,7 @@
 """Compiles and links the C core for one host and system, with any compiler, outside of setuptools.
 
-`python .ci/compile_core.py HOST SYSTEM OUTPUT [--include FOLDER]... -- COMPILER...`: warnings are errors. The sources and
-flags are those of native/build.py; each FOLDER holds headers for Python, in place of those of the Python that runs this.
+`python .ci/compile_core.py HOST SYSTEM OUTPUT [--include FOLDER]... -- COMPILER...`: warnings are errors. The sources
+and flags are those of native/build.py; FOLDERs hold headers for Python, in place of those of the Python that runs this.
 """
 
 from __future__ import annotations

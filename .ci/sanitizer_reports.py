@@ -1,7 +1,7 @@
-"""Prints what the sanitizers reported about dynarec's own native module; the exit status says whether there was anything.
+"""Prints what the sanitizers reported about dynarec's own native module; exit status 1 if there was anything.
 
-`python .ci/sanitizer_reports.py FOLDER`, with the files that `log_path` names. Python and the programs that tests start leave
-memory behind at their end, so a leak counts only where the native module is among the frames of its allocation.
+`python .ci/sanitizer_reports.py FOLDER`, with the files that `log_path` names. Python and the programs that tests start
+leave memory behind at their end, so a leak counts only where the native module is among the frames of its allocation.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """From guest bytes to a trace: decodes and lifts along the likely way.
 
 A trace follows jumps whose target is known, also into calls and back out of them, and goes on behind branches that are
-expected not to be taken; those become side exits. It ends where the way is not known, where it meets itself, or when it is
-long enough.
+expected not to be taken; those become side exits. A loop back to its own head is unrolled while it stays short, so that
+what is done once a round (the budget, state that lives in memory) is done less often. A trace ends where the way is not
+known, where it meets itself, or when it is long enough.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from dynarec.ir.builder import Builder
-from dynarec.ir.unit import Branch, Interpret, Jump, Terminal, Unit
+from dynarec.ir.ops import NEGATED
 from dynarec.ir.semantics import Value
+from dynarec.ir.unit import Branch, Interpret, Jump, Operand, Terminal, Unit
 from guest_isa.guest import Guest
 from guest_isa.isa import Insn
 
 TRACE_LIMIT = 64
 """Guest instructions of the longest trace."""
+UNROLLED_LIMIT = 32
+"""Guest instructions that a loop is unrolled to."""
 FETCH_SIZE = 256
 """Bytes of code read at a time."""
 
@@ -36,6 +40,15 @@ class TraceBuilder(Builder):
 
     def sync_code(self) -> None:
         self.interpret()
+
+    def negated(self, condition: Operand) -> Operand:
+        """The opposite of a comparison."""
+        if isinstance(condition, int):
+            return 1 - condition
+        opposite = NEGATED.get(condition.kind)
+        if opposite is not None:
+            return self.op(opposite, *condition.args)
+        return self.eq(self.bit(condition), 0)
 
 
 @dataclass(slots=True)
@@ -68,46 +81,75 @@ class _Code:
 
 def form_trace(guest: Guest, fetch: Fetch, key: int, stops: Collection[int] = (), limit: int = TRACE_LIMIT) -> Trace:
     """The trace from `key`; it ends before the addresses in `stops`, which have to be entered by a block of their own."""
-    code = _Code(guest, fetch)
-    builder = TraceBuilder(key)
-    insns = builder.unit.insns
-    trace = Trace(builder.unit)
-    seen: set[int] = set()
-    pc = start = key
-    while True:
-        if pc in seen or len(insns) >= limit or (pc in stops and pc != key):
-            builder.unit.terminal = Jump(pc)
-            break
-        insn = code.decode(pc)
-        seen.add(pc)
-        builder.begin(pc, insn.length if insn is not None else 0)
+    return _Former(guest, fetch, key, stops, limit).form()
+
+
+class _Former:
+    """Forms one trace."""
+
+    def __init__(self, guest: Guest, fetch: Fetch, key: int, stops: Collection[int], limit: int) -> None:
+        self.code = _Code(guest, fetch)
+        self.key = key
+        self.stops = stops
+        self.limit = limit
+        self.builder = TraceBuilder(key)
+        self.unit = self.builder.unit
+        self.seen: set[int] = set()
+        self.ranges: list[tuple[int, int]] = []
+        self.start = key
+
+    def form(self) -> Trace:
+        """Follow the way from the head until it ends."""
+        pc: int | None = self.key
+        while pc is not None:
+            pc = self._step(pc)
+        self._end_range(self.builder.next_pc)
+        return Trace(self.unit, self.ranges)
+
+    def _step(self, pc: int) -> int | None:
+        """Add the instruction at pc; where the trace goes on, or None if it ends."""
+        if pc in self.seen or len(self.unit.insns) >= self.limit or (pc in self.stops and pc != self.key):
+            self.unit.terminal = Jump(pc)
+            return None
+        self.seen.add(pc)
+        insn = self.code.decode(pc)
+        self.builder.begin(pc, insn.length if insn is not None else 0)
         if insn is None or insn.spec.interpreted:
-            builder.unit.terminal = Interpret()
-            pc = builder.next_pc
-            break
-        insn.lift(builder)
-        behind, target = builder.next_pc, _follow(builder, key)
-        if target is None:
-            pc = behind
-            break
-        if target != behind:
-            trace.ranges.append((start, behind - start))
-            start = target
-        pc = target
-    if pc > start:
-        trace.ranges.append((start, pc - start))
-    return trace
+            self.unit.terminal = Interpret()
+            return None
+        insn.lift(self.builder)
+        target = self._follow()
+        if target is not None and target != self.builder.next_pc:
+            self._end_range(self.builder.next_pc)
+            self.start = target
+        return target
 
+    def _end_range(self, end: int) -> None:
+        piece = (self.start, end - self.start)
+        if end > self.start and piece not in self.ranges:
+            self.ranges.append(piece)
 
-def _follow(builder: TraceBuilder, key: int) -> int | None:
-    """Where the trace goes on behind the instruction just lifted; None: it ends, and its terminal is set."""
-    terminal: Terminal | None = builder.terminal
-    if terminal is None:
-        return builder.next_pc
-    if isinstance(terminal, Jump):
-        return terminal.target
-    if isinstance(terminal, Branch) and terminal.taken > builder.pc and terminal.taken != key:
-        builder.exit_if(terminal.condition, Jump(terminal.taken))
-        return terminal.fallthrough
-    builder.unit.terminal = terminal
-    return None
+    def _follow(self) -> int | None:
+        """Where the trace goes on behind the instruction just lifted; None: it ends, and its terminal is set."""
+        builder = self.builder
+        terminal: Terminal | None = builder.terminal
+        match terminal:
+            case None:
+                return builder.next_pc
+            case Jump(target=target):
+                return target
+            case Branch(condition=condition, taken=taken, fallthrough=fallthrough):
+                if taken == self.key and self._unrolls():
+                    builder.exit_if(builder.negated(condition), Jump(fallthrough))
+                    self.seen.clear()
+                    return taken
+                if taken > builder.pc and taken != self.key:
+                    builder.exit_if(condition, Jump(taken))
+                    return fallthrough
+        self.unit.terminal = terminal
+        return None
+
+    def _unrolls(self) -> bool:
+        """Whether one more round of the loop that has just been closed fits."""
+        closed = sum(insn.pc == self.key for insn in self.unit.insns)
+        return len(self.unit.insns) * (closed + 1) <= UNROLLED_LIMIT * closed

@@ -1,7 +1,7 @@
 """Builds `dynarec._native`: generates the interpreters and the cffi module, compiles them with the C core.
 
-setuptools runs `BuildNative` in place of its own build_ext (pyproject.toml). `CC` names the compiler, `DYNAREC_CFLAGS` adds
-flags, for sanitizer builds.
+setuptools runs `BuildNative` in place of its own build_ext (pyproject.toml). `CC` names the compiler, `DYNAREC_CFLAGS`
+adds flags, for sanitizer builds.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ COMPILER_MISSING = (
     'xcode-select --install), or: pip install ziglang, then set CC="python -m ziglang cc"'
 )
 HEADERS_MISSING = (
-    "dynarec needs Python's C headers, and {folder} has no Python.h. Install them (Debian, Ubuntu: apt-get install python3-dev)"
+    "dynarec needs Python's C headers, and {folder} has no Python.h. Install them "
+    "(Debian, Ubuntu: apt-get install python3-dev)"
 )
 NOT_SUPPORTED = "dynarec runs on {supported}; this Python is for {machine} and {platform}"
 
@@ -67,7 +68,7 @@ static void dynarec_connect(struct dr_core *core, void *handle) {
 
 
 def target() -> tuple[str, str]:
-    """The host whose code this build runs, and the system whose memory policies it has; SystemExit where there is none."""
+    """The host whose code this build runs, and the system whose memory policies it has; SystemExit if not supported."""
     machine = platform.machine().lower()
     found = (HOSTS.get(machine, machine), SYSTEM_NAMES.get(sys.platform, sys.platform))
     if found not in BUILDS:

@@ -42,6 +42,7 @@ class Allocator(ABC):
         self._aliases: dict[Op, Op] = {}
         self._locked: set[int] = set()
         self._pinned: set[Slot] = set()
+        self._made: dict[int, int] = {}
         self._hints: dict[Op, int] = {}
         self._idle: dict[int, list[tuple[int, int]]] = {}
         self.at = 0
@@ -172,6 +173,7 @@ class Allocator(ABC):
         """An op is finished: every register may be taken again."""
         self._locked.clear()
         self._pinned.clear()
+        self._made.clear()
 
     def has_free(self) -> bool:
         """Whether a register can be had without moving anything."""
@@ -269,9 +271,7 @@ class Allocator(ABC):
         """A register that holds the operand, locked; loads or makes it if none does yet."""
         value = self.value(operand)
         if type(value) is int:
-            register = self.temporary()
-            self.constant(register, value)
-            return register
+            return self._constant_register(value)
         registers = self._registers.get(value)  # type: ignore[arg-type]
         if registers:
             register = registers[0]
@@ -281,6 +281,13 @@ class Allocator(ABC):
             self._put(value, register)  # type: ignore[arg-type]
         self._locked.add(register)
         return register
+
+    def _constant_register(self, value: int) -> int:
+        """One register for all operands of an op that are this constant."""
+        if value not in self._made:
+            register = self._made[value] = self.temporary()
+            self.constant(register, value)
+        return self._made[value]
 
     def load(self, register: int, operand: Operand) -> None:
         """Make a register that is not tracked here hold the operand."""
@@ -310,13 +317,16 @@ class Allocator(ABC):
 
     # -- what an op makes ---------------------------------------------------------------------------------------------
 
-    def result(self, op: Op) -> int:
-        """The register to compute the op's value in; it may be that of an operand whose last use this is."""
+    def result(self, op: Op, spare: int | None = None) -> int:
+        """The register to compute the op's value in; it may be that of an operand whose last use this is.
+
+        spare: a temporary of this op that may become the result's.
+        """
         register = self._home_for(op)
         if register is None:
             register = self._operand_for(op)
         if register is None:
-            register = self._free_scratch()
+            register = spare if spare is not None else self._free_scratch()
         self._put(op, register)
         return register
 
@@ -339,7 +349,8 @@ class Allocator(ABC):
 
     def _operand_for(self, op: Op) -> int | None:
         for arg in op.args:
-            register = self.in_register(arg) if type(arg) is not int else None
+            value = self.value(arg)
+            register = self._made.get(value) if isinstance(value, int) else self.in_register(value)
             if register is None or self._needed(register):
                 continue
             if register in self.scratch or self._is_idle(register):

@@ -118,6 +118,7 @@ ENCODINGS = [
     T("bfi w0, w1, #3, #5", lambda a: a.bfi(0, 1, 3, 5)),
     T("bfxil w0, w1, #3, #5", lambda a: a.bfxil(0, 1, 3, 5)),
     T("sxtb w0, w1", lambda a: a.sxtb(0, 1)),
+    T("sxtw x0, w1", lambda a: a.sxtw(0, 1)),
     T("sxth w0, w1", lambda a: a.sxth(0, 1)),
     T("uxtb w0, w1", lambda a: a.uxtb(0, 1)),
     T("uxth w0, w1", lambda a: a.uxth(0, 1)),

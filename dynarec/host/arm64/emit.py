@@ -201,7 +201,7 @@ class Emitter:
             condition = self._compare(pending)
             self.regs.done(pending)
             return condition
-        self.asm.cmp_ri(self.regs.register(operand), 0)
+        self._compare_constant(self.regs.register(operand), 0)
         return Cond.NE
 
     def _compare(self, op: Op) -> Cond:
@@ -211,13 +211,21 @@ class Emitter:
             a, b, condition = b, a, _SWAPPED[condition]
         constant = self.regs.value(b)
         register = self.regs.register(a)
-        if type(constant) is int and add_immediate(constant):
-            self.asm.cmp_ri(register, constant)
-        elif type(constant) is int and add_immediate(-constant & ops.MASK32):
-            self.asm.cmn_ri(register, -constant & ops.MASK32)
-        else:
+        if not (isinstance(constant, int) and self._compare_constant(register, constant)):
             self.asm.cmp_rr(register, self.regs.register(b))
         return condition
+
+    def _compare_constant(self, register: int, constant: int) -> bool:
+        """Compare in one instruction, where there is one; with an immediate, the zero register would be the stack pointer."""
+        if register == ZR and constant == 0:
+            self.asm.cmp_rr(ZR, ZR)
+        elif register != ZR and add_immediate(constant):
+            self.asm.cmp_ri(register, constant)
+        elif register != ZR and add_immediate(-constant & ops.MASK32):
+            self.asm.cmn_ri(register, -constant & ops.MASK32)
+        else:
+            return False
+        return True
 
     def _branch_if(self, operand: Operand, label: Label) -> None:
         """Branch to the label if the condition holds: without flags where it is a test of a register alone."""
@@ -312,19 +320,23 @@ class Emitter:
         _EXTENSIONS[op.kind](self.asm, self.regs.result(op), source)
 
     def multiply_high(self, op: Op) -> None:
-        """The product in 64 bits, and its upper half; mulhsu is mulhs, with a added where b was taken as negative."""
+        """The product in 64 bits, and its upper half."""
         regs, asm = self.regs, self.asm
         a, b = regs.register(op.args[0]), regs.register(op.args[1])
-        if op.kind is ops.MULHSU:
-            correction = regs.temporary()
-            asm.asr_ri(correction, b, SIGN_BIT)
-            asm.and_rr(correction, correction, a)
         regs.done(op)
         to = regs.result(op)
         (asm.umull if op.kind is ops.MULHU else asm.smull)(to, a, b)
         asm.lsr_ri64(to, to, HALF)
-        if op.kind is ops.MULHSU:
-            asm.add_rr(to, to, correction)
+
+    def multiply_high_mixed(self, op: Op) -> None:
+        """Every op leaves the upper half of its register zero, so b is its own unsigned extension."""
+        regs, asm = self.regs, self.asm
+        a, b = regs.register(op.args[0]), regs.register(op.args[1])
+        extended = regs.temporary()
+        asm.sxtw(extended, a)
+        asm.mul64(extended, extended, b)
+        regs.done(op)
+        asm.lsr_ri64(regs.result(op, extended), extended, HALF)
 
     def divide(self, op: Op) -> None:
         """sdiv and udiv give 0 for a zero divisor, and wrap on overflow (Arm ARM, SDIV)."""
@@ -335,7 +347,7 @@ class Emitter:
             quotient = regs.temporary()
             divide(quotient, a, b)
             regs.done(op)
-            asm.msub(regs.result(op), quotient, b, a)
+            asm.msub(regs.result(op, quotient), quotient, b, a)
             return
         constant = regs.value(op.args[1])
         if type(constant) is int and constant:
@@ -344,9 +356,9 @@ class Emitter:
             return
         quotient = regs.temporary()
         divide(quotient, a, b)
-        asm.cmp_ri(b, 0)
+        self._compare_constant(b, 0)
         regs.done(op)
-        asm.csinv(regs.result(op), quotient, ZR, Cond.NE)
+        asm.csinv(regs.result(op, quotient), quotient, ZR, Cond.NE)
 
     # -- conditions as values -----------------------------------------------------------------------------------------
 
@@ -486,7 +498,8 @@ _EMITTERS: dict[OpKind, Callable[[Emitter, Op], None]] = {
     **dict.fromkeys(_SHIFTS, Emitter.shift),
     **dict.fromkeys(_THREE, Emitter.three),
     **dict.fromkeys(_EXTENSIONS, Emitter.extend),
-    **dict.fromkeys((ops.MULHU, ops.MULHS, ops.MULHSU), Emitter.multiply_high),
+    **dict.fromkeys((ops.MULHU, ops.MULHS), Emitter.multiply_high),
+    ops.MULHSU: Emitter.multiply_high_mixed,
     **dict.fromkeys((ops.DIVU, ops.DIVS, ops.REMU, ops.REMS), Emitter.divide),
     **dict.fromkeys(ops.COMPARES, Emitter.compare),
     ops.BIT: Emitter.bit,

@@ -108,6 +108,7 @@ class Assembler(Buffer):
     bfi = bitfield("bfi Wd, Wn, #lsb, #width", 0x33000000, False)
     sxtb = two("sxtb Wd, Wn", 0x13001C00)
     sxth = two("sxth Wd, Wn", 0x13003C00)
+    sxtw = two("sxtw Xd, Wn", 0x93407C00)
     uxtb = two("uxtb Wd, Wn", 0x53001C00)
     uxth = two("uxth Wd, Wn", 0x53003C00)
     clz = two("clz Wd, Wn", 0x5AC01000)
