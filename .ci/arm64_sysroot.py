@@ -1,9 +1,9 @@
 """Makes an arm64 Linux with CPython and the project's dependencies in a folder, and a QEMU to run it, on any Debian.
 
 `python .ci/arm64_sysroot.py FOLDER`, with a Python that has pip; nothing is installed on the machine. Afterwards
-`FOLDER/usr/bin/arm64-python` is an arm64 Python: `sys.executable` names that launcher, so its children are emulated too.
-Programs of the machine, compilers among them, can be its children and run natively. The distributions are pinned: QEMU
-is that of Debian 13, because the one of Debian 12 runs stale code from pages that are mapped twice.
+`FOLDER/usr/bin/arm64-python` is an arm64 Python: `sys.executable` names that launcher, so its children are emulated
+too. Programs of the machine, compilers among them, can be its children and run natively. The distributions are pinned:
+QEMU is that of Debian 13, because the one of Debian 12 runs stale code from pages that are mapped twice.
 """
 
 from __future__ import annotations

@@ -270,15 +270,17 @@ def _native_unit(translation: Translation) -> tuple[Any, tuple[Any, ...]]:
     exits = ffi.new("struct dr_exit[]", [(e.kind, e.ret, e.link, e.target, e.refund) for e in code.exits])
     sites = ffi.new("struct dr_site[]", [(s.offset, s.pc, s.refund) for s in code.sites])
     ranges = ffi.new("struct dr_range[]", translation.ranges)
+    loans = ffi.new("struct dr_loan[]", code.loans)
     bytes_ = ffi.from_buffer("uint8_t[]", code.code)
     native = ffi.new(
         "struct dr_unit *",
         (
             unit.key, bytes_, len(code.code), unit.retired,
             exits, len(code.exits), sites, len(code.sites), ranges, len(translation.ranges),
+            loans, len(code.loans),
         ),
     )  # fmt: skip
-    return native, (exits, sites, ranges, bytes_)
+    return native, (exits, sites, ranges, loans, bytes_)
 
 
 def native_host() -> str:

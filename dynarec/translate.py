@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from time import perf_counter
 
+from dynarec.host.allocate import OutOfRegisters
 from dynarec.host.base import Host, HostCode
 from dynarec.ir.unit import Unit
 from dynarec.opt import PASSES, Pass
@@ -40,19 +41,26 @@ class Translator:
         lowering = Pass("lower", host.lower, "what the host lacks becomes something that it has")
         self.passes = [each for each in (*PASSES, lowering) if each.name not in without]
 
-    def form(self, key: int) -> Trace:
+    def form(self, key: int, limit: int | None = None) -> Trace:
         """The trace from `key`, not yet optimised."""
-        return form_trace(self.guest, self.fetch, key, self.stops, self.limit)
+        return form_trace(self.guest, self.fetch, key, self.stops, limit or self.limit)
 
     def translate(self, key: int) -> Translation:
-        """The host code of the trace from `key`."""
+        """The host code of the trace from `key`; a shorter trace if that one needs too many values at a time."""
         start = perf_counter()
-        trace = self.form(key)
-        unit = trace.unit
-        for each in self.passes:
-            each.run(unit)
-        code = self.host.emit(unit)
-        return Translation(unit, code, trace.ranges, perf_counter() - start)
+        limit = self.limit
+        while True:
+            trace = self.form(key, limit)
+            for each in self.passes:
+                each.run(trace.unit)
+            try:
+                code = self.host.emit(trace.unit)
+            except OutOfRegisters:
+                if limit == 1:
+                    raise
+                limit //= 2
+            else:
+                return Translation(trace.unit, code, trace.ranges, perf_counter() - start)
 
     def stages(self, key: int) -> list[tuple[str, Unit]]:
         """The unit as lifted and after each pass, with the text of its instructions, for people to look at."""

@@ -55,6 +55,12 @@ struct dr_range {
     uint32_t size;
 };
 
+/* A home register that holds another state word than usual while a unit runs. */
+struct dr_loan {
+    uint32_t home;
+    uint32_t word;
+};
+
 /* A unit to install. */
 struct dr_unit {
     uint64_t key;
@@ -67,6 +73,8 @@ struct dr_unit {
     uint32_t site_count;
     const struct dr_range *ranges;
     uint32_t range_count;
+    const struct dr_loan *loans;
+    uint32_t loan_count;
 };
 
 struct dr_trap {

@@ -59,6 +59,7 @@ static bool make_room(struct dr_blocks *blocks, const struct dr_unit *unit, size
         return false;
     return RESERVE(blocks->blocks, 1) && RESERVE(blocks->links, unit->exit_count) &&
            RESERVE(blocks->sites, unit->site_count) && RESERVE(blocks->ranges, unit->range_count) &&
+           RESERVE(blocks->loans, unit->loan_count) &&
            RESERVE(blocks->sources, source);
 }
 
@@ -92,6 +93,8 @@ uint32_t dr_blocks_add(struct dr_blocks *blocks, const struct dr_unit *unit, uin
         .site_count = unit->site_count,
         .first_range = (uint32_t)blocks->ranges.count,
         .range_count = unit->range_count,
+        .first_loan = (uint32_t)blocks->loans.count,
+        .loan_count = unit->loan_count,
         .source = (uint32_t)blocks->sources.count,
         .incoming = DR_NONE,
         .alive = true,
@@ -100,6 +103,8 @@ uint32_t dr_blocks_add(struct dr_blocks *blocks, const struct dr_unit *unit, uin
         blocks->links.at[blocks->links.count++] = (struct dr_link){unit->exits[i], number, DR_NONE, DR_NONE};
     for (uint32_t i = 0; i < unit->site_count; i++)
         blocks->sites.at[blocks->sites.count++] = unit->sites[i];
+    for (uint32_t i = 0; i < unit->loan_count; i++)
+        blocks->loans.at[blocks->loans.count++] = unit->loans[i];
     copy_source(blocks, unit, window);
     enter(blocks, number);
     blocks->alive++;
@@ -153,6 +158,8 @@ const struct dr_site *dr_blocks_site(const struct dr_blocks *blocks, const struc
 
 bool dr_blocks_current(const struct dr_blocks *blocks, const struct dr_block *block, const struct dr_memory *memory) {
     const uint8_t *source = blocks->sources.at + block->source;
+    if (!block->range_count)
+        return false; /* made where nothing could be fetched: perhaps now something can */
     for (uint32_t i = block->first_range; i < block->first_range + block->range_count; i++) {
         const struct dr_range *range = &blocks->ranges.at[i];
         if (dr_memory_check(memory, range->address, range->size, DR_EXECUTE) >= 0)
@@ -171,7 +178,7 @@ void dr_blocks_kill(struct dr_blocks *blocks, uint32_t number) {
 
 void dr_blocks_clear(struct dr_blocks *blocks) {
     blocks->blocks.count = blocks->links.count = blocks->sites.count = 0;
-    blocks->ranges.count = blocks->sources.count = 0;
+    blocks->ranges.count = blocks->loans.count = blocks->sources.count = 0;
     blocks->table_used = blocks->alive = 0;
     blocks->code_end = 0;
     if (blocks->table)
@@ -183,6 +190,7 @@ void dr_blocks_free(struct dr_blocks *blocks) {
     free(blocks->links.at);
     free(blocks->sites.at);
     free(blocks->ranges.at);
+    free(blocks->loans.at);
     free(blocks->sources.at);
     free(blocks->table);
     memset(blocks, 0, sizeof *blocks);

@@ -30,6 +30,7 @@ struct dr_block {
     uint32_t first_exit, exit_count;
     uint32_t first_site, site_count;
     uint32_t first_range, range_count;
+    uint32_t first_loan, loan_count;
     uint32_t source;      /* offset of a copy of its guest bytes */
     uint32_t incoming;    /* first of the exits linked to it */
     bool alive;
@@ -46,6 +47,7 @@ struct dr_blocks {
     DR_VECTOR(struct dr_link) links;
     DR_VECTOR(struct dr_site) sites;
     DR_VECTOR(struct dr_range) ranges;
+    DR_VECTOR(struct dr_loan) loans;
     DR_VECTOR(uint8_t) sources;
     uint32_t *table; /* open addressing: number of the unit + 1, 0 when free */
     size_t table_size, table_used;

@@ -31,6 +31,7 @@ struct dr_core {
     struct dr_blocks blocks;
     struct dr_config config;
     dr_step *step;
+    uint32_t fault_homes[DR_MAX_HOMES]; /* the home registers when generated code faulted */
     struct dr_trap trap;
     struct dr_range watches[DR_MAX_WATCHES];
     unsigned watch_count;

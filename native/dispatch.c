@@ -1,5 +1,8 @@
 /* The run loop: finds the unit at the guest's pc, runs it, and looks why it came back. */
+#include <string.h>
+
 #include "core.h"
+#include "host.h"
 
 /* A slice bounds how long a request to stop waits. */
 #define SLICE INT32_C(500000)
@@ -60,6 +63,16 @@ static void settle(struct dr_core *core, int32_t slice, uint32_t refund) {
     retire(core, (uint64_t)(slice - core->cpu.budget));
 }
 
+/* Puts the home registers where the unit that faulted kept them for. */
+static void store_homes(struct dr_core *core, const struct dr_block *block) {
+    uint8_t words[DR_MAX_HOMES];
+    memcpy(words, core->cpu.homes, sizeof words);
+    for (uint32_t i = block->first_loan; i < block->first_loan + block->loan_count; i++)
+        words[core->blocks.loans.at[i].home] = (uint8_t)core->blocks.loans.at[i].word;
+    for (unsigned i = 0; i < DR_HOST_HOMES; i++)
+        core->cpu.state[words[i]] = core->fault_homes[i];
+}
+
 static int leave_by_fault(struct dr_core *core, int32_t slice) {
     uint64_t offset = core->cpu.fault_pc - (uint64_t)core->code.run;
     uint32_t number = dr_blocks_at(&core->blocks, offset);
@@ -70,6 +83,7 @@ static int leave_by_fault(struct dr_core *core, int32_t slice) {
         return DR_STOP_ERROR;
     }
     core->stats.faults++;
+    store_homes(core, &core->blocks.blocks.at[number]);
     core->cpu.pc = site->pc;
     settle(core, slice, site->refund);
     return interpret(core, 1, false);

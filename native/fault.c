@@ -1,5 +1,5 @@
-/* Host faults in generated code: the handler saves the guest's registers and sends the thread to the exit stub; the run loop
- * then finds the guest instruction and lets the interpreter do it again, exactly. Faults elsewhere go to who was there before.
+/* Host faults in generated code: the handler saves the home registers and sends the thread to the exit stub; the run loop then
+ * finds the guest instruction and lets the interpreter do it again, exactly. Faults elsewhere go to who was there before.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -9,6 +9,7 @@
 
 #include "context.h"
 #include "core.h"
+#include "host.h"
 
 #define MAX_CORES 64
 #define SIGNAL_STACK_SIZE (64 * 1024)
@@ -29,9 +30,8 @@ static struct dr_core *core_of(uint64_t pc) {
 
 /* The fault is in generated code, so its registers are as enter.S says. */
 static void leave_generated_code(struct dr_core *core, void *context) {
-    uint32_t *state = dr_context_state(context);
-    for (unsigned i = 0; i < dr_context_home_count(); i++)
-        state[core->cpu.homes[i]] = dr_context_home(context, i);
+    for (unsigned i = 0; i < DR_HOST_HOMES; i++)
+        core->fault_homes[i] = dr_context_home(context, i);
     int64_t budget = dr_context_budget(context);
     if (budget != DR_BUDGET_IN_MEMORY)
         core->cpu.budget = (int32_t)budget;

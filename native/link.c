@@ -139,6 +139,9 @@ static const char *check(const struct dr_unit *unit) {
     for (uint32_t i = 0; i < unit->range_count; i++)
         if (unit->ranges[i].address + (uint64_t)unit->ranges[i].size > DR_WINDOW)
             return "a unit was made from bytes outside guest memory";
+    for (uint32_t i = 0; i < unit->loan_count; i++)
+        if (unit->loans[i].home >= DR_HOST_HOMES || unit->loans[i].word >= DR_STATE_WORDS)
+            return "a unit lends a home that is none, or to no word of the state";
     return NULL;
 }
 

@@ -72,6 +72,8 @@ class HostCode:
     exits: list[Exit] = field(default_factory=list)
     sites: list[Site] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
+    loans: list[tuple[int, int]] = field(default_factory=list)
+    """(number of a home, state word that it holds inside this unit instead of its own)."""
 
 
 class Host(ABC):

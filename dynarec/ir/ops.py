@@ -74,6 +74,10 @@ def _extend(value: int, bits: int) -> int:
     return (low - (1 << bits)) & MASK32 if low >> (bits - 1) else low
 
 
+def _rotate(value: int, count: int) -> int:
+    return (value >> count | value << (WORD_BITS - count)) & MASK32
+
+
 def _quotient_signed(a: int, b: int) -> int:
     if b == 0:
         return MASK32
@@ -139,6 +143,7 @@ XOR = _binary("xor", "a ^ b", lambda a, b: a ^ b, commutative=True)
 SHL = _binary("shl", "a << (b mod 32)", lambda a, b: (a << (b & SHIFT_MASK)) & MASK32)
 SHR = _binary("shr", "a >> (b mod 32), zeros come in", lambda a, b: a >> (b & SHIFT_MASK))
 SAR = _binary("sar", "a >> (b mod 32), the sign comes in", lambda a, b: (signed(a) >> (b & SHIFT_MASK)) & MASK32)
+ROR = _binary("ror", "a rotated right by b mod 32", lambda a, b: _rotate(a, b & SHIFT_MASK))
 
 SEXT8 = _unary("sext8", "sign-extend the low 8 bits", lambda a: _extend(a, 8))
 SEXT16 = _unary("sext16", "sign-extend the low 16 bits", lambda a: _extend(a, 16))

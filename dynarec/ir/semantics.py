@@ -140,6 +140,9 @@ class Semantics(ABC):
     def sar(self, a: Value, b: Value) -> Value:
         return self.op(ops.SAR, a, b)
 
+    def ror(self, a: Value, b: Value) -> Value:
+        return self.op(ops.ROR, a, b)
+
     def eq(self, a: Value, b: Value) -> Value:
         return self.op(ops.EQ, a, b)
 

@@ -97,7 +97,23 @@ def _or(op: Op) -> Operand | None:
     a, b = op.args
     if b == 0 or a is b:
         return a
-    return MASK32 if b == MASK32 else None
+    if b == MASK32:
+        return MASK32
+    if isinstance(a, Op) and isinstance(b, Op):
+        count = _rotation(a, b) or _rotation(b, a)
+        if count:
+            op.kind, op.args = ops.ROR, (a.args[0], count)
+    return None
+
+
+def _rotation(up: Op, down: Op) -> int:
+    """How far two shifts of one value turn it to the right, if together they move it round; else 0."""
+    if up.kind is not ops.SHL or down.kind is not ops.SHR or up.args[0] is not down.args[0]:
+        return 0
+    left, right = up.args[1], down.args[1]
+    if isinstance(left, int) and isinstance(right, int) and left + right == ops.WORD_BITS:
+        return right
+    return 0
 
 
 def _xor(op: Op) -> Operand | None:
@@ -204,6 +220,7 @@ _RULES: dict[OpKind, Rule] = {
     ops.SHL: _shift,
     ops.SHR: _shift,
     ops.SAR: _shift,
+    ops.ROR: _shift,
     ops.ZEXT8: _extend,
     ops.ZEXT16: _extend,
     ops.SEXT8: _extend,

@@ -19,10 +19,6 @@ uint32_t *dr_context_state(const void *context) {
     return (uint32_t *)reg(context, DR_STATE_REGISTER);
 }
 
-unsigned dr_context_home_count(void) {
-    return sizeof dr_homes;
-}
-
 uint32_t dr_context_home(const void *context, unsigned number) {
     return (uint32_t)reg(context, dr_homes[number]);
 }

@@ -1,3 +1,4 @@
+#include <mach/thread_status.h>
 #include <sys/ucontext.h>
 
 #include "context.h"
@@ -17,10 +18,6 @@ void dr_context_set_pc(void *context, uint64_t pc) {
 
 uint32_t *dr_context_state(const void *context) {
     return (uint32_t *)reg(context, DR_STATE_REGISTER);
-}
-
-unsigned dr_context_home_count(void) {
-    return sizeof dr_homes;
 }
 
 uint32_t dr_context_home(const void *context, unsigned number) {

@@ -1,9 +1,11 @@
 #include <ucontext.h>
 
 #include "context.h"
+#include "host.h"
 
 static const int homes[] = {REG_RBX, REG_RSI, REG_RDI, REG_R8,  REG_R9, REG_R10,
                             REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
+_Static_assert(sizeof homes / sizeof *homes == DR_HOST_HOMES, "enter.S");
 
 static greg_t reg(const void *context, int number) {
     return ((const ucontext_t *)context)->uc_mcontext.gregs[number];
@@ -19,10 +21,6 @@ void dr_context_set_pc(void *context, uint64_t pc) {
 
 uint32_t *dr_context_state(const void *context) {
     return (uint32_t *)reg(context, REG_RBP);
-}
-
-unsigned dr_context_home_count(void) {
-    return sizeof homes / sizeof *homes;
 }
 
 uint32_t dr_context_home(const void *context, unsigned number) {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define DR_HOST_NAME "x86_64"
+#define DR_HOST_HOMES 11 /* home registers: enter.S */
 #define DR_CODE_ALIGN 16u
 #define DR_EXIT_CALL_SIZE 3u /* call [rbp + disp8] */
 #define DR_BRANCH_SIZE 4u    /* the rel32 of a jmp or jcc; a link's offset is that of the rel32 */

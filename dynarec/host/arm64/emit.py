@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from dynarec.host import layout
 from dynarec.host.allocate import Allocator, Slot
 from dynarec.host.arm64.encode import ZR, Assembler, Cond, Label, Shift, add_immediate, invert, logical_immediate
-from dynarec.host.arm64.regs import BUDGET, CALL, SCRATCH, STATE, WINDOW
+from dynarec.host.arm64.regs import BUDGET, CALL, HOMES, SCRATCH, STATE, WINDOW
 from dynarec.host.base import Exit, ExitKind, HostCode, Mark, Site
+from dynarec.host.loops import loans, with_loans
 from dynarec.ir import ops
 from dynarec.ir.ops import OpKind
 from dynarec.ir.state import Field
@@ -79,8 +80,9 @@ class Emitter:
         self.unit = unit
         self.jump_shift = jump_shift
         self.asm = Assembler()
-        self.regs = Registers(unit, homes, self.asm)
-        self.result = HostCode(b"")
+        self.lent = loans(unit, homes)
+        self.regs = Registers(unit, with_loans(homes, self.lent), self.asm)
+        self.result = HostCode(b"", loans=[(HOMES.index(loan.register), loan.borrower.index) for loan in self.lent])
         self.charged = unit.retired
         self.side_exits: list[_SideExit] = []
         self.head = self.asm.label()
@@ -110,6 +112,7 @@ class Emitter:
 
     def _head(self) -> None:
         self.result.marks.append(Mark(0, -1))
+        self._exchange(outwards=False)
         self.asm.bind(self.head)
         if self.charged:
             self.asm.subs_ri(BUDGET, BUDGET, self.charged)
@@ -122,11 +125,19 @@ class Emitter:
         self.asm.blr(CALL)
         self.result.exits.append(Exit(kind, len(self.asm.code), link, target, refund))
 
+    def _exchange(self, outwards: bool) -> None:
+        """Bring lent homes to their borrowers on the way in, back to their owners on the way out."""
+        for loan in self.lent:
+            leaving, coming = (loan.borrower, loan.owner) if outwards else (loan.owner, loan.borrower)
+            self.regs.store_slot(leaving.index * layout.WORD, loan.register)
+            self.regs.load_slot(loan.register, coming.index * layout.WORD)
+
     def _leave(self, target: int) -> None:
         """Go to a known guest pc, with nothing to give back."""
         if target == self.unit.key and self.charged:
             self.asm.b(self.head)
             return
+        self._exchange(outwards=True)
         link = self.asm.b_patchable()
         self._call_exit(ExitKind.JUMP, target, 0, link)
 
@@ -134,8 +145,10 @@ class Emitter:
         self.asm.bind(side.label)
         refund = self.charged - side.executed
         if side.leave is None:
+            self._exchange(outwards=True)
             self._call_exit(ExitKind.BUDGET, side.pc, refund)
         elif isinstance(side.leave, Interpret):
+            self._exchange(outwards=True)
             self._call_exit(ExitKind.INTERPRET, side.pc, refund)
         else:
             if refund:
@@ -469,6 +482,7 @@ _SHIFTS = {
     ops.SHL: (Assembler.lsl_rr, Assembler.lsl_ri),
     ops.SHR: (Assembler.lsr_rr, Assembler.lsr_ri),
     ops.SAR: (Assembler.asr_rr, Assembler.asr_ri),
+    ops.ROR: (Assembler.ror_rr, Assembler.ror_ri),
 }
 _THREE = {ops.MUL: Assembler.mul}
 _EXTENSIONS = {

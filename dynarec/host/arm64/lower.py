@@ -1,6 +1,7 @@
 """What arm64 lacks: memory operands of guest memory take one register and no offset.
 
-The address of an access becomes an op of its own, shared by the accesses of a unit that compute the same one.
+The address of an access becomes an op of its own, shared by accesses that compute the same one soon after each other: one
+that is kept for long costs more than the instruction that makes it anew.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from dynarec.ir.unit import Op, Operand, Unit
 
 _ADDRESS = {**dict.fromkeys((*ops.LOADS, *ops.STORES), 0), ops.STORE32_IF: 1}
 """Where an access has its base; its offset comes next."""
+_KEPT = 8
+"""Addresses that are remembered for later accesses."""
 
 
 def lower(unit: Unit) -> None:
@@ -34,4 +37,6 @@ def _split(op: Op, place: int, sums: dict[tuple[Operand, int], Op], lowered: lis
     else:
         address = sums[base, offset] = Op(ops.ADD, (base, offset), None, op.at)
         lowered.append(address)
+        if len(sums) > _KEPT:
+            del sums[next(iter(sums))]
     op.args = (*op.args[:place], address, 0, *op.args[place + 2 :])

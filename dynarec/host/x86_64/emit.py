@@ -12,7 +12,8 @@ from dynarec.host import layout
 from dynarec.host.allocate import Allocator, Slot
 from dynarec.host.base import Exit, ExitKind, HostCode, Mark, Site
 from dynarec.host.x86_64.encode import Alu, Assembler, Cond, Label, Mem, Shift, invert
-from dynarec.host.x86_64.regs import SCRATCH, STATE, Reg
+from dynarec.host.x86_64.regs import HOMES, SCRATCH, STATE, Reg
+from dynarec.host.loops import loans, with_loans
 from dynarec.ir import ops
 from dynarec.ir.ops import OpKind
 from dynarec.ir.state import Field
@@ -25,7 +26,7 @@ _PC = Mem(STATE, layout.PC)
 _BUDGET = Mem(STATE, layout.BUDGET)
 
 _ALU = {ops.ADD: Alu.ADD, ops.SUB: Alu.SUB, ops.AND: Alu.AND, ops.OR: Alu.OR, ops.XOR: Alu.XOR}
-_SHIFTS = {ops.SHL: Shift.SHL, ops.SHR: Shift.SHR, ops.SAR: Shift.SAR}
+_SHIFTS = {ops.SHL: Shift.SHL, ops.SHR: Shift.SHR, ops.SAR: Shift.SAR, ops.ROR: Shift.ROR}
 _CONDITIONS = {
     ops.EQ: Cond.E, ops.NE: Cond.NE, ops.LTU: Cond.B, ops.GEU: Cond.AE, ops.LTS: Cond.L, ops.GES: Cond.GE,
 }  # fmt: skip
@@ -84,8 +85,9 @@ class Emitter:
         self.jump_shift = jump_shift
         self.bmi2 = bmi2
         self.asm = Assembler()
-        self.regs = Registers(unit, homes, self.asm)
-        self.result = HostCode(b"")
+        self.lent = loans(unit, homes)
+        self.regs = Registers(unit, with_loans(homes, self.lent), self.asm)
+        self.result = HostCode(b"", loans=[(HOMES.index(loan.register), loan.borrower.index) for loan in self.lent])
         self.charged = unit.retired
         self.side_exits: list[_SideExit] = []
         self.head = self.asm.label()
@@ -116,6 +118,7 @@ class Emitter:
 
     def _head(self) -> None:
         self.result.marks.append(Mark(0, -1))
+        self._exchange(outwards=False)
         self.asm.bind(self.head)
         if self.charged:
             self.asm.alu_mi(Alu.SUB, _BUDGET, self.charged)
@@ -127,11 +130,19 @@ class Emitter:
         self.asm.call_m(_EXIT)
         self.result.exits.append(Exit(kind, len(self.asm.code), link, target, refund))
 
+    def _exchange(self, outwards: bool) -> None:
+        """Bring lent homes to their borrowers on the way in, back to their owners on the way out."""
+        for loan in self.lent:
+            leaving, coming = (loan.borrower, loan.owner) if outwards else (loan.owner, loan.borrower)
+            self.regs.store_slot(leaving.index * layout.WORD, loan.register)
+            self.regs.load_slot(loan.register, coming.index * layout.WORD)
+
     def _leave(self, target: int) -> None:
         """Go to a known guest pc, with nothing to give back."""
         if target == self.unit.key and self.charged:
             self.asm.jmp(self.head)
             return
+        self._exchange(outwards=True)
         link = self.asm.jmp_patchable() + 1
         self._call_exit(ExitKind.JUMP, target, 0, link)
 
@@ -139,10 +150,12 @@ class Emitter:
         self.asm.bind(side.label)
         refund = self.charged - side.executed
         if side.link < 0:
+            self._exchange(outwards=True)
             self._call_exit(ExitKind.BUDGET, side.pc, refund)
         elif isinstance(side.leave, Interpret):
+            self._exchange(outwards=True)
             self._call_exit(ExitKind.INTERPRET, side.pc, refund)
-        elif refund == 0 and side.leave.target != self.unit.key:
+        elif refund == 0 and side.leave.target != self.unit.key and not self.lent:
             self._call_exit(ExitKind.JUMP, side.leave.target, 0, side.link)
         else:
             if refund:
@@ -350,9 +363,12 @@ class Emitter:
             source = None if type(self.regs.value(a)) is int else self._fetch(a)
             self.regs.done(op)
             to = self.regs.result(op)
+            if kind is Shift.ROR and self.bmi2 and isinstance(source, int) and source != to:
+                self.asm.rorx(to, source, count & ops.SHIFT_MASK)
+                return
             self._move(to, source, a)
             self.asm.shift_ri(kind, to, count & ops.SHIFT_MASK)
-        elif self.bmi2:
+        elif self.bmi2 and op.kind in _BMI2_SHIFTS:
             value, amount = self.regs.register(a), self.regs.register(b)
             self.regs.done(op)
             _BMI2_SHIFTS[op.kind](self.asm, self.regs.result(op), value, amount)

@@ -1,0 +1,57 @@
+"""Homes on loan: a loop that uses fields without a home keeps them in homes that it does not use.
+
+The moves are made at the unit's edges, where it is entered from elsewhere and where it is left; rounds of the loop cost
+nothing. Meanwhile the field that lives in a lent home is in its word of the CPU state.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dynarec.ir.ops import GET, SET
+from dynarec.ir.state import Field
+from dynarec.ir.unit import Branch, Jump, Unit
+
+MIN_USES = 2
+"""A field that is read or written less often is not worth the moves."""
+MAX_LOANS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Loan:
+    """While the unit runs, `register` holds `borrower` and not `owner`."""
+
+    register: int
+    owner: Field
+    borrower: Field
+
+
+def is_loop(unit: Unit) -> bool:
+    """Whether the unit's terminal goes back to its head."""
+    match unit.terminal:
+        case Branch(taken=target) | Jump(target=target):
+            return target == unit.key
+        case _:
+            return False
+
+
+def loans(unit: Unit, homes: Mapping[Field, int]) -> list[Loan]:
+    """The loans for a unit: none unless it loops."""
+    if not is_loop(unit):
+        return []
+    uses = Counter(op.attr for op in unit.ops if op.kind is GET or op.kind is SET)
+    borrowers = [field for field, count in uses.most_common() if field not in homes and count >= MIN_USES]
+    owners = [field for field in homes if field not in uses]
+    pairs = zip(borrowers[:MAX_LOANS], reversed(owners), strict=False)
+    return [Loan(homes[owner], owner, borrower) for borrower, owner in pairs]
+
+
+def with_loans(homes: Mapping[Field, int], lent: list[Loan]) -> dict[Field, int]:
+    """The homes as they are inside the unit."""
+    inside = dict(homes)
+    for loan in lent:
+        del inside[loan.owner]
+        inside[loan.borrower] = loan.register
+    return inside
