@@ -7,6 +7,7 @@ whoever owns the machine while it does not run.
 from __future__ import annotations
 
 import gc
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -39,7 +40,8 @@ class CoreStop(IntEnum):
     TRANSLATE = 2
     TRAP = 3
     STORED = 4
-    ERROR = 5
+    UNTIL = 5
+    ERROR = 6
 
 
 EXIT_KINDS = ("jump", "indirect", "interpret", "budget")
@@ -217,6 +219,18 @@ class Core:
         native, _alive = _native_unit(translation)
         self.check(lib.dr_install(self.pointer, native))
 
+    def flush(self) -> None:
+        """Empty the code cache. CPU thread only."""
+        self.check(lib.dr_flush(self.pointer))
+
+    def set_until(self, key: int | None) -> None:
+        """Make `run` stop before the block `key`, which no translation may run across. CPU thread only."""
+        self.check(lib.dr_set_until(self.pointer, -1 if key is None else key))
+
+    def set_homes(self, fields: Sequence[Field]) -> None:
+        """Hold other fields in the home registers; empties the code cache. CPU thread only."""
+        self.check(lib.dr_set_homes(self.pointer, _home_words(fields)))
+
     def stats(self) -> dict[str, int | list[int]]:
         """The counters of struct dr_stats by name."""
         stats = ffi.new("struct dr_stats *")
@@ -247,11 +261,15 @@ def _text(string: Any) -> str:
     return ffi.string(string).decode() if string != ffi.NULL else "no reason is known"
 
 
+def _home_words(fields: Sequence[Field]) -> Any:
+    words = [field.index for field in fields]
+    return ffi.new("uint8_t[]", words + [lib.DR_SINK_WORD] * (lib.DR_MAX_HOMES - len(words)))
+
+
 def _native_config(config: CoreConfig) -> tuple[Any, tuple[Any, ...]]:
     """A struct dr_config, and what has to live as long as it; dr_create keeps none of its pointers."""
-    words = [field.index for field in config.homes]
     strings = ffi.new("char[]", config.guest.encode()), ffi.new("char[]", config.policy.encode())
-    homes = ffi.new("uint8_t[]", words + [lib.DR_SINK_WORD] * (lib.DR_MAX_HOMES - len(words)))
+    homes = _home_words(config.homes)
     native = ffi.new(
         "struct dr_config *",
         {

@@ -18,7 +18,7 @@ from dynarec.errors import DynarecError
 from dynarec.guest_state import GuestMemory, Registers
 from dynarec.machine.base import ByteFile, Continue, Died, Exited, Options, Outcome, Profile, Trap
 from dynarec.stats import Counters, Stats, collect
-from dynarec.until import UntilGuard
+from dynarec.tuning import SAMPLE_INTERVAL, HomeTuner
 
 if TYPE_CHECKING:
     from dynarec.program import Program
@@ -102,6 +102,7 @@ class Machine:
         self.convention = ""
         self._core = core
         self._translator = translator
+        self._tuner = HomeTuner(guest, core, translator) if translator is not None else None
         self._counters = Counters()
         self._busy = threading.Lock()
         self._stop_reason: StopReason | None = None
@@ -286,17 +287,33 @@ class Machine:
 
     def _run_loop(self, limit: int, until: int | None) -> Stop:
         first = self.instructions
-        guard = UntilGuard(self._core, self.guest, until, self._translate) if until is not None else None
+        self._stop_before(until)
         ending: StopReason | Exited | Died | None = self._exited
         while ending is None:
             left = limit - (self.instructions - first)
-            if guard is None:
+            if self._tuner is None:
                 ending = self._answer(self._core.run(left))
-            elif self.pc == until:
-                ending = StopReason.UNTIL
             else:
-                ending = self._answer(guard.run(left))
+                ending = self._run_sampled(left)
         return self._stop(ending, self.instructions - first)
+
+    def _stop_before(self, until: int | None) -> None:
+        """From now on, stop before that address; translations that run across it go."""
+        if until is not None and self._translator is not None and until not in self._translator.stops:
+            self._translator.stops.add(until)
+            self._core.flush()
+        self._core.set_until(until)
+
+    def _run_sampled(self, left: int) -> StopReason | Exited | Died | None:
+        """Run for a moment, and look where the guest is."""
+        assert self._tuner is not None
+        stop = self._core.run(min(left, SAMPLE_INTERVAL))
+        if stop is not CoreStop.BUDGET or left <= SAMPLE_INTERVAL:
+            return self._answer(stop)
+        self._tuner.sample(self.pc)
+        if self._tuner.finished:
+            self._tuner = None
+        return None
 
     def _stop(self, ending: StopReason | Exited | Died, instructions: int) -> Stop:
         if isinstance(ending, Exited):
@@ -318,6 +335,8 @@ class Machine:
                 return None
             case CoreStop.REQUEST:
                 return self._on_request()
+            case CoreStop.UNTIL:
+                return StopReason.UNTIL
             case CoreStop.TRAP:
                 return self._on_trap()
             case CoreStop.STORED:

@@ -53,10 +53,11 @@ class TraceBuilder(Builder):
 
 @dataclass(slots=True)
 class Trace:
-    """A unit, and the guest bytes it was made from as (address, size)."""
+    """A unit, the guest bytes it was made from as (address, size), and the instructions in their order."""
 
     unit: Unit
     ranges: list[tuple[int, int]] = field(default_factory=list)
+    decoded: list[Insn] = field(default_factory=list)
 
 
 class _Code:
@@ -96,6 +97,7 @@ class _Former:
         self.unit = self.builder.unit
         self.seen: set[int] = set()
         self.ranges: list[tuple[int, int]] = []
+        self.decoded: list[Insn] = []
         self.start = key
 
     def form(self) -> Trace:
@@ -104,7 +106,7 @@ class _Former:
         while pc is not None:
             pc = self._step(pc)
         self._end_range(self.builder.next_pc)
-        return Trace(self.unit, self.ranges)
+        return Trace(self.unit, self.ranges, self.decoded)
 
     def _step(self, pc: int) -> int | None:
         """Add the instruction at pc; where the trace goes on, or None if it ends."""
@@ -117,6 +119,7 @@ class _Former:
         if insn is None or insn.spec.interpreted:
             self.unit.terminal = Interpret()
             return None
+        self.decoded.append(insn)
         insn.lift(self.builder)
         target = self._follow()
         if target is not None and target != self.builder.next_pc:

@@ -88,6 +88,7 @@ struct dr_core *dr_create(const struct dr_config *config) {
     core->config.homes = NULL;
     core->cpu.window = core->memory.base;
     core->cpu.exit = dr_exit;
+    core->until = -1;
     dr_flush_all(core);
     core->stats.flushes = 0;
     dr_faults_watch(core);
@@ -186,6 +187,18 @@ int dr_install(struct dr_core *core, const struct dr_unit *unit) {
 
 int dr_flush(struct dr_core *core) {
     dr_flush_all(core);
+    return 0;
+}
+
+int dr_set_until(struct dr_core *core, int64_t key) {
+    uint32_t number = key < 0 ? DR_NONE : dr_blocks_find(&core->blocks, (uint64_t)key);
+    core->until = key;
+    return number == DR_NONE || dr_invalidate(core, number) ? 0 : -1;
+}
+
+int dr_set_homes(struct dr_core *core, const uint8_t *homes) {
+    dr_flush_all(core);
+    memcpy(core->cpu.homes, homes, DR_MAX_HOMES);
     return 0;
 }
 

@@ -13,6 +13,7 @@ enum dr_stop {
     DR_STOP_TRANSLATE, /* the block at pc has no translation and should get one */
     DR_STOP_TRAP,      /* the instruction at pc trapped: see dr_trap_info */
     DR_STOP_STORED,    /* the guest stored to watched memory: see dr_trap_info */
+    DR_STOP_UNTIL,     /* pc is the key given to dr_set_until */
     DR_STOP_ERROR,     /* see dr_error */
 };
 
@@ -124,6 +125,8 @@ int dr_write(struct dr_core *core, uint32_t address, const void *from, uint64_t 
 int dr_bind_thread(struct dr_core *core); /* the calling thread is the CPU thread from now on */
 int dr_install(struct dr_core *core, const struct dr_unit *unit); /* 0, or -1 and dr_error */
 int dr_flush(struct dr_core *core);
+int dr_set_until(struct dr_core *core, int64_t key); /* dr_run stops before the block `key`, which no unit runs across; -1: none */
+int dr_set_homes(struct dr_core *core, const uint8_t *homes); /* other state words for the home registers; empties the cache */
 int dr_run(struct dr_core *core, uint64_t limit);
 void dr_request_stop(struct dr_core *core);
 void dr_clear_stop(struct dr_core *core);

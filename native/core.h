@@ -37,6 +37,7 @@ struct dr_core {
     unsigned watch_count;
     bool stored;           /* the last step stored to watched memory: see `trap` */
     uint32_t pending_exit; /* exit that led to a block without translation, to be linked once it has one */
+    int64_t until;         /* block key to stop before, -1: none */
     uint64_t limit;        /* guest instructions that dr_run may still retire */
     struct dr_stats stats;
     atomic_bool stop;

@@ -40,7 +40,7 @@ static int interpret(struct dr_core *core, uint64_t steps, bool until_jump) {
             return DR_STOP_STORED;
         if (status == DR_SYNC && !dr_invalidate_changed(core))
             return DR_STOP_ERROR;
-        if (atomic_load_explicit(&core->stop, memory_order_relaxed))
+        if (atomic_load_explicit(&core->stop, memory_order_relaxed) || core->cpu.pc == core->until)
             return -1;
         if (status == DR_JUMPED && until_jump)
             return -1;
@@ -161,6 +161,8 @@ int dr_run(struct dr_core *core, uint64_t limit) {
     while (stop < 0) {
         if (atomic_load_explicit(&core->stop, memory_order_relaxed))
             return DR_STOP_REQUEST;
+        if (core->cpu.pc == core->until)
+            return DR_STOP_UNTIL;
         if (!core->limit)
             return DR_STOP_BUDGET;
         stop = run_once(core);

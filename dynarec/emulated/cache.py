@@ -45,6 +45,7 @@ class CodeCache:
         """jump_shift: log2 of the guest's code alignment."""
         self._cpu = cpu
         self._jump_shift = jump_shift
+        self._dirty_slots = set(range(layout.JUMP_SLOTS))
         self.flush()
 
     def flush(self) -> None:
@@ -55,8 +56,8 @@ class CodeCache:
         self._by_return: dict[int, Link] = {}
         self._end = 0
         self._jumps: dict[int, Block] = {}
-        for slot in range(layout.JUMP_SLOTS):
-            self._clear_jump(slot)
+        self._cpu.clear_jumps(self._dirty_slots, self._jump_shift)
+        self._dirty_slots = set()
 
     # -- looking ------------------------------------------------------------------------------------------------------
 
@@ -123,7 +124,8 @@ class CodeCache:
         """Take a block out of everything that leads to it."""
         slot = self._slot(block.key)
         if self._jumps.get(slot) is block:
-            self._clear_jump(slot)
+            del self._jumps[slot]
+            self._cpu.clear_jumps([slot], self._jump_shift)
         for link in block.links:
             if link.to is not None:
                 link.to.incoming.remove(link)
@@ -146,12 +148,8 @@ class CodeCache:
         """Let indirect jumps find the block."""
         slot = self._slot(block.key)
         self._jumps[slot] = block
+        self._dirty_slots.add(slot)
         self._cpu.set_jump(slot, block.key, block.start)
 
     def _slot(self, key: int) -> int:
         return key >> self._jump_shift & layout.JUMP_SLOTS - 1
-
-    def _clear_jump(self, slot: int) -> None:
-        """A free slot has a key that belongs to its neighbour, so no lookup can match it."""
-        self._jumps.pop(slot, None)
-        self._cpu.set_jump(slot, (slot ^ 1) << self._jump_shift, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from struct import Struct
 from typing import Any
@@ -30,6 +30,7 @@ NO_BLOCK = (0, 0)
 GARBAGE = 0xDEAD_BEEF_DEAD_BEEF
 """Content of the registers in which units find nothing."""
 POINTER = Struct("<Q")
+JUMP_SLOT = Struct("<QQ")
 WORDS = Struct(f"<{STATE_WORDS}I")
 HEADER = Struct("<Ii")
 """`pc` and `budget`, in front of the state."""
@@ -105,12 +106,15 @@ class EmulatedCpu:
         """Bytes of the code region."""
         return bytes(self.engine.mem_read(CODE + offset, size))
 
-    def set_jump(self, slot: int, key: int, offset: int | None) -> None:
-        """Fill a slot of the table for indirect jumps; offset None: with an entry that is nowhere."""
-        entry = 0 if offset is None else CODE + offset
-        self.engine.mem_write(
-            STATE + layout.JUMPS + slot * layout.JUMP_SLOT_SIZE, POINTER.pack(key) + POINTER.pack(entry)
-        )
+    def set_jump(self, slot: int, key: int, offset: int) -> None:
+        """Let indirect jumps to `key` find the code at `offset` in a slot of their table."""
+        self.engine.mem_write(STATE + layout.JUMPS + slot * layout.JUMP_SLOT_SIZE, JUMP_SLOT.pack(key, CODE + offset))
+
+    def clear_jumps(self, slots: Iterable[int], jump_shift: int) -> None:
+        """Free slots: each gets a key that belongs to its neighbour, so no lookup can match it."""
+        for slot in slots:
+            free = JUMP_SLOT.pack((slot ^ 1) << jump_shift, 0)
+            self.engine.mem_write(STATE + layout.JUMPS + slot * layout.JUMP_SLOT_SIZE, free)
 
     def _count_block(self, engine: Any, address: int, size: int, data: object) -> None:
         """Unicorn is about to run a block of code: to its end, up to a fault, or up to where it begins another one.
@@ -137,7 +141,8 @@ class EmulatedCpu:
     def enter(self, offset: int) -> Departure:
         """Run from `offset` in the code region until the exit stub is called, or an access to guest memory faults.
 
-        After a fault, `store_homes` completes the state. Raises DynarecError when the code does anything else, or changes a register that is not its own.
+        After a fault, `store_homes` completes the state. Raises DynarecError when the code does anything else, or
+        changes a register that is not its own.
         """
         self._load()
         self._last_block = NO_BLOCK

@@ -118,6 +118,10 @@ class EmulatedMachine:
         """Guest instructions retired so far, with the system calls that the profile answered."""
         return self.retired + self._answered
 
+    def forget_end(self) -> None:
+        """Let a program that has ended, or another one in its place, run again."""
+        self._ending = None
+
     # -- the run loop -------------------------------------------------------------------------------------------------
 
     def run(self, instructions: int = UNLIMITED) -> Exited | Died | None:

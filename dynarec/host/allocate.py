@@ -103,9 +103,9 @@ class Allocator(ABC):
             elif kind.exits:
                 observed = index
             position[op] = index
-        value = unit.terminal_value()
-        if isinstance(value, Op):
-            left[value] += 1
+        last = unit.terminal_value()
+        if isinstance(last, Op):
+            left[last] += 1
         self._chain(position)
 
     def _chain(self, position: dict[Op, int]) -> None:
@@ -313,7 +313,7 @@ class Allocator(ABC):
                 value = self.value(arg)
                 self.left[value] -= 1  # type: ignore[index]
                 if value in self._slots:
-                    self._pinned.add(self._slots[value])  # type: ignore[index]
+                    self._pinned.add(self._slots[value])
 
     # -- what an op makes ---------------------------------------------------------------------------------------------
 

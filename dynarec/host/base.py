@@ -86,7 +86,12 @@ class Host(ABC):
     def __init__(self, homes: Sequence[Field], jump_shift: int) -> None:
         """homes: guest fields by use; the first ones get a register. jump_shift: log2 of the guest's code alignment."""
         self.jump_shift = jump_shift
-        self.homes: Mapping[Field, int] = dict(zip(homes, self.home_registers, strict=False))
+        self.homes: Mapping[Field, int] = {}
+        self.set_homes(homes)
+
+    def set_homes(self, fields: Sequence[Field]) -> None:
+        """Fields by use: the first ones get a register, in code generated from now on."""
+        self.homes = dict(zip(fields, self.home_registers, strict=False))
 
     @property
     def home_fields(self) -> tuple[Field, ...]:

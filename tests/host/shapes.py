@@ -1,4 +1,4 @@
-"""Units made for the contract suite: one op, its operands in every kind of place, its result going to every kind of place."""
+"""Units made for the contract suite: one op, with its operands and its result in every kind of place."""
 
 from __future__ import annotations
 
@@ -128,15 +128,18 @@ def _operands(maker: Maker, sources: tuple[Source, ...], rng: random.Random) -> 
     return [made[number] for number in range(len(sources))]
 
 
+def _word(maker: Maker, op: Op) -> Op:
+    """The op's value as one that state can hold."""
+    return op if op.kind.result is Type.I32 else maker.op(ops.BIT, op)
+
+
 def shaped_units(kind: OpKind, rng: random.Random) -> Iterator[Unit]:
     """Units with the pure op `kind` in every combination of sources, sinks and later uses."""
     choices = [SOURCES[param] for param in kind.params]
-    result = (lambda maker, op: op) if kind.result is Type.I32 else (lambda maker, op: maker.op(ops.BIT, op))
     for sources, sink, later in itertools.product(itertools.product(*choices), SINKS, (False, True)):
         maker = Maker()
         operands = _operands(maker, sources, rng)
-        value = result(maker, maker.op(kind, *operands))
-        sink(maker, value)
+        sink(maker, _word(maker, maker.op(kind, *operands)))
         if later:
             _keep(maker, [each for each, param in zip(operands, kind.params, strict=True) if param is Type.I32])
         yield maker.end()
@@ -147,8 +150,7 @@ def units_of_one_value(kind: OpKind) -> Iterator[Unit]:
     for source, sink in itertools.product((in_home, in_memory, computed), SINKS):
         maker = Maker()
         operand = source(maker, 0, 0)
-        op = maker.op(kind, *[operand] * len(kind.params))
-        sink(maker, op if kind.result is Type.I32 else maker.op(ops.BIT, op))
+        sink(maker, _word(maker, maker.op(kind, *[operand] * len(kind.params))))
         yield maker.end()
 
 
@@ -158,8 +160,7 @@ def unit_in_homes(kind: OpKind) -> Unit:
     operands = [maker.get(f"r{number}") for number in range(len(kind.params))]
     if kind.params[0] is Type.I1:
         operands[0] = maker.op(ops.NE, operands[0], 0)
-    op = maker.op(kind, *operands)
-    maker.set("r6", op if kind.result is Type.I32 else maker.op(ops.BIT, op))
+    maker.set("r6", _word(maker, maker.op(kind, *operands)))
     return maker.end()
 
 
@@ -168,8 +169,7 @@ def units_with_immediates(kind: OpKind) -> Iterator[Unit]:
     for edge, first in itertools.product(EDGES, (False, True)):
         maker = Maker()
         operand = maker.get("r0")
-        op = maker.op(kind, *((edge, operand) if first else (operand, edge)))
-        maker.set("r6", op if kind.result is Type.I32 else maker.op(ops.BIT, op))
+        maker.set("r6", _word(maker, maker.op(kind, *((edge, operand) if first else (operand, edge)))))
         yield maker.end()
 
 
@@ -182,8 +182,7 @@ def crowded_unit(kind: OpKind, rng: random.Random, values: int) -> Unit:
         args: list[Operand] = [rng.choice(live) for _ in kind.params]
         if kind.params[0] is Type.I1:
             args[0] = maker.op(rng.choice(ops.COMPARES), rng.choice(live), rng.choice(live))
-        made = maker.op(kind, *args)
-        live[rng.randrange(values)] = made if kind.result is Type.I32 else maker.op(ops.BIT, made)
+        live[rng.randrange(values)] = _word(maker, maker.op(kind, *args))
         maker.set(f"r{rng.randrange(12)}", rng.choice(live))
     total: Op = live[0]
     for value in live[1:]:

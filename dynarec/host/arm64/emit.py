@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from dynarec.host import layout
 from dynarec.host.allocate import Allocator, Slot
-from dynarec.host.arm64.encode import ZR, Assembler, Cond, Label, Shift, add_immediate, invert, logical_immediate
+from dynarec.host.arm64.encode import ZR, Assembler, Cond, Label, add_immediate, invert, logical_immediate
 from dynarec.host.arm64.regs import BUDGET, CALL, HOMES, SCRATCH, STATE, WINDOW
 from dynarec.host.base import Exit, ExitKind, HostCode, Mark, Site
 from dynarec.host.loops import loans, with_loans
@@ -229,7 +229,7 @@ class Emitter:
         return condition
 
     def _compare_constant(self, register: int, constant: int) -> bool:
-        """Compare in one instruction, where there is one; with an immediate, the zero register would be the stack pointer."""
+        """Compare in one instruction, if there is one; beside an immediate, the zero register is the stack pointer."""
         if register == ZR and constant == 0:
             self.asm.cmp_rr(ZR, ZR)
         elif register != ZR and add_immediate(constant):

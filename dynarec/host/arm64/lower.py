@@ -1,7 +1,7 @@
 """What arm64 lacks: memory operands of guest memory take one register and no offset.
 
-The address of an access becomes an op of its own, shared by accesses that compute the same one soon after each other: one
-that is kept for long costs more than the instruction that makes it anew.
+The address of an access becomes an op of its own, shared by accesses that compute the same one soon after each other:
+one that is kept for long costs more than the instruction that makes it anew.
 """
 
 from __future__ import annotations

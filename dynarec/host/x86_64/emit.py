@@ -12,7 +12,8 @@ from dynarec.host import layout
 from dynarec.host.allocate import Allocator, Slot
 from dynarec.host.base import Exit, ExitKind, HostCode, Mark, Site
 from dynarec.host.x86_64.encode import Alu, Assembler, Cond, Label, Mem, Shift, invert
-from dynarec.host.x86_64.regs import HOMES, SCRATCH, STATE, Reg
+from dynarec.host.x86_64.forms import Reg
+from dynarec.host.x86_64.regs import HOMES, SCRATCH, STATE
 from dynarec.host.loops import loans, with_loans
 from dynarec.ir import ops
 from dynarec.ir.ops import OpKind

@@ -1,0 +1,65 @@
+"""Chooses which guest registers live in host registers from what the program really uses.
+
+A program starts with the guest's default order. Samples, taken every so many guest instructions and so the same in every
+run, tell where it spends its time; the registers that the code there names are counted. Where another choice saves enough,
+the machine changes to it: state in memory is exact between two entries of generated code, so that all it takes is to
+empty the code cache.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from dynarec.core import Core
+from dynarec.ir.state import Field
+from dynarec.trace import form_trace
+from dynarec.translate import Translator
+from guest_isa.guest import Guest
+
+SAMPLE_INTERVAL = 1_000_003
+"""Guest instructions between two samples: a prime, so that it does not beat with loops."""
+DECISIONS = (48, 400)
+"""A choice is made when there are so many samples."""
+WORTH = 0.06
+"""Change when so much of all register uses moves from memory to registers."""
+
+
+class HomeTuner:
+    """Watches one machine until the last decision is made."""
+
+    def __init__(self, guest: Guest, core: Core, translator: Translator) -> None:
+        self._guest = guest
+        self._core = core
+        self._translator = translator
+        self._samples: Counter[int] = Counter()
+        self._count = 0
+        self.finished = len(translator.host.home_registers) >= len(guest.layout.fields)
+
+    def sample(self, pc: int) -> None:
+        """The guest is at `pc`."""
+        self._samples[pc] += 1
+        self._count += 1
+        if self._count in DECISIONS:
+            self._decide()
+            self._samples.clear()
+        self.finished = self._count >= DECISIONS[-1]
+
+    def _decide(self) -> None:
+        uses = self._uses()
+        now = self._translator.host.homes
+        order = sorted(self._guest.layout.fields, key=lambda field: (-uses[field], field not in now, field.index))
+        chosen = order[: len(now)]
+        gain = sum(uses[field] for field in chosen) - sum(uses[field] for field in now)
+        if gain > WORTH * uses.total():
+            self._translator.host.set_homes(chosen)
+            self._core.set_homes(chosen)
+
+    def _uses(self) -> Counter[Field]:
+        """How often the code at the samples names each field, weighted by the samples."""
+        uses: Counter[Field] = Counter()
+        for pc, weight in self._samples.items():
+            for insn in form_trace(self._guest, self._translator.fetch, pc).decoded:
+                for argument in insn.arguments:
+                    if isinstance(argument, Field):
+                        uses[argument] += weight
+        return uses
