@@ -315,6 +315,10 @@ class Allocator(ABC):
                 if value in self._slots:
                     self._pinned.add(self._slots[value])
 
+    def release(self, operand: Operand) -> None:
+        """One use of the operand is over that is not among its op's arguments."""
+        self.left[self.value(operand)] -= 1  # type: ignore[index]
+
     # -- what an op makes ---------------------------------------------------------------------------------------------
 
     def result(self, op: Op, spare: int | None = None) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dynarec.host import layout
 from dynarec.host.allocate import Allocator, Slot
 from dynarec.host.base import Exit, ExitKind, HostCode, Mark, Site
+from dynarec.host.x86_64.address import Scaled, find_scaled
 from dynarec.host.x86_64.encode import Alu, Assembler, Cond, Label, Mem, Shift, invert
 from dynarec.host.x86_64.forms import Reg
 from dynarec.host.x86_64.regs import HOMES, SCRATCH, STATE
@@ -89,6 +90,10 @@ class Emitter:
         self.lent = loans(unit, homes)
         self.regs = Registers(unit, with_loans(homes, self.lent), self.asm)
         self.result = HostCode(b"", loans=[(HOMES.index(loan.register), loan.borrower.index) for loan in self.lent])
+        self.scaled = find_scaled(unit)
+        for parts in self.scaled.accesses.values():
+            self.regs.left[parts.base] += 1
+            self.regs.left[parts.index] += 1
         self.charged = unit.retired
         self.side_exits: list[_SideExit] = []
         self.head = self.asm.label()
@@ -293,8 +298,18 @@ class Emitter:
 
     # -- arithmetic ---------------------------------------------------------------------------------------------------
 
+    def _scaled_sum(self, op: Op, parts: Scaled) -> None:
+        regs = self.regs
+        base, index = regs.register(parts.base), regs.register(parts.index)
+        regs.done(op)
+        regs.release(parts.index)  # the use by the shift, which makes no code of its own
+        self.asm.lea(regs.result(op), Mem(base, 0, index, 1 << parts.shift))
+
     def binary(self, op: Op) -> None:
         """d = a op b in the two-operand form, or as lea."""
+        if op in self.scaled.sums:
+            self._scaled_sum(op, self.scaled.sums[op])
+            return
         regs, asm = self.regs, self.asm
         a, b = op.args
         kind = _ALU[op.kind]
@@ -357,6 +372,8 @@ class Emitter:
             self.asm.mov_rm(to, source)
 
     def shift(self, op: Op) -> None:
+        if op in self.scaled.shifts:
+            return
         a, b = op.args
         count = self.regs.value(b)
         kind = _SHIFTS[op.kind]
@@ -565,11 +582,20 @@ class Emitter:
 
     # -- memory -------------------------------------------------------------------------------------------------------
 
-    def _address(self, base: Operand, offset: Operand) -> Mem:
+    def _address(self, op: Op, base: Operand, offset: Operand) -> Mem:
         value = self.regs.value(base)
         assert isinstance(offset, int)
         if isinstance(value, int):
             return Mem(None, (value + offset) & ops.MASK32, guest=True)
+        parts = self.scaled.accesses.get(op)
+        if parts is not None:
+            registers = self.regs.in_register(parts.base), self.regs.in_register(parts.index)
+            self.regs.release(parts.base)
+            self.regs.release(parts.index)
+            if registers[0] is not None and registers[1] is not None:
+                self.regs.lock(registers[0])
+                self.regs.lock(registers[1])
+                return Mem(registers[0], offset, registers[1], 1 << parts.shift, guest=True)
         return Mem(self.regs.register(base), offset, guest=True)
 
     def _site(self, op: Op) -> None:
@@ -577,7 +603,7 @@ class Emitter:
         self.result.sites.append(Site(len(self.asm.code), pc, self.charged - op.at))
 
     def load(self, op: Op) -> None:
-        address = self._address(op.args[0], op.args[1])
+        address = self._address(op, op.args[0], op.args[1])
         self.regs.done(op)
         to = self.regs.result(op)
         self._site(op)
@@ -585,7 +611,7 @@ class Emitter:
 
     def store(self, op: Op) -> None:
         base, offset, operand = op.args
-        address = self._address(base, offset)
+        address = self._address(op, base, offset)
         value = self.regs.value(operand)
         by_register, by_constant = _STORES[op.kind]
         if isinstance(value, int):
@@ -599,7 +625,7 @@ class Emitter:
 
     def store_if(self, op: Op) -> None:
         condition, base, offset, operand = op.args
-        address = self._address(base, offset)
+        address = self._address(op, base, offset)
         source = self.regs.register(operand)
         over = self.asm.label()
         self.asm.jcc_short(invert(self._condition(condition)), over)

@@ -1,0 +1,78 @@
+"""Addresses that one instruction can compute: base + index * scale.
+
+Guest code makes the address of an array element from a shift and a sum. On x86-64 the sum is one lea, and the access that
+comes right behind it does not have to wait for that: it can compute the same address itself.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from dynarec.ir.ops import ADD, GET, LOADS, SET, SHL, STORES
+from dynarec.ir.state import Field
+from dynarec.ir.unit import Op, Unit
+
+MAX_SHIFT = 3
+NEAR = 4
+"""An access this many ops behind the sum still computes the address itself: its parts are kept for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """base + (index << shift)."""
+
+    base: Op
+    index: Op
+    shift: int
+
+
+@dataclass(slots=True)
+class ScaledAddresses:
+    """What the emitter does by scaled addresses.
+
+    sums: additions that are one lea. shifts: the shifts that are part of these and of nothing else. accesses: loads and
+    stores that compute the address of a sum themselves.
+    """
+
+    sums: dict[Op, Scaled] = field(default_factory=dict)
+    shifts: set[Op] = field(default_factory=set)
+    accesses: dict[Op, Scaled] = field(default_factory=dict)
+
+
+def find_scaled(unit: Unit) -> ScaledAddresses:
+    """The scaled addresses of a unit."""
+    found = ScaledAddresses()
+    uses = Counter(arg for op in unit.ops for arg in op.args if isinstance(arg, Op))
+    places: dict[Op, int] = {}
+    for place, op in enumerate(unit.ops):
+        if op.kind is ADD:
+            _look_at_sum(op, uses, found)
+            places[op] = place
+        elif op.kind in LOADS or op.kind in STORES:
+            address = op.args[0]
+            if isinstance(address, Op) and address in found.sums and place - places[address] <= NEAR:
+                found.accesses[op] = found.sums[address]
+        elif op.kind is SET and isinstance(op.args[0], Op) and op.args[0] in found.sums:
+            _keep_if_apart(op.args[0], op.attr, found)
+    return found
+
+
+def _look_at_sum(op: Op, uses: Counter[Op], found: ScaledAddresses) -> None:
+    for base, shift in (op.args, reversed(op.args)):
+        if not isinstance(base, Op) or not isinstance(shift, Op) or shift.kind is not SHL or uses[shift] != 1:
+            continue
+        index, count = shift.args
+        if isinstance(index, Op) and isinstance(count, int) and count <= MAX_SHIFT and shift not in found.shifts:
+            found.sums[op] = Scaled(base, index, count)
+            found.shifts.add(shift)
+            return
+
+
+def _keep_if_apart(total: Op, target: Field, found: ScaledAddresses) -> None:
+    """Where the sum goes to the register of its base or index, keeping that for the access would cost a move."""
+    parts = found.sums[total]
+    if any(part.kind is GET and part.attr is target for part in (parts.base, parts.index)):
+        shift = next(arg for arg in total.args if arg in found.shifts)
+        found.shifts.discard(shift)  # type: ignore[arg-type]
+        del found.sums[total]
