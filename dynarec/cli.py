@@ -17,6 +17,7 @@ COMMANDS = {
     "translate": "show how a block is translated, step by step",
     "doctor": "say what dynarec finds on this computer",
     "guests": "list the guest CPUs",
+    "bench": "measure speed, or count executed host instructions",
 }
 """Commands, each a module of dynarec.commands with `configure(parser)` and `main(arguments) -> exit status`."""
 

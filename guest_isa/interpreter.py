@@ -45,7 +45,7 @@ class CPrinter(Semantics):
 
     def op(self, kind: OpKind, *args: Value, attr: object = None) -> Value:
         if kind in ops.LOADS:
-            return self._load(kind, *args)
+            return self._load(kind, attr, *args)
         if kind in ops.STORES:
             return self._store(kind, None, *args)
         if kind is ops.STORE32_IF:
@@ -57,13 +57,14 @@ class CPrinter(Semantics):
     def _address(self, base: Value, offset: Value) -> str:
         return self._let(f"{self._c(base)} + {self._c(offset)}")
 
-    def _load(self, kind: OpKind, base: Value, offset: Value) -> str:
+    def _load(self, kind: OpKind, attr: object, base: Value, offset: Value) -> str:
         self._check_order(kind)
         address = self._address(base, offset)
         name = next(self._names)
         self.lines.append(f"uint32_t {name};")
         self.lines.append(f"if (!dr_{kind.name}(core, {address}, &{name}))")
-        self.lines.append(INDENT + self._fail(self.guest.access_causes.read, address))
+        causes = self.guest.access_causes
+        self.lines.append(INDENT + self._fail(causes.write if attr == ops.AS_WRITE else causes.read, address))
         return name
 
     def _store(self, kind: OpKind, condition: Value | None, base: Value, offset: Value, value: Value) -> None:

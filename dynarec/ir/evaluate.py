@@ -126,7 +126,8 @@ class _Evaluation:
         return self._counter(name) >> shift & ops.MASK32
 
     def _fault(self, op: Op, fault: MemoryFault) -> Outcome:
-        left = Left.READ_FAULT if op.kind in ops.LOADS else Left.WRITE_FAULT
+        reads = op.kind in ops.LOADS and op.attr != ops.AS_WRITE
+        left = Left.READ_FAULT if reads else Left.WRITE_FAULT
         return Outcome(left, self._unit.insns[op.at].pc, op.at, value=fault.address)
 
     def _leave(self, leave: Terminal, at: int) -> Outcome:

@@ -187,6 +187,8 @@ CALL = _define(
 LOADS = (LOAD8U, LOAD8S, LOAD16U, LOAD16S, LOAD32)
 STORES = (STORE8, STORE16, STORE32)
 COMPARES = (EQ, NE, LTU, GEU, LTS, GES)
+AS_WRITE = "as_write"
+"""`attr` of a load that belongs to a read-modify-write: if it fails, the guest is told that a write has failed."""
 NEGATED = {EQ: NE, NE: EQ, LTU: GEU, GEU: LTU, LTS: GES, GES: LTS}
 """The compare that holds exactly when another does not."""
 

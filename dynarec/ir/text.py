@@ -162,7 +162,7 @@ class _Parser:
             attr = self._side_exit(words.pop())
         elif kind in (ops.GET, ops.SET):
             attr = self._layout[words.pop(0)]
-        elif kind is ops.CALL:
+        elif kind is ops.CALL or (words and words[0] == ops.AS_WRITE):
             attr = words.pop(0)
         return tuple(self._operand(word) for word in words), attr
 

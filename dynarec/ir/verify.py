@@ -83,6 +83,8 @@ class _Verifier:
         elif op.kind is ops.EXIT_IF:
             _need(isinstance(op.attr, Jump | Trap | Interpret), "a side exit is a jump, a trap or interpret")
             self._leave(op.attr)
+        elif op.kind in ops.LOADS:
+            _need(op.attr in (None, ops.AS_WRITE), f"has an attribute, {op.attr!r}")
         else:
             _need(op.attr is None, f"has an attribute, {op.attr!r}")
 

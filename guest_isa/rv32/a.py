@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from dynarec.ir import ops
 from dynarec.ir.semantics import Register, Semantics, Value
 from guest_isa.rv32.operands import LOAD_MISALIGNED, NO_RESERVATION, RESERVED, STORE_MISALIGNED, isa
 
@@ -51,7 +52,7 @@ def _amo(name: str, funct5: str, combine: Combine) -> None:
         def amo(b: Semantics, rd: Register, rs1: Register, rs2: Register) -> None:
             address = b.get(rs1)
             _aligned(b, address, STORE_MISALIGNED)
-            old = b.load32(address)
+            old = b.op(ops.LOAD32, address, 0, attr=ops.AS_WRITE)
             b.store32(address, combine(b, old, b.get(rs2)))
             b.set(rd, old)
 

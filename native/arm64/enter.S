@@ -39,7 +39,6 @@
     \action 19, w22
     \action 20, w23
     \action 21, w24
-    \action 22, w25
 .endm
 
 .macro LOAD_HOME number, register

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define DR_HOST_NAME "arm64"
-#define DR_HOST_HOMES 23 /* home registers: enter.S */
+#define DR_HOST_HOMES 22 /* home registers: enter.S */
 #define DR_CODE_ALIGN 16u
 #define DR_EXIT_CALL_SIZE 8u /* ldur x16, [x28, #exit]; blr x16 */
 #define DR_BRANCH_SIZE 4u    /* b; a link's offset is that of the instruction */

@@ -1,6 +1,7 @@
 """IR to arm64.
 
-Guest memory is `[window, wN, uxtw]`: a 32-bit address cannot leave the window. Flags are set right before they are used:
+Guest memory is `[window, wN, uxtw]`, or `[pointer, #offset]` where the pointer is window + wN: a 32-bit address cannot leave
+the window, and a small offset ends in its guards. Flags are set right before they are used:
 only moves come in between, which leave them alone.
 """
 
@@ -11,7 +12,8 @@ from collections.abc import Callable, Mapping
 from dynarec.host import layout
 from dynarec.host.allocate import Allocator, Slot
 from dynarec.host.arm64.encode import ZR, Assembler, Cond, Label, add_immediate, invert, logical_immediate
-from dynarec.host.arm64.regs import BUDGET, CALL, HOMES, SCRATCH, STATE, WINDOW
+from dynarec.host.arm64.regs import BUDGET, CALL, HOMES, POINTER, SCRATCH, STATE, WINDOW
+from dynarec.host.arm64.lower import reaches, signed_offset
 from dynarec.host.base import Exit, ExitKind, HostCode, Mark, Site
 from dynarec.host.loops import loans, with_loans
 from dynarec.ir import ops
@@ -87,6 +89,8 @@ class Emitter:
         self.side_exits: list[_SideExit] = []
         self.head = self.asm.label()
         self.pending: Op | None = None
+        self.pointed: Op | None = None
+        """The value that the pointer register counts from."""
 
     def emit(self) -> HostCode:
         """The code of the whole unit."""
@@ -422,19 +426,38 @@ class Emitter:
         self.asm.add_rr(address, address, register)
         return address
 
+    def _point(self, op: Op) -> bool:
+        """Make the pointer hold the access's base, if the access can go through it."""
+        base, offset = op.args[:2]
+        value = self.regs.value(base)
+        if isinstance(value, int) or offset == 0 or not reaches(signed_offset(offset), op.kind.bits):
+            return False
+        if self.pointed is not value:
+            self.asm.add_ext64(POINTER, WINDOW, self.regs.register(base))
+            self.pointed = value
+        return True
+
     def load(self, op: Op) -> None:
-        address = self._address(op.args[0], op.args[1])
+        pointed = self._point(op)
+        address = 0 if pointed else self._address(op.args[0], op.args[1])
         self.regs.done(op)
         to = self.regs.result(op)
         self._site(op)
-        _LOADS[op.kind](self.asm, to, WINDOW, address)
+        if pointed:
+            _POINTED_LOADS[op.kind](self.asm, to, POINTER, signed_offset(op.args[1]))
+        else:
+            _LOADS[op.kind](self.asm, to, WINDOW, address)
 
     def store(self, op: Op) -> None:
         base, offset, operand = op.args
-        address = self._address(base, offset)
+        pointed = self._point(op)
+        address = 0 if pointed else self._address(base, offset)
         source = self.regs.register(self.regs.value(operand))
         self._site(op)
-        _STORES[op.kind](self.asm, source, WINDOW, address)
+        if pointed:
+            _POINTED_STORES[op.kind](self.asm, source, POINTER, signed_offset(offset))
+        else:
+            _STORES[op.kind](self.asm, source, WINDOW, address)
         self.regs.done(op)
 
     def store_if(self, op: Op) -> None:
@@ -502,6 +525,18 @@ _STORES = {
     ops.STORE8: Assembler.strb_x,
     ops.STORE16: Assembler.strh_x,
     ops.STORE32: Assembler.str_x,
+}
+_POINTED_LOADS = {
+    ops.LOAD8U: Assembler.ldrb,
+    ops.LOAD8S: Assembler.ldrsb,
+    ops.LOAD16U: Assembler.ldrh,
+    ops.LOAD16S: Assembler.ldrsh,
+    ops.LOAD32: Assembler.ldr,
+}
+_POINTED_STORES = {
+    ops.STORE8: Assembler.strb,
+    ops.STORE16: Assembler.strh,
+    ops.STORE32: Assembler.str,
 }
 _EMITTERS: dict[OpKind, Callable[[Emitter, Op], None]] = {
     ops.GET: Emitter.get,

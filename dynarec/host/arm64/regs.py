@@ -10,7 +10,9 @@ STATE = 28
 WINDOW = 27
 """Host address of guest address 0."""
 BUDGET = 26
-HOMES = (*range(16), *range(19, 26))
+POINTER = 25
+"""Host address of the guest address that several accesses of a unit count from; nothing between units."""
+HOMES = (*range(16), *range(19, 25))
 SCRATCH = (16, 17, 30)
 CALL = 16
 """Holds the exit stub's address when it is called."""
