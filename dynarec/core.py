@@ -210,17 +210,13 @@ class Core:
     def clear_stop(self) -> None:
         lib.dr_clear_stop(self.pointer)
 
-    def flush(self) -> None:
-        """Forget every translation. CPU thread only."""
-        lib.dr_flush(self.pointer)
-
     def install(self, translation: Translation) -> None:
         """Put a translation into the code cache. CPU thread only; raises DynarecError."""
         native, _alive = _native_unit(translation)
         self.check(lib.dr_install(self.pointer, native))
 
     def flush(self) -> None:
-        """Empty the code cache. CPU thread only."""
+        """Forget every translation. CPU thread only; raises DynarecError."""
         self.check(lib.dr_flush(self.pointer))
 
     def set_until(self, key: int | None) -> None:

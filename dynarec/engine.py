@@ -291,10 +291,7 @@ class Machine:
         ending: StopReason | Exited | Died | None = self._exited
         while ending is None:
             left = limit - (self.instructions - first)
-            if self._tuner is None:
-                ending = self._answer(self._core.run(left))
-            else:
-                ending = self._run_sampled(left)
+            ending = self._answer(self._core.run(left)) if self._tuner is None else self._run_sampled(left)
         return self._stop(ending, self.instructions - first)
 
     def _stop_before(self, until: int | None) -> None:

@@ -1,7 +1,7 @@
 """From guest bytes to a trace: decodes and lifts along the likely way.
 
-A trace follows jumps whose target is known, also into calls and back out of them, and goes on behind branches that are
-expected not to be taken; those become side exits. A loop back to its own head is unrolled while it stays short, so that
+A trace follows jumps whose target is known, also into calls and back out of them, and the likely side of branches: forward
+ones are expected not to be taken, backward ones to be taken. The other side becomes a side exit. A loop back to its own head is unrolled while it stays short, so that
 what is done once a round (the budget, state that lives in memory) is done less often. A trace ends where the way is not
 known, where it meets itself, or when it is long enough.
 """
@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from dynarec.ir.builder import Builder
-from dynarec.ir.ops import NEGATED
+from dynarec.ir.ops import EQ, NEGATED
 from dynarec.ir.semantics import Value
 from dynarec.ir.unit import Branch, Interpret, Jump, Operand, Terminal, Unit
 from guest_isa.guest import Guest
@@ -48,7 +48,7 @@ class TraceBuilder(Builder):
         opposite = NEGATED.get(condition.kind)
         if opposite is not None:
             return self.op(opposite, *condition.args)
-        return self.eq(self.bit(condition), 0)
+        return self.op(EQ, self.bit(condition), 0)
 
 
 @dataclass(slots=True)
@@ -81,7 +81,7 @@ class _Code:
 
 
 def form_trace(guest: Guest, fetch: Fetch, key: int, stops: Collection[int] = (), limit: int = TRACE_LIMIT) -> Trace:
-    """The trace from `key`; it ends before the addresses in `stops`, which have to be entered by a block of their own."""
+    """The trace from `key`; it ends before the addresses in `stops`, which are entered by a block of their own."""
     return _Former(guest, fetch, key, stops, limit).form()
 
 
@@ -142,13 +142,16 @@ class _Former:
             case Jump(target=target):
                 return target
             case Branch(condition=condition, taken=taken, fallthrough=fallthrough):
-                if taken == self.key and self._unrolls():
-                    builder.exit_if(builder.negated(condition), Jump(fallthrough))
-                    self.seen.clear()
-                    return taken
                 if taken > builder.pc and taken != self.key:
                     builder.exit_if(condition, Jump(taken))
                     return fallthrough
+                if taken == self.key and self._unrolls():
+                    self.seen.clear()
+                elif taken in self.seen or taken == self.key:
+                    self.unit.terminal = terminal
+                    return None
+                builder.exit_if(builder.negated(condition), Jump(fallthrough))
+                return taken
         self.unit.terminal = terminal
         return None
 

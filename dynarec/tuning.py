@@ -1,9 +1,9 @@
 """Chooses which guest registers live in host registers from what the program really uses.
 
-A program starts with the guest's default order. Samples, taken every so many guest instructions and so the same in every
-run, tell where it spends its time; the registers that the code there names are counted. Where another choice saves enough,
-the machine changes to it: state in memory is exact between two entries of generated code, so that all it takes is to
-empty the code cache.
+A program starts with the guest's default order. Samples, taken every so many guest instructions and so the same in
+every run, tell where it spends its time; the registers that the code there names are counted. Where another choice
+saves enough, the machine changes to it: state in memory is exact between two entries of generated code, so that all it
+takes is to empty the code cache.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ INDENT = "    "
 
 
 class CPrinter(Semantics):
-    """Collects the C statements of one instruction. Values are names of C variables, C expressions or Python integers."""
+    """Collects the C statements of one instruction. Values are C variables, C expressions or Python integers."""
 
     def __init__(self, guest: Guest, length: int) -> None:
         self.guest = guest
@@ -151,9 +151,7 @@ def _indented(lines: list[str], depth: int = 1) -> Iterator[str]:
 
 
 def _excluded(spec: InsnSpec) -> str:
-    return " || ".join(
-        f"{name} == {number:#x}u" for name, numbers in spec.unless.items() for number in numbers
-    )
+    return " || ".join(f"{name} == {number:#x}u" for name, numbers in spec.unless.items() for number in numbers)
 
 
 def _case(guest: Guest, spec: InsnSpec) -> list[str]:
@@ -216,5 +214,3 @@ def generate_registry(guests: list[Guest]) -> str:
     for guest in guests:
         lines += [f'{INDENT}if (strcmp(guest, "{guest.name}") == 0)', f"{INDENT * 2}return dr_step_{guest.name};"]
     return "\n".join([*lines, f"{INDENT}return NULL;", "}", ""])
-
-

@@ -4,9 +4,9 @@
     def addi(b, rd, rs1, imm):
         b.set(rd, b.add(b.get(rs1), imm))
 
-The pattern is the manual's notation, most significant bit first: literal bits, operands in full (`rd`), or pieces of one
-(`imm[12|10:5]`). The function's parameters are the operands of the pattern. A table checks itself as it grows: patterns
-that overlap, operands without parameters, parameters without operands, operands whose pieces do not fit them.
+The pattern is the manual's notation, most significant bit first: literal bits, operands in full (`rd`), or pieces of
+one (`imm[12|10:5]`). The function's parameters are the operands of the pattern. A table checks itself as it grows:
+patterns that overlap, operands without parameters, parameters without operands, operands whose pieces do not fit them.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StateIndex:
-    """A register operand in C: the expression of its word in the state array; word `zero` reads 0 and is never written."""
+    """A register operand in C: the expression of its state word; word `zero` reads 0 and is never written."""
 
     expression: str
     zero: int | None = None
@@ -98,7 +98,7 @@ class InsnSpec:
 
     def __post_init__(self) -> None:
         expressions = "".join(f"{self.expression(name)}, " for name in self.operands)
-        self.decode = eval(f"lambda w: ({expressions})")  # noqa: S307 - made from the table alone
+        self.decode = eval(f"lambda w: ({expressions})")  # made from the table alone
 
     def expression(self, name: str) -> str:
         """How the operand is taken out of the word `w`, in the common part of Python and C."""
@@ -171,15 +171,15 @@ _TOKEN = re.compile(r"(?P<bits>[01]+)|(?P<name>[a-z]\w*'?)(?:\[(?P<pieces>[\d:|]
 class Isa:
     """An instruction set: operand kinds, instructions, decoder.
 
-    parcel: bytes by which code is aligned and read. length: bytes of the instruction whose first parcel is `w`, written in
-    the common part of Python and C.
+    parcel: bytes by which code is aligned and read. length: bytes of the instruction whose first parcel is `w`, written
+    in the common part of Python and C.
     """
 
     def __init__(self, name: str, parcel: int, length: str) -> None:
         self.name = name
         self.parcel = parcel
         self.length_expression = length
-        self.length: Callable[[int], int] = eval(f"lambda w: {length}")  # noqa: S307 - made from the table alone
+        self.length: Callable[[int], int] = eval(f"lambda w: {length}")  # made from the table alone
         self.specs: list[InsnSpec] = []
         self._operands: dict[str, OperandKind] = {}
         self._groups: dict[int, list[tuple[int, dict[int, list[InsnSpec]]]]] = {}
@@ -237,8 +237,8 @@ class Isa:
             raise IsaError(f"{name}: the pattern has operands {sorted(kinds)}, the meaning takes {sorted(wanted)}")
         operands = {parameter: kinds[parameter] for parameter in wanted}
         spec = InsnSpec(
-            name, pattern, syntax, meaning, width // 8, mask, match, operands,
-            {parameter: tuple(pieces[parameter]) for parameter in wanted}, unless, aliases, interpreted, self._extension,
+            name, pattern, syntax, meaning, width // 8, mask, match, operands, {parameter: tuple(pieces[parameter]) for
+            parameter in wanted}, unless, aliases, interpreted, self._extension,
         )  # fmt: skip
         self._check_operands(spec)
         self._check_syntax(spec)
@@ -249,9 +249,7 @@ class Isa:
         self._groups.clear()
         self._cache.clear()
 
-    def _parse(
-        self, name: str, pattern: str
-    ) -> tuple[int, int, int, dict[str, OperandKind], dict[str, list[Piece]]]:
+    def _parse(self, name: str, pattern: str) -> tuple[int, int, int, dict[str, OperandKind], dict[str, list[Piece]]]:
         tokens = [_TOKEN.fullmatch(token) for token in pattern.split()]
         width = mask = match = 0
         kinds: dict[str, OperandKind] = {}

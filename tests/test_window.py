@@ -266,7 +266,9 @@ def test_title_is_updated(window: Window, monkeypatch: pytest.MonkeyPatch) -> No
     session = FakeSession([nothing] * 2, quarters(4, 4))
     window.run(session)
     name, mips, fps = pygame.display.get_caption()[0].split(" — ")
-    assert name == "rom" and mips.endswith(" MIPS") and fps.endswith(" fps")
+    assert name == "rom"
+    assert mips.endswith(" MIPS")
+    assert fps.endswith(" fps")
 
 
 def test_meter() -> None:
@@ -337,7 +339,8 @@ def test_no_display(monkeypatch: pytest.MonkeyPatch, display: str | None) -> Non
         monkeypatch.setenv("DISPLAY", display)
     opened = open_window("rom")
     assert isinstance(opened, NoDisplay)
-    assert opened.message.startswith("no display (") and opened.message.endswith("): running headless")
+    assert opened.message.startswith("no display (")
+    assert opened.message.endswith("): running headless")
     assert "\n" not in opened.message
 
 

@@ -1,13 +1,14 @@
 """Register assignment inside a trace, the same for every host.
 
-A guest field with a home lives in that host register whenever anybody can see the state; other fields live in their word of
-the CPU state. A value of the trace may be in a home (it is, or was, the field's content), in a scratch register, in a state
-word, or in several of these at a time. Values that are about to be written to a field are computed right in its home when
-nothing can look in between; everything else goes to scratch registers, then to homes that nobody looks at until they are set
-again, and to spill words when those run out.
+A guest field with a home lives in that host register whenever anybody can see the state; other fields live in their
+word of the CPU state. A value of the trace may be in a home (it is, or was, the field's content), in a scratch
+register, in a state word, or in several of these at a time. Values that are about to be written to a field are computed
+right in its home when nothing can look in between; everything else goes to scratch registers, then to homes that nobody
+looks at until they are set again, and to spill words when those run out.
 
-Emitters ask with `where`, `register` or `loaded`, say `done` when they have fetched what an op uses, and get the result's
-place from `result`. Only the five primitives that they hand in make code, and none of these changes the host's flags.
+Emitters ask with `register`, `in_register` or `slot`, say `done` when they have fetched what an op uses, and get the
+result's place from `result`. Only the five primitives that they hand in make code, and none of these changes the host's
+flags.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ Slot = int
 """Byte offset of a word from the CPU state register."""
 
 
-class OutOfRegisters(Exception):
+class OutOfRegisters(Exception):  # noqa: N818 - what has happened; the docstring says whose error it is
     """An op needs more registers at a time than the host has: a defect of the host's emitter."""
 
 
@@ -74,7 +75,7 @@ class Allocator(ABC):
     # -- before the first op ------------------------------------------------------------------------------------------
 
     def _scan(self, unit: Unit) -> None:
-        """Count uses; find the values that can be computed right in the home they are written to, and when homes are idle.
+        """Count uses; find the values that can be computed in the home they are written to, and when homes are idle.
 
         A home is idle between the last time that anybody can see its field and the next `set` of it.
         """
@@ -307,7 +308,7 @@ class Allocator(ABC):
         return type(value) is not int and self.left[value] > 1  # type: ignore[index]
 
     def done(self, op: Op) -> None:
-        """The op's operands have been fetched: these uses of them are over. A state word may still be about to be read."""
+        """The op's operands have been fetched: these uses are over. A state word may still be about to be read."""
         for arg in op.args:
             if type(arg) is not int:
                 value = self.value(arg)

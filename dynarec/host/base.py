@@ -1,12 +1,12 @@
 """The contract of a host: what a code generator is given, and what it returns.
 
-A host turns an IR unit into `HostCode`, a value that touches no memory. The same unit and options give the same bytes: no
-addresses, hashes or random choices. The rules that every host keeps:
+A host turns an IR unit into `HostCode`, a value that touches no memory. The same unit and options give the same bytes:
+no addresses, hashes or random choices. The rules that every host keeps:
 
 - Each guest field in `homes` lives in its host register whenever control enters or leaves a unit; all others live in
   `dr_cpu.state`. Both are exact at every exit and at every access that may fault.
-- Code is position-independent, enters at offset 0, and leaves by calling the exit stub through the CPU state, by a linked
-  branch, or by an indirect jump to an entry found in `dr_cpu.jumps`.
+- Code is position-independent, enters at offset 0, and leaves by calling the exit stub through the CPU state, by a
+  linked branch, or by an indirect jump to an entry found in `dr_cpu.jumps`.
 - The head takes `Unit.retired` guest instructions from the budget; each exit gives back what it did not use, by itself
   (exits that can be linked) or through its record's `refund`.
 - Guest memory is the window at the base that the host reserves for it; an address is 32 bits.

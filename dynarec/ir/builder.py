@@ -9,14 +9,27 @@ from dynarec.ir import ops
 from dynarec.ir.ops import OpKind
 from dynarec.ir.semantics import Semantics
 from dynarec.ir.state import Field
-from dynarec.ir.unit import Branch, GuestInsn, Interpret, Jump, JumpTo, Op, Operand, SideExit, SyncCode, Terminal, Trap, Unit
+from dynarec.ir.unit import (
+    Branch,
+    GuestInsn,
+    Interpret,
+    Jump,
+    JumpTo,
+    Op,
+    Operand,
+    SideExit,
+    SyncCode,
+    Terminal,
+    Trap,
+    Unit,
+)
 
 
 class Builder(Semantics):
     """Appends ops to one unit. Constants fold at once; a `get` of a field last set to a constant gives the constant.
 
-    That much is needed here because the trace follows computed jumps whose target turns out to be constant; everything else
-    is left to the passes.
+    That much is needed here because the trace follows computed jumps whose target turns out to be constant; everything
+    else is left to the passes.
     """
 
     def __init__(self, key: int) -> None:
@@ -25,8 +38,8 @@ class Builder(Semantics):
         self._ops = self.unit.ops
         self._constants: dict[Field, int] = {}
         self._at = 0
-        self.pc = key
-        self.next_pc = key
+        self.pc: int = key
+        self.next_pc: int = key
 
     def begin(self, pc: int, length: int, text: str = "") -> None:
         """Start a guest instruction: what follows is its meaning."""

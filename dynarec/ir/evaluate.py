@@ -69,9 +69,7 @@ def evaluate(unit: Unit, state: MutableSequence[int], memory: EvalMemory, counte
 
 
 class _Evaluation:
-    def __init__(
-        self, unit: Unit, state: MutableSequence[int], memory: EvalMemory, counter: Counter | None
-    ) -> None:
+    def __init__(self, unit: Unit, state: MutableSequence[int], memory: EvalMemory, counter: Counter | None) -> None:
         self._unit = unit
         self._state = state
         self._memory = memory

@@ -1,8 +1,8 @@
 """The op table: everything else about the IR derives from it.
 
-Values are 32 bits (`I32`, kept as unsigned Python integers) or one bit (`I1`). Edge cases are defined here, for every host:
-shift counts are taken modulo 32; a division by zero gives all ones and the dividend as remainder; the signed overflow
--2**31 / -1 gives -2**31 and remainder 0. A guest that differs emits `select`.
+Values are 32 bits (`I32`, kept as unsigned Python integers) or one bit (`I1`). Edge cases are defined here, for every
+host: shift counts are taken modulo 32; a division by zero gives all ones and the dividend as remainder; the signed
+overflow -2**31 / -1 gives -2**31 and remainder 0. A guest that differs emits `select`.
 """
 
 from __future__ import annotations

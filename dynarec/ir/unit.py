@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 class Op:
     """One op, and the value it defines. `at` is the index of the guest instruction it belongs to.
 
-    `attr` is what the kind needs besides values: the field of `get` and `set`, the exit of `exit_if`, the counter of `call`.
+    `attr` is what the kind needs besides values: the field of `get` and `set`, the exit of `exit_if`, the counter of
+    `call`.
     """
 
     __slots__ = ("args", "at", "attr", "kind")
@@ -91,7 +92,8 @@ class GuestInsn:
 class Unit:
     """A trace: one entry at `key`, straight-line ops with side exits, one terminal.
 
-    A side exit with a `Jump` leaves after its instruction (which has retired); one with a `Trap` or `Interpret` before it.
+    A side exit with a `Jump` leaves after its instruction (which has retired); one with a `Trap` or `Interpret` before
+    it.
     """
 
     key: int

@@ -106,7 +106,7 @@ KEY_BITS = {
 """Key code to the bit it holds in KEYS."""
 
 
-class AccessFault(Exception):
+class AccessFault(Exception):  # noqa: N818 - the manual's name of what the guest gets
     """The register page refuses an access: the guest gets an access fault."""
 
 

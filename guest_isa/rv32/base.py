@@ -51,7 +51,9 @@ def jalr(b: Semantics, rd: Register, rs1: Register, imm: Value) -> None:
 
 
 def _branch(name: str, funct3: str, kind: OpKind, aliases: tuple[Alias, ...] = ()) -> None:
-    @isa.insn(name, f"offset[12|10:5] rs2 rs1 {funct3} offset[4:1|11] 1100011", "{rs1}, {rs2}, {offset}", aliases=aliases)
+    @isa.insn(
+        name, f"offset[12|10:5] rs2 rs1 {funct3} offset[4:1|11] 1100011", "{rs1}, {rs2}, {offset}", aliases=aliases
+    )
     def branch(b: Semantics, rs1: Register, rs2: Register, offset: Value) -> None:
         b.branch(b.op(kind, b.get(rs1), b.get(rs2)), b.add(b.pc, offset))
 

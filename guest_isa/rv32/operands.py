@@ -16,9 +16,7 @@ RESERVED = Field("reserved", 32)
 """Address of the LR reservation; `NO_RESERVATION` when there is none (reservations are aligned words)."""
 NO_RESERVATION = 0xFFFF_FFFF
 
-LAYOUT = StateLayout(
-    [*X, RESERVED], {**{ABI_NAMES[n]: f"x{n}" for n in range(1, 32)}, "fp": "x8"}
-)
+LAYOUT = StateLayout([*X, RESERVED], {**{ABI_NAMES[n]: f"x{n}" for n in range(1, 32)}, "fp": "x8"})
 
 # Causes (volume II, table of mcause values).
 FETCH_MISALIGNED, FETCH_ACCESS, ILLEGAL, BREAKPOINT = 0, 1, 2, 3

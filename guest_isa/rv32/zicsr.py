@@ -1,6 +1,7 @@
 """Zicsr and the user-level counters of Zicntr (volume I, chapters 6 and 7).
 
-An unprivileged program sees the read-only counters and nothing else; writing them, or naming another register, is illegal.
+An unprivileged program sees the read-only counters and nothing else; writing them, or naming another register, is
+illegal.
 """
 
 from __future__ import annotations

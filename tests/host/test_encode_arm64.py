@@ -49,7 +49,7 @@ def text(emit: Emit) -> str:
     return "; ".join(line for _, _, line in disassemble(assemble(emit)))
 
 
-def T(expected: str, emit: Emit) -> Any:
+def T(expected: str, emit: Emit) -> Any:  # noqa: N802 - a table of hundreds of lines: the shortest name
     return pytest.param(expected, emit, id=expected)
 
 

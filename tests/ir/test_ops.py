@@ -60,6 +60,7 @@ MODEL: dict[str, Callable[..., int]] = {
     "shl": lambda a, b: a * 2 ** (b % 32),
     "shr": lambda a, b: rotate_in(a, b, sign=False),
     "sar": lambda a, b: rotate_in(a, b, sign=True),
+    "ror": lambda a, b: (a * TWO32 + a) // 2 ** (b % 32) % TWO32,
     "sext8": lambda a: c_int8(a).value,
     "sext16": lambda a: c_int16(a).value,
     "zext8": lambda a: a % 256,

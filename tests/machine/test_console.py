@@ -49,7 +49,7 @@ class FakeMemory:
         self.start, self.data, self.access = address, bytearray(size), access
 
     def read(self, address: int, size: int, checked: bool = False) -> bytes:
-        assert self.start <= address and address + size <= self.start + len(self.data)
+        assert self.start <= address <= self.start + len(self.data) - size
         return bytes(self.data[address - self.start :][:size])
 
     def write(self, address: int, data: bytes, checked: bool = False) -> None:
@@ -385,7 +385,9 @@ def test_impossible_set_up_is_refused_once(rig: Rig, setup: tuple[int, ...], pro
     assert rig.console.picture() is None
     assert rig.get(Register.FB_FORMAT) == Format.OFF
     lines = rig.stderr.getvalue().decode().splitlines()
-    assert len(lines) == 1 and lines[0].startswith("rom.elf: picture turned off: ") and problem in lines[0]
+    assert len(lines) == 1
+    assert lines[0].startswith("rom.elf: picture turned off: ")
+    assert problem in lines[0]
 
 
 def test_picture_may_end_where_ram_ends(rig: Rig) -> None:

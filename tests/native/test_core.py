@@ -6,8 +6,8 @@ import threading
 from pathlib import Path
 
 import pytest
-
 from dynarec._native import ffi, lib
+
 from dynarec.engine import Machine, StopReason
 from dynarec.errors import DynarecError
 from dynarec.host import layout
@@ -47,20 +47,24 @@ def test_layout_is_the_one_that_hosts_know() -> None:
 
 FUNCTION = CODE + 0x100
 PATCHING = (
-    li("s0", 0)
-    + li("s1", 3)
-    # loop: three calls each round, then the function's first instruction becomes the one at s3
-    + asm("jal", rd="ra", offset=FUNCTION - (CODE + 8))
-    + asm("add", rd="s0", rs1="s0", rs2="a0")
-    + asm("lw", rd="t0", rs1="s3", imm=0)
-    + asm("sw", rs1="s2", rs2="t0", imm=0)
-    + asm("fence.i", rd=0, rs1=0, imm=0)
-    + asm("addi", rd="s3", rs1="s3", imm=4)
-    + asm("addi", rd="s1", rs1="s1", imm=-1)
-    + asm("bne", rs1="s1", rs2="zero", offset=-28)
-    + asm("addi", rd="a0", rs1="s0", imm=0)
-    + EXIT
-).ljust(0x100, b"\0") + li("a0", 1) + asm("jalr", rd="zero", rs1="ra", imm=0)
+    (
+        li("s0", 0)
+        + li("s1", 3)
+        # loop: three calls each round, then the function's first instruction becomes the one at s3
+        + asm("jal", rd="ra", offset=FUNCTION - (CODE + 8))
+        + asm("add", rd="s0", rs1="s0", rs2="a0")
+        + asm("lw", rd="t0", rs1="s3", imm=0)
+        + asm("sw", rs1="s2", rs2="t0", imm=0)
+        + asm("fence.i", rd=0, rs1=0, imm=0)
+        + asm("addi", rd="s3", rs1="s3", imm=4)
+        + asm("addi", rd="s1", rs1="s1", imm=-1)
+        + asm("bne", rs1="s1", rs2="zero", offset=-28)
+        + asm("addi", rd="a0", rs1="s0", imm=0)
+        + EXIT
+    ).ljust(0x100, b"\0")
+    + li("a0", 1)
+    + asm("jalr", rd="zero", rs1="ra", imm=0)
+)
 
 
 @pytest.mark.parametrize("tier", TIERS)
@@ -76,7 +80,9 @@ def test_changed_code_runs_behind_fence_i(policy: str, tier: str) -> None:
 
 
 def test_links_into_discarded_code_are_undone(policy: str) -> None:
-    loop = asm("addi", rd="t0", rs1="t0", imm=1) + asm("beq", rs1="t0", rs2="zero", offset=8) + asm("jal", rd=0, offset=-8)
+    loop = (
+        asm("addi", rd="t0", rs1="t0", imm=1) + asm("beq", rs1="t0", rs2="zero", offset=8) + asm("jal", rd=0, offset=-8)
+    )
     with load(loop + EXIT, tier="jit", wx=policy) as machine:
         machine.run(10_000)
         before = machine.regs.t0
@@ -115,7 +121,9 @@ def test_units_with_offsets_outside_their_code_are_refused(field: str) -> None:
         code = ffi.new("uint8_t[]", 64)
         good = {"kind": lib.DR_EXIT_JUMP, "ret": 32, "link": 8, "target": CODE, "refund": 0}
         exits = ffi.new("struct dr_exit[]", [good | {field: 1000}])
-        unit = ffi.new("struct dr_unit *", {"key": CODE, "code": code, "code_size": 64, "exits": exits, "exit_count": 1})
+        unit = ffi.new(
+            "struct dr_unit *", {"key": CODE, "code": code, "code_size": 64, "exits": exits, "exit_count": 1}
+        )
         assert lib.dr_install(machine._core.pointer, unit) == -1
         assert b"outside its code" in ffi.string(lib.dr_error(machine._core.pointer))
 
@@ -193,12 +201,12 @@ def test_samples_choose_homes_and_change_no_result(monkeypatch: pytest.MonkeyPat
     from dynarec import tuning
 
     elf = Path(__file__).parents[2] / "roms" / "bench" / "queens.elf"
-    with Machine.load(elf, args=["28"], tier="jit", stdout=open("/dev/null", "wb", 0)) as machine:  # noqa: SIM115
+    with Machine.load(elf, args=["28"], tier="jit", stdout=open("/dev/null", "wb", 0)) as machine:
         expected = machine.run().instructions
         untouched = machine._translator.host.homes  # type: ignore[union-attr]
     monkeypatch.setattr(tuning, "DECISIONS", (64, 128))
     monkeypatch.setattr("dynarec.engine.SAMPLE_INTERVAL", 9_973)
-    with Machine.load(elf, args=["28"], tier="jit", stdout=open("/dev/null", "wb", 0)) as machine:  # noqa: SIM115
+    with Machine.load(elf, args=["28"], tier="jit", stdout=open("/dev/null", "wb", 0)) as machine:
         assert machine.run().instructions == expected
         stats = machine.stats()
         if len(untouched) < 31:

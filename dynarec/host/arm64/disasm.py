@@ -12,7 +12,7 @@ def disassemble(code: bytes, address: int = 0) -> list[tuple[int, bytes, str]]:
     Never raises for bad code: a word that is no instruction becomes a ``.word`` line, a cut last word a ``.byte`` line.
     Needs capstone.
     """
-    from capstone import CS_ARCH_ARM64, CS_MODE_LITTLE_ENDIAN, Cs  # type: ignore[import-untyped]
+    from capstone import CS_ARCH_ARM64, CS_MODE_LITTLE_ENDIAN, Cs
 
     decoder = Cs(CS_ARCH_ARM64, CS_MODE_LITTLE_ENDIAN)
     lines = []

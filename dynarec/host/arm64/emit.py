@@ -1,8 +1,8 @@
 """IR to arm64.
 
-Guest memory is `[window, wN, uxtw]`, or `[pointer, #offset]` where the pointer is window + wN: a 32-bit address cannot leave
-the window, and a small offset ends in its guards. Flags are set right before they are used:
-only moves come in between, which leave them alone.
+Guest memory is `[window, wN, uxtw]`, or `[pointer, #offset]` where the pointer is window + wN: a 32-bit address cannot
+leave the window, and a small offset ends in its guards. Flags are set right before they are used: only moves come in
+between, which leave them alone.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from dynarec.host import layout
 from dynarec.host.allocate import Allocator, Slot
 from dynarec.host.arm64.encode import ZR, Assembler, Cond, Label, add_immediate, invert, logical_immediate
-from dynarec.host.arm64.regs import BUDGET, CALL, HOMES, POINTER, SCRATCH, STATE, WINDOW
 from dynarec.host.arm64.lower import reaches, signed_offset
+from dynarec.host.arm64.regs import BUDGET, CALL, HOMES, POINTER, SCRATCH, STATE, WINDOW
 from dynarec.host.base import Exit, ExitKind, HostCode, Mark, Site
 from dynarec.host.loops import loans, with_loans
 from dynarec.ir import ops

@@ -1,8 +1,8 @@
 """What arm64 lacks: guest memory is reached through one register, without an offset.
 
-Accesses that count from the same base go through a pointer that the emitter keeps, and stay as they are. The address of any
-other access with an offset becomes an op of its own, shared by accesses that compute the same one soon after each other: one
-that is kept for long costs more than the instruction that makes it anew.
+Accesses that count from the same base go through a pointer that the emitter keeps, and stay as they are. The address of
+any other access with an offset becomes an op of its own, shared by accesses that compute the same one soon after each
+other: one that is kept for long costs more than the instruction that makes it anew.
 """
 
 from __future__ import annotations

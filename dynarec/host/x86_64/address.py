@@ -1,7 +1,7 @@
 """Addresses that one instruction can compute: base + index * scale.
 
-Guest code makes the address of an array element from a shift and a sum. On x86-64 the sum is one lea, and the access that
-comes right behind it does not have to wait for that: it can compute the same address itself.
+Guest code makes the address of an array element from a shift and a sum. On x86-64 the sum is one lea, and the access
+that comes right behind it does not have to wait for that: it can compute the same address itself.
 """
 
 from __future__ import annotations
@@ -74,5 +74,5 @@ def _keep_if_apart(total: Op, target: Field, found: ScaledAddresses) -> None:
     parts = found.sums[total]
     if any(part.kind is GET and part.attr is target for part in (parts.base, parts.index)):
         shift = next(arg for arg in total.args if arg in found.shifts)
-        found.shifts.discard(shift)  # type: ignore[arg-type]
+        found.shifts.discard(shift)
         del found.sums[total]

@@ -8,7 +8,7 @@ def disassemble(code: bytes, address: int = 0) -> list[tuple[int, bytes, str]]:
 
     Never raises for bad code: a byte that starts no instruction becomes a ``.byte`` line. Needs capstone.
     """
-    from capstone import CS_ARCH_X86, CS_MODE_64, Cs  # type: ignore[import-untyped]
+    from capstone import CS_ARCH_X86, CS_MODE_64, Cs
 
     decoder = Cs(CS_ARCH_X86, CS_MODE_64)
     decoder.skipdata = True

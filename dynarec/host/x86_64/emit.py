@@ -1,7 +1,8 @@
 """IR to x86-64.
 
-Guest memory is reached through gs with 32-bit addresses (the window's base is in gs): addresses wrap at 4 GiB by themselves
-and no register is spent. Flags are set right before they are used: only moves come in between, which leave them alone.
+Guest memory is reached through gs with 32-bit addresses (the window's base is in gs): addresses wrap at 4 GiB by
+themselves and no register is spent. Flags are set right before they are used: only moves come in between, which leave
+them alone.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from collections.abc import Callable, Mapping
 from dynarec.host import layout
 from dynarec.host.allocate import Allocator, Slot
 from dynarec.host.base import Exit, ExitKind, HostCode, Mark, Site
+from dynarec.host.loops import loans, with_loans
 from dynarec.host.x86_64.address import Scaled, find_scaled
 from dynarec.host.x86_64.encode import Alu, Assembler, Cond, Label, Mem, Shift, invert
 from dynarec.host.x86_64.forms import Reg
 from dynarec.host.x86_64.regs import HOMES, SCRATCH, STATE
-from dynarec.host.loops import loans, with_loans
 from dynarec.ir import ops
 from dynarec.ir.ops import OpKind
 from dynarec.ir.state import Field
