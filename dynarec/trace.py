@@ -1,9 +1,9 @@
 """From guest bytes to a trace: decodes and lifts along the likely way.
 
-A trace follows jumps whose target is known, also into calls and back out of them, and the likely side of branches: forward
-ones are expected not to be taken, backward ones to be taken. The other side becomes a side exit. A loop back to its own head is unrolled while it stays short, so that
-what is done once a round (the budget, state that lives in memory) is done less often. A trace ends where the way is not
-known, where it meets itself, or when it is long enough.
+A trace follows jumps whose target is known, also into calls and back out of them, and the likely side of branches:
+forward ones are expected not to be taken, backward ones to be taken. The other side becomes a side exit. A loop back to
+its own head is unrolled while it stays short, so that what is done once a round (the budget, state that lives in
+memory) is done less often. A trace ends where the way is not known, where it meets itself, or when it is long enough.
 """
 
 from __future__ import annotations

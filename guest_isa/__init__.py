@@ -6,8 +6,6 @@ A package offers a guest through the entry point group `dynarec.guests`: the nam
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
-
 from guest_isa.guest import Guest
 
 ENTRY_POINT_GROUP = "dynarec.guests"
@@ -22,6 +20,8 @@ def bundled_guests() -> list[Guest]:
 
 def load_guests() -> dict[str, Guest]:
     """Every installed guest by name."""
+    from importlib.metadata import entry_points  # takes a while, and most programs need bundled guests only
+
     guests = {guest.name: guest for guest in bundled_guests()}
     for point in entry_points(group=ENTRY_POINT_GROUP):
         guest = point.load()

@@ -6,8 +6,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from dynarec._native import ffi, lib
 
+from dynarec._native import ffi, lib
 from dynarec.engine import Machine, StopReason
 from dynarec.errors import DynarecError
 from dynarec.host import layout

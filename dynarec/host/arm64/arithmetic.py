@@ -1,0 +1,160 @@
+"""Arithmetic on arm64."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dynarec.host.arm64.conditions import Conditions
+from dynarec.host.arm64.encode import ZR, Assembler, Cond, add_immediate, logical_immediate
+from dynarec.ir import ops
+from dynarec.ir.ops import OpKind
+from dynarec.ir.unit import Op, Operand
+
+HALF = 32
+"""Bits of a product's half."""
+
+_LOGIC = {
+    ops.AND: (Assembler.and_rr, Assembler.and_ri),
+    ops.OR: (Assembler.orr_rr, Assembler.orr_ri),
+    ops.XOR: (Assembler.eor_rr, Assembler.eor_ri),
+}
+_SHIFTS = {
+    ops.SHL: (Assembler.lsl_rr, Assembler.lsl_ri),
+    ops.SHR: (Assembler.lsr_rr, Assembler.lsr_ri),
+    ops.SAR: (Assembler.asr_rr, Assembler.asr_ri),
+    ops.ROR: (Assembler.ror_rr, Assembler.ror_ri),
+}
+_THREE = {ops.MUL: Assembler.mul}
+_EXTENSIONS = {
+    ops.SEXT8: Assembler.sxtb,
+    ops.SEXT16: Assembler.sxth,
+    ops.ZEXT8: Assembler.uxtb,
+    ops.ZEXT16: Assembler.uxth,
+}
+
+
+class Arithmetic(Conditions):
+    """Pure ops on 32-bit values."""
+
+    def add(self, op: Op) -> None:
+        a, b = op.args
+        if type(self.regs.value(a)) is int:
+            a, b = b, a
+        self._add_constant_or_register(op, a, b, self.regs.value(b))
+
+    def subtract(self, op: Op) -> None:
+        a, b = op.args
+        constant = self.regs.value(b)
+        if type(constant) is int:
+            self._add_constant_or_register(op, a, b, -constant & ops.MASK32)
+        else:
+            self._three(op, Assembler.sub_rr)
+
+    def _add_constant_or_register(self, op: Op, a: Operand, b: Operand, value: Operand) -> None:
+        """a + b, where `value` is b, or the constant that is to be added."""
+        first = self.regs.register(a)
+        if type(value) is int and add_immediate(value) and first != ZR:
+            self.regs.done(op)
+            self.asm.add_ri(self.regs.result(op), first, value)
+        elif type(value) is int and add_immediate(-value & ops.MASK32) and first != ZR:
+            self.regs.done(op)
+            self.asm.sub_ri(self.regs.result(op), first, -value & ops.MASK32)
+        else:
+            second = self.regs.register(value)
+            self.regs.done(op)
+            self.asm.add_rr(self.regs.result(op), first, second)
+
+    def logic(self, op: Op) -> None:
+        a, b = op.args
+        if type(self.regs.value(a)) is int:
+            a, b = b, a
+        by_register, by_constant = _LOGIC[op.kind]
+        constant = self.regs.value(b)
+        first = self.regs.register(a)
+        if type(constant) is int and logical_immediate(constant) is not None:
+            self.regs.done(op)
+            by_constant(self.asm, self.regs.result(op), first, constant)
+        else:
+            second = self.regs.register(b)
+            self.regs.done(op)
+            by_register(self.asm, self.regs.result(op), first, second)
+
+    def _three(self, op: Op, emit: Callable[[Assembler, int, int, int], None]) -> None:
+        first, second = self.regs.register(op.args[0]), self.regs.register(op.args[1])
+        self.regs.done(op)
+        emit(self.asm, self.regs.result(op), first, second)
+
+    def three(self, op: Op) -> None:
+        """Ops with an instruction of the same meaning on registers."""
+        self._three(op, _THREE[op.kind])
+
+    def shift(self, op: Op) -> None:
+        a, b = op.args
+        count = self.regs.value(b)
+        by_register, by_constant = _SHIFTS[op.kind]
+        if type(count) is not int:
+            self._three(op, by_register)
+            return
+        source = self.regs.register(a)
+        self.regs.done(op)
+        by_constant(self.asm, self.regs.result(op), source, count & ops.SHIFT_MASK)
+
+    def extend(self, op: Op) -> None:
+        source = self.regs.register(op.args[0])
+        self.regs.done(op)
+        _EXTENSIONS[op.kind](self.asm, self.regs.result(op), source)
+
+    def multiply_high(self, op: Op) -> None:
+        """The product in 64 bits, and its upper half."""
+        regs, asm = self.regs, self.asm
+        a, b = regs.register(op.args[0]), regs.register(op.args[1])
+        regs.done(op)
+        to = regs.result(op)
+        (asm.umull if op.kind is ops.MULHU else asm.smull)(to, a, b)
+        asm.lsr_ri64(to, to, HALF)
+
+    def multiply_high_mixed(self, op: Op) -> None:
+        """Every op leaves the upper half of its register zero, so b is its own unsigned extension."""
+        regs, asm = self.regs, self.asm
+        a, b = regs.register(op.args[0]), regs.register(op.args[1])
+        extended = regs.temporary()
+        asm.sxtw(extended, a)
+        asm.mul64(extended, extended, b)
+        regs.done(op)
+        asm.lsr_ri64(regs.result(op, extended), extended, HALF)
+
+    def divide(self, op: Op) -> None:
+        """sdiv and udiv give 0 for a zero divisor, and wrap on overflow (Arm ARM, SDIV)."""
+        regs, asm = self.regs, self.asm
+        a, b = regs.register(op.args[0]), regs.register(op.args[1])
+        divide = asm.udiv if op.kind in (ops.DIVU, ops.REMU) else asm.sdiv
+        if op.kind in (ops.REMU, ops.REMS):
+            quotient = regs.temporary()
+            divide(quotient, a, b)
+            regs.done(op)
+            asm.msub(regs.result(op, quotient), quotient, b, a)
+            return
+        constant = regs.value(op.args[1])
+        if type(constant) is int and constant:
+            regs.done(op)
+            divide(regs.result(op), a, b)
+            return
+        quotient = regs.temporary()
+        divide(quotient, a, b)
+        self._compare_constant(b, 0)
+        regs.done(op)
+        asm.csinv(regs.result(op, quotient), quotient, ZR, Cond.NE)
+
+
+ARITHMETIC: dict[OpKind, Callable[[Arithmetic, Op], None]] = {
+    ops.ADD: Arithmetic.add,
+    ops.SUB: Arithmetic.subtract,
+    **dict.fromkeys(_LOGIC, Arithmetic.logic),
+    **dict.fromkeys(_SHIFTS, Arithmetic.shift),
+    **dict.fromkeys(_THREE, Arithmetic.three),
+    **dict.fromkeys(_EXTENSIONS, Arithmetic.extend),
+    **dict.fromkeys((ops.MULHU, ops.MULHS), Arithmetic.multiply_high),
+    ops.MULHSU: Arithmetic.multiply_high_mixed,
+    **dict.fromkeys((ops.DIVU, ops.DIVS, ops.REMU, ops.REMS), Arithmetic.divide),
+}
+"""The method that emits an op of this module."""

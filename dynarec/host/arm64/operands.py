@@ -1,0 +1,53 @@
+"""What the ops of a unit have to do with on arm64: registers, state words, constants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dynarec.host.allocate import Allocator, Slot
+from dynarec.host.arm64.encode import ZR, Assembler
+from dynarec.host.arm64.regs import HOMES, SCRATCH, STATE
+from dynarec.host.base import HostCode
+from dynarec.host.loops import loans, with_loans
+from dynarec.ir.state import Field
+from dynarec.ir.unit import Operand, Unit
+
+
+class Registers(Allocator):
+    """The allocator's primitives on arm64."""
+
+    def __init__(self, unit: Unit, homes: Mapping[Field, int], assembler: Assembler) -> None:
+        super().__init__(unit, homes, SCRATCH)
+        self.asm = assembler
+
+    def copy(self, to: int, source: int) -> None:
+        self.asm.mov_rr(to, source)
+
+    def load_slot(self, to: int, slot: Slot) -> None:
+        self.asm.ldr(to, STATE, slot)
+
+    def store_slot(self, slot: Slot, source: int) -> None:
+        self.asm.str(source, STATE, slot)
+
+    def constant(self, to: int, value: int) -> None:
+        self.asm.mov_ri(to, value)
+
+    def store_constant(self, slot: Slot, value: int) -> None:
+        self.asm.str(self.register(value), STATE, slot)
+
+    def register(self, operand: Operand) -> int:
+        """Zero has a register of its own."""
+        return ZR if type(operand) is int and operand == 0 else super().register(operand)
+
+
+class Operands:
+    """One unit's code while it is made, and the places of the values in it."""
+
+    def __init__(self, unit: Unit, homes: Mapping[Field, int]) -> None:
+        self.unit = unit
+        self.charged = unit.retired
+        """Guest instructions that the head takes from the budget."""
+        self.asm = Assembler()
+        self.lent = loans(unit, homes)
+        self.regs = Registers(unit, with_loans(homes, self.lent), self.asm)
+        self.result = HostCode(b"", loans=[(HOMES.index(loan.register), loan.borrower.index) for loan in self.lent])

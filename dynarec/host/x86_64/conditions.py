@@ -1,0 +1,133 @@
+"""Conditions on x86-64: in the flags, or as values.
+
+Flags are set right before they are used: only moves come in between, which leave them alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from dynarec.host.x86_64.encode import Alu, Cond, invert
+from dynarec.host.x86_64.operands import SLOTS, Operands
+from dynarec.ir import ops
+from dynarec.ir.ops import OpKind
+from dynarec.ir.state import Field
+from dynarec.ir.unit import Op, Operand, Unit
+
+_CONDITIONS = {
+    ops.EQ: Cond.E, ops.NE: Cond.NE, ops.LTU: Cond.B, ops.GEU: Cond.AE, ops.LTS: Cond.L, ops.GES: Cond.GE,
+}  # fmt: skip
+_SWAPPED = {
+    Cond.E: Cond.E, Cond.NE: Cond.NE, Cond.B: Cond.A, Cond.AE: Cond.BE, Cond.L: Cond.G, Cond.GE: Cond.LE,
+}  # fmt: skip
+"""The condition that holds for (b, a) when the other holds for (a, b)."""
+_AGAINST_ZERO = {Cond.L: Cond.S, Cond.GE: Cond.NS}
+"""After `test r, r`, which clears the overflow flag."""
+
+
+class Conditions(Operands):
+    """Compares, and what uses their outcome."""
+
+    def __init__(self, unit: Unit, homes: Mapping[Field, int]) -> None:
+        super().__init__(unit, homes)
+        self.pending: Op | None = None
+        """A compare that its only use, which comes next, is going to make."""
+
+    def _fuses(self, op: Op, index: int) -> bool:
+        """Whether the compare's only use comes next, so that it need not become a value."""
+        if self.regs.left.get(op) != 1:
+            return False
+        if index + 1 < len(self.unit.ops):
+            return op in self.unit.ops[index + 1].args
+        return self.unit.terminal_value() is op
+
+    def _condition(self, operand: Operand) -> Cond:
+        """Set the flags for a condition; the code that tells it from them."""
+        pending, self.pending = self.pending, None
+        if pending is not None and pending is operand:
+            condition = self._compare(pending)
+            self.regs.done(pending)
+            return condition
+        register = self.regs.register(operand)
+        self.asm.test_rr(register, register)
+        return Cond.NE
+
+    def _compare(self, op: Op) -> Cond:
+        a, b = op.args
+        condition = _CONDITIONS[op.kind]
+        if type(self.regs.value(a)) is int:
+            a, b, condition = b, a, _SWAPPED[condition]
+        second = self.regs.value(b)
+        if type(second) is int:
+            return self._compare_constant(a, second, condition)
+        register = self._try_register(a)
+        if register is None:
+            self.asm.alu_mr(Alu.CMP, SLOTS[self._slot(a)], self.regs.register(b))
+        else:
+            self._alu_operand(Alu.CMP, register, b)
+        return condition
+
+    def _compare_constant(self, a: Operand, constant: int, condition: Cond) -> Cond:
+        register = self._try_register(a)
+        if register is None:
+            self.asm.alu_mi(Alu.CMP, SLOTS[self._slot(a)], constant)
+        elif constant == 0:
+            self.asm.test_rr(register, register)
+            return _AGAINST_ZERO.get(condition, condition)
+        else:
+            self.asm.alu_ri(Alu.CMP, register, constant)
+        return condition
+
+    def compare(self, op: Op) -> None:
+        condition = self._compare(op)
+        self.regs.done(op)
+        self._set_bit(op, condition)
+
+    def _set_bit(self, op: Op, condition: Cond) -> None:
+        to = self.regs.result(op)
+        self.asm.setcc(condition, to)
+        self.asm.movzx8_rr(to, to)
+
+    def bit(self, op: Op) -> None:
+        (a,) = op.args
+        if self.pending is not None:
+            condition = self._condition(a)
+            self.regs.done(op)
+            self._set_bit(op, condition)
+            return
+        value = self.regs.value(a)
+        if isinstance(value, Op):
+            self.regs.alias(op, value)
+            self.regs.done(op)
+        else:
+            self._move(self.regs.result(op), None, value)
+
+    def select(self, op: Op) -> None:
+        """Fetching after the compare makes moves only, so the flags hold."""
+        regs, asm = self.regs, self.asm
+        condition, a, b = op.args
+        code = self._condition(condition)
+        regs.unlock()
+        first = self._fetch(a)
+        second = None if type(regs.value(b)) is int else self._fetch(b)
+        regs.done(op)
+        to = regs.result(op)
+        if first == to:
+            if second is None:
+                other = regs.temporary()
+                asm.mov_ri(other, regs.value(b))  # type: ignore[arg-type]
+                second = other
+            first, second, code = second, first, invert(code)
+        self._move(to, second, b)
+        if isinstance(first, int):
+            asm.cmov_rr(code, to, first)
+        else:
+            asm.cmov_rm(code, to, first)
+
+
+CONDITIONS: dict[OpKind, Callable[[Conditions, Op], None]] = {
+    **dict.fromkeys(ops.COMPARES, Conditions.compare),
+    ops.BIT: Conditions.bit,
+    ops.SELECT: Conditions.select,
+}
+"""The method that emits an op of this module."""

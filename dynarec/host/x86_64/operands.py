@@ -1,0 +1,95 @@
+"""What the ops of a unit have to do with on x86-64: registers, state words, constants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dynarec.host import layout
+from dynarec.host.allocate import Allocator, Slot
+from dynarec.host.base import HostCode
+from dynarec.host.loops import loans, with_loans
+from dynarec.host.x86_64.address import find_scaled
+from dynarec.host.x86_64.encode import Alu, Assembler, Mem
+from dynarec.host.x86_64.regs import HOMES, SCRATCH, STATE
+from dynarec.ir.state import Field
+from dynarec.ir.unit import Operand, Unit
+
+SLOTS = {offset: Mem(STATE, offset) for offset in range(layout.HOMES, layout.JUMPS, layout.WORD)}
+"""Memory operands of the words around the CPU state register."""
+
+
+class Registers(Allocator):
+    """The allocator's primitives on x86-64."""
+
+    def __init__(self, unit: Unit, homes: Mapping[Field, int], assembler: Assembler) -> None:
+        super().__init__(unit, homes, SCRATCH)
+        self.asm = assembler
+
+    def copy(self, to: int, source: int) -> None:
+        self.asm.mov_rr(to, source)
+
+    def load_slot(self, to: int, slot: Slot) -> None:
+        self.asm.mov_rm(to, SLOTS[slot])
+
+    def store_slot(self, slot: Slot, source: int) -> None:
+        self.asm.mov_mr(SLOTS[slot], source)
+
+    def constant(self, to: int, value: int) -> None:
+        self.asm.mov_ri(to, value)
+
+    def store_constant(self, slot: Slot, value: int) -> None:
+        self.asm.mov_mi(SLOTS[slot], value)
+
+
+class Operands:
+    """One unit's code while it is made, and the places of the values in it."""
+
+    def __init__(self, unit: Unit, homes: Mapping[Field, int]) -> None:
+        self.unit = unit
+        self.charged = unit.retired
+        """Guest instructions that the head takes from the budget."""
+        self.asm = Assembler()
+        self.lent = loans(unit, homes)
+        self.regs = Registers(unit, with_loans(homes, self.lent), self.asm)
+        self.result = HostCode(b"", loans=[(HOMES.index(loan.register), loan.borrower.index) for loan in self.lent])
+        self.scaled = find_scaled(unit)
+        for parts in self.scaled.accesses.values():
+            self.regs.left[parts.base] += 1
+            self.regs.left[parts.index] += 1
+
+    def _slot(self, operand: Operand) -> Slot:
+        slot = self.regs.slot(operand)
+        assert slot is not None
+        return slot
+
+    def _try_register(self, operand: Operand) -> int | None:
+        """A register with the operand; None if it is in a state word only and loading it would not pay."""
+        regs = self.regs
+        if type(regs.value(operand)) is int or regs.in_register(operand) is not None:
+            return regs.register(operand)
+        return regs.register(operand) if regs.used_later(operand) and regs.has_free() else None
+
+    def _alu_operand(self, kind: Alu, register: int, operand: Operand) -> None:
+        value = self.regs.value(operand)
+        if type(value) is int:
+            self.asm.alu_ri(kind, register, value)
+        elif (source := self._try_register(operand)) is not None:
+            self.asm.alu_rr(kind, register, source)
+        else:
+            self.asm.alu_rm(kind, register, SLOTS[self._slot(operand)])
+
+    def _fetch(self, operand: Operand) -> int | Mem:
+        """A register or a memory operand; constants go to a register."""
+        register = self._try_register(operand)
+        return SLOTS[self._slot(operand)] if register is None else register
+
+    def _move(self, to: int, source: int | Mem | None, operand: Operand) -> None:
+        if source is None:
+            value = self.regs.value(operand)
+            assert isinstance(value, int)
+            self.asm.mov_ri(to, value)
+        elif isinstance(source, int):
+            if source != to:
+                self.asm.mov_rr(to, source)
+        else:
+            self.asm.mov_rm(to, source)
