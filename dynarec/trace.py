@@ -98,14 +98,15 @@ class _Former:
         self.seen: set[int] = set()
         self.ranges: list[tuple[int, int]] = []
         self.decoded: list[Insn] = []
-        self.start = key
+        self.start = self.end = key
+        """The piece of code that has been added last."""
 
     def form(self) -> Trace:
         """Follow the way from the head until it ends."""
         pc: int | None = self.key
         while pc is not None:
             pc = self._step(pc)
-        self._end_range(self.builder.next_pc)
+        self._end_range()
         return Trace(self.unit, self.ranges, self.decoded)
 
     def _step(self, pc: int) -> int | None:
@@ -115,21 +116,26 @@ class _Former:
             return None
         self.seen.add(pc)
         insn = self.code.decode(pc)
-        self.builder.begin(pc, insn.length if insn is not None else 0)
+        self._begin(pc, insn.length if insn is not None else 0)
         if insn is None or insn.spec.interpreted:
             self.unit.terminal = Interpret()
             return None
         self.decoded.append(insn)
         insn.lift(self.builder)
-        target = self._follow()
-        if target is not None and target != self.builder.next_pc:
-            self._end_range(self.builder.next_pc)
-            self.start = target
-        return target
+        return self._follow()
 
-    def _end_range(self, end: int) -> None:
-        piece = (self.start, end - self.start)
-        if end > self.start and piece not in self.ranges:
+    def _begin(self, pc: int, length: int) -> None:
+        """An instruction is added, behind the one before it or elsewhere."""
+        self.builder.begin(pc, length)
+        if pc != self.end:
+            self._end_range()
+            self.start = pc
+        self.end = pc + length
+
+    def _end_range(self) -> None:
+        """Ranges are what was added and nothing else: the core reads them, and memory between them may be unmapped."""
+        piece = (self.start, self.end - self.start)
+        if self.end > self.start and piece not in self.ranges:
             self.ranges.append(piece)
 
     def _follow(self) -> int | None:

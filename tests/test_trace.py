@@ -157,6 +157,21 @@ def test_function_called_twice_ends_the_trace_at_its_second_call() -> None:
     assert trace.ranges == [(CODE, 4), (CODE + FAR, 8), (CODE + 4, 4)]
 
 
+def test_ranges_hold_no_gaps() -> None:
+    """A jump back to where the trace has been already adds nothing, least of all what lies in between."""
+    trace = trace_of(with_function(STEP * 2 + jump(FAR - WORD * 2), STEP + jump(-FAR)))
+    assert places(trace.unit) == [0, 4, 8, FAR, FAR + 4]
+    assert trace.unit.terminal == Jump(CODE + WORD)
+    assert trace.ranges == [(CODE, 12), (CODE + FAR, 8)]
+
+
+def test_last_range_ends_with_the_address_space() -> None:
+    end = 1 << 32
+    trace = form_trace(GUEST, lambda address, size: STEP * ((end - address) // WORD), end - WORD * 2, limit=2)
+    assert trace.unit.terminal == Jump(0)
+    assert trace.ranges == [(end - WORD * 2, WORD * 2)]
+
+
 # -- stops ------------------------------------------------------------------------------------------------------------
 
 

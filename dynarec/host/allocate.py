@@ -14,7 +14,7 @@ flags.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from dynarec.host import layout
 from dynarec.ir.ops import GET, SET
@@ -32,7 +32,10 @@ class OutOfRegisters(Exception):  # noqa: N818 - what has happened; the docstrin
 class Allocator(ABC):
     """The places of values while one unit is emitted. Registers are host register numbers."""
 
-    def __init__(self, unit: Unit, homes: Mapping[Field, int], scratch: Sequence[int]) -> None:
+    def __init__(
+        self, unit: Unit, homes: Mapping[Field, int], scratch: Sequence[int], further: Iterable[Op] = ()
+    ) -> None:
+        """further: a value for each use that the ops' arguments do not show; the emitter ends it with `release`."""
         self.homes = homes
         self.scratch = scratch
         self.left: dict[Op, int] = {}
@@ -48,7 +51,7 @@ class Allocator(ABC):
         self._idle: dict[int, list[tuple[int, int]]] = {}
         self.at = 0
         """Index of the op that is being emitted."""
-        self._scan(unit)
+        self._scan(unit, further)
 
     # -- primitives of the host ---------------------------------------------------------------------------------------
 
@@ -74,7 +77,7 @@ class Allocator(ABC):
 
     # -- before the first op ------------------------------------------------------------------------------------------
 
-    def _scan(self, unit: Unit) -> None:
+    def _scan(self, unit: Unit, further: Iterable[Op]) -> None:
         """Count uses; find the values that can be computed in the home they are written to, and when homes are idle.
 
         A home is idle between the last time that anybody can see its field and the next `set` of it.
@@ -107,6 +110,8 @@ class Allocator(ABC):
         last = unit.terminal_value()
         if isinstance(last, Op):
             left[last] += 1
+        for value in further:
+            left[value] += 1
         self._chain(position)
 
     def _chain(self, position: dict[Op, int]) -> None:

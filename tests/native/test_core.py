@@ -11,6 +11,7 @@ from dynarec._native import ffi, lib
 from dynarec.engine import Machine, StopReason
 from dynarec.errors import DynarecError
 from dynarec.host import layout
+from tests.machine.elf import Part, R, X, build
 from tests.native.guests import CODE, DATA, EXIT, PAGE, asm, li, load, lui, registers
 
 TIERS = ("jit", "auto", "interp")
@@ -212,3 +213,13 @@ def test_samples_choose_homes_and_change_no_result(monkeypatch: pytest.MonkeyPat
         if len(untouched) < 31:
             assert set(machine._translator.host.homes) != set(untouched)  # type: ignore[union-attr]
             assert stats.flushes >= 1
+
+
+def test_traces_between_distant_pieces_of_code(policy: str) -> None:
+    """There is no memory between the pieces: the core must not look at it when it keeps what a trace was made from."""
+    far = 0x8_0000
+    here = asm("addi", rd="a0", rs1="a0", imm=1) + asm("jal", rd="zero", offset=far - 4)
+    parts = [Part(CODE, here, PAGE, R | X), Part(CODE + far, asm("jal", rd="zero", offset=-far), PAGE, R | X)]
+    with Machine.load(build(parts, entry=CODE), tier="jit", wx=policy) as machine:
+        assert machine.run(1000).instructions == 1000
+        assert machine.regs.a0 == 334

@@ -39,6 +39,10 @@ class ScaledAddresses:
     shifts: set[Op] = field(default_factory=set)
     accesses: dict[Op, Scaled] = field(default_factory=dict)
 
+    def kept(self) -> list[Op]:
+        """The parts that accesses use besides the sums."""
+        return [part for parts in self.accesses.values() for part in (parts.base, parts.index)]
+
 
 def find_scaled(unit: Unit) -> ScaledAddresses:
     """The scaled addresses of a unit."""

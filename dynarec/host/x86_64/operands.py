@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from dynarec.host import layout
 from dynarec.host.allocate import Allocator, Slot
@@ -12,7 +12,7 @@ from dynarec.host.x86_64.address import find_scaled
 from dynarec.host.x86_64.encode import Alu, Assembler, Mem
 from dynarec.host.x86_64.regs import HOMES, SCRATCH, STATE
 from dynarec.ir.state import Field
-from dynarec.ir.unit import Operand, Unit
+from dynarec.ir.unit import Op, Operand, Unit
 
 SLOTS = {offset: Mem(STATE, offset) for offset in range(layout.HOMES, layout.JUMPS, layout.WORD)}
 """Memory operands of the words around the CPU state register."""
@@ -21,8 +21,10 @@ SLOTS = {offset: Mem(STATE, offset) for offset in range(layout.HOMES, layout.JUM
 class Registers(Allocator):
     """The allocator's primitives on x86-64."""
 
-    def __init__(self, unit: Unit, homes: Mapping[Field, int], assembler: Assembler) -> None:
-        super().__init__(unit, homes, SCRATCH)
+    def __init__(
+        self, unit: Unit, homes: Mapping[Field, int], assembler: Assembler, further: Iterable[Op] = ()
+    ) -> None:
+        super().__init__(unit, homes, SCRATCH, further)
         self.asm = assembler
 
     def copy(self, to: int, source: int) -> None:
@@ -50,12 +52,9 @@ class Operands:
         """Guest instructions that the head takes from the budget."""
         self.asm = Assembler()
         self.lent = loans(unit, homes)
-        self.regs = Registers(unit, with_loans(homes, self.lent), self.asm)
-        self.result = HostCode(b"", loans=[(HOMES.index(loan.register), loan.borrower.index) for loan in self.lent])
         self.scaled = find_scaled(unit)
-        for parts in self.scaled.accesses.values():
-            self.regs.left[parts.base] += 1
-            self.regs.left[parts.index] += 1
+        self.regs = Registers(unit, with_loans(homes, self.lent), self.asm, self.scaled.kept())
+        self.result = HostCode(b"", loans=[(HOMES.index(loan.register), loan.borrower.index) for loan in self.lent])
 
     def _slot(self, operand: Operand) -> Slot:
         slot = self.regs.slot(operand)
