@@ -127,8 +127,8 @@ static bool fits(const struct dr_core *core, const struct dr_unit *unit) {
     return unit->code_size <= core->code.size - core->blocks.code_end;
 }
 
-/* Whether the offsets that a unit brings along lie in its code, and its guest bytes in the window. */
-static const char *check(const struct dr_unit *unit) {
+/* Whether the offsets that a unit brings along lie in its code, and its guest bytes where there are any. */
+static const char *check(const struct dr_core *core, const struct dr_unit *unit) {
     for (uint32_t i = 0; i < unit->exit_count; i++) {
         const struct dr_exit *exit = &unit->exits[i];
         if (exit->ret > unit->code_size || exit->ret < DR_EXIT_CALL_SIZE || exit->kind > DR_EXIT_BUDGET)
@@ -137,8 +137,8 @@ static const char *check(const struct dr_unit *unit) {
             return "a unit has a link outside its code";
     }
     for (uint32_t i = 0; i < unit->range_count; i++)
-        if (unit->ranges[i].address + (uint64_t)unit->ranges[i].size > DR_WINDOW)
-            return "a unit was made from bytes outside guest memory";
+        if (dr_memory_check(&core->memory, unit->ranges[i].address, unit->ranges[i].size, 0) >= 0)
+            return "a unit was made from guest memory that is not mapped";
     for (uint32_t i = 0; i < unit->loan_count; i++)
         if (unit->loans[i].home >= DR_HOST_HOMES || unit->loans[i].word >= DR_STATE_WORDS)
             return "a unit lends a home that is none, or to no word of the state";
@@ -146,7 +146,7 @@ static const char *check(const struct dr_unit *unit) {
 }
 
 bool dr_install_unit(struct dr_core *core, const struct dr_unit *unit) {
-    if ((core->error = check(unit)))
+    if ((core->error = check(core, unit)))
         return false;
     uint32_t old = dr_blocks_find(&core->blocks, unit->key);
     if (old != DR_NONE && !dr_invalidate(core, old))

@@ -56,9 +56,12 @@ class Site:
     refund: int
 
 
+HEAD, EXITS = -1, -2
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Host code from `offset` on belongs to op number `op` of the unit; -1: head, -2: exits."""
+    """Host code from `offset` on belongs to op number `op` of the unit, or to its `HEAD` or `EXITS`."""
 
     offset: int
     op: int

@@ -10,7 +10,7 @@ from dynarec.host.arm64.conditions import CONDITIONS
 from dynarec.host.arm64.encode import Cond, Label
 from dynarec.host.arm64.memory import MEMORY, Memory
 from dynarec.host.arm64.regs import BUDGET, CALL, STATE
-from dynarec.host.base import Exit, ExitKind, HostCode, Mark
+from dynarec.host.base import EXITS, HEAD, Exit, ExitKind, HostCode, Mark
 from dynarec.ir import ops
 from dynarec.ir.ops import OpKind
 from dynarec.ir.state import Field
@@ -55,7 +55,7 @@ class Emitter(Arithmetic, Memory):
             self.regs.unlock()
         self.regs.at = len(self.unit.ops)
         self._terminal()
-        marks.append(Mark(len(self.asm.code), -2))
+        marks.append(Mark(len(self.asm.code), EXITS))
         for side_exit in self.side_exits:
             self._side_exit_stub(side_exit)
         self.result.code = self.asm.finish()
@@ -64,7 +64,7 @@ class Emitter(Arithmetic, Memory):
     # -- head and exits -----------------------------------------------------------------------------------------------
 
     def _head(self) -> None:
-        self.result.marks.append(Mark(0, -1))
+        self.result.marks.append(Mark(0, HEAD))
         self._exchange(outwards=False)
         self.asm.bind(self.head)
         if self.charged:
@@ -118,7 +118,7 @@ class Emitter(Arithmetic, Memory):
         return label
 
     def _terminal(self) -> None:
-        self.result.marks.append(Mark(len(self.asm.code), -2))
+        self.result.marks.append(Mark(len(self.asm.code), EXITS))
         match self.unit.terminal:
             case Jump(target=target):
                 self._leave(target)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from dynarec.host import layout
-from dynarec.host.base import Exit, ExitKind, HostCode, Mark
+from dynarec.host.base import EXITS, HEAD, Exit, ExitKind, HostCode, Mark
 from dynarec.host.x86_64.arithmetic import ARITHMETIC, Arithmetic
 from dynarec.host.x86_64.conditions import CONDITIONS
 from dynarec.host.x86_64.encode import Alu, Cond, Label, Mem, Shift
@@ -65,7 +65,7 @@ class Emitter(Arithmetic, Memory):
             self.regs.unlock()
         self.regs.at = len(self.unit.ops)
         self._terminal()
-        marks.append(Mark(len(self.asm.code), -2))
+        marks.append(Mark(len(self.asm.code), EXITS))
         for side_exit in self.side_exits:
             self._side_exit_stub(side_exit)
         self.result.code = self.asm.finish()
@@ -74,7 +74,7 @@ class Emitter(Arithmetic, Memory):
     # -- head and exits -----------------------------------------------------------------------------------------------
 
     def _head(self) -> None:
-        self.result.marks.append(Mark(0, -1))
+        self.result.marks.append(Mark(0, HEAD))
         self._exchange(outwards=False)
         self.asm.bind(self.head)
         if self.charged:
@@ -132,7 +132,7 @@ class Emitter(Arithmetic, Memory):
 
     def _terminal(self) -> None:
         terminal = self.unit.terminal
-        self.result.marks.append(Mark(len(self.asm.code), -2))
+        self.result.marks.append(Mark(len(self.asm.code), EXITS))
         match terminal:
             case Jump(target=target):
                 self._leave(target)
