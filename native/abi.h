@@ -10,9 +10,10 @@
 #include <stdint.h>
 
 #define DR_ABI_VERSION 1
-#define DR_STATE_WORDS 48
-#define DR_SPILL_WORDS 15
-#define DR_SINK_WORD 63 /* the state word of home registers that hold no guest register */
+#define DR_WORDS 64
+#define DR_STATE_WORDS 48 /* the first of these: the guest's */
+#define DR_SPILL_WORD 48  /* the next: values that a unit has no register for */
+#define DR_SINK_WORD 63   /* the last: home registers that hold no guest register */
 #define DR_MAX_HOMES 32
 #define DR_JUMP_SLOTS 4096
 
@@ -31,9 +32,7 @@ struct dr_cpu {
     const void *exit;            /* the exit stub, which generated code calls to leave */
     uint32_t pc;                 /* guest pc, exact whenever generated code is not running */
     int32_t budget;              /* guest instructions that may still start in this slice */
-    uint32_t state[DR_STATE_WORDS];
-    uint32_t spill[DR_SPILL_WORDS];
-    uint32_t sink;
+    uint32_t state[DR_WORDS];
     struct dr_jump jumps[DR_JUMP_SLOTS];
 };
 

@@ -11,7 +11,7 @@
 /* enter.S has these by hand. */
 #define AT(field) ((int)offsetof(struct dr_cpu, field) - (int)offsetof(struct dr_cpu, state))
 _Static_assert(AT(homes) == -128 && AT(window) == -32 && AT(exit_pc) == -24 && AT(exit) == -16, "enter.S");
-_Static_assert(AT(pc) == -8 && AT(budget) == -4 && AT(sink) == 4 * DR_SINK_WORD && AT(jumps) == 256, "enter.S");
+_Static_assert(AT(pc) == -8 && AT(budget) == -4 && AT(jumps) == 256, "enter.S");
 
 #define MAX_CORES 64
 static atomic_int core_count;
@@ -27,7 +27,7 @@ int dr_layout(const char *name) {
         int offset;
     } fields[] = {
         {"pc", AT(pc)},       {"budget", AT(budget)}, {"exit", AT(exit)},   {"state", AT(state)},
-        {"spill", AT(spill)}, {"sink", AT(sink)},     {"jumps", AT(jumps)}, {"exit_pc", AT(exit_pc)},
+        {"spill", 4 * DR_SPILL_WORD}, {"sink", 4 * DR_SINK_WORD},     {"jumps", AT(jumps)}, {"exit_pc", AT(exit_pc)},
         {"homes", AT(homes)}, {"window", AT(window)},
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
