@@ -220,7 +220,7 @@ class Machine:
         self, instructions: int | None = None, *, until: int | str | None = None, timeout: float | None = None
     ) -> Run:
         """As `run`, but without waiting for the end."""
-        limit = UNLIMITED if instructions is None else instructions
+        limit = UNLIMITED if instructions is None else min(instructions, UNLIMITED)
         if limit < 0:
             raise ValueError(f"a run of {limit} instructions")
         target = None if until is None else self.address(until)
@@ -233,7 +233,7 @@ class Machine:
         job = self._thread.post(lambda: self._do_run(limit, target))
         timer = None
         if timeout is not None:
-            timer = threading.Timer(timeout, self._on_timeout, (job,))
+            timer = threading.Timer(min(timeout, threading.TIMEOUT_MAX), self._on_timeout, (job,))
             timer.daemon = True
             timer.start()
         return Run(self, job, timer)

@@ -7,12 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.machine.elf import Part, R, W, X, build
+from tests.native.guests import asm, li
 from tests.test_machine import CODE, DATA, EBREAK, HELLO, LOOP, ROMS, exit_with, lw, program
 
 BLOCKS = ROMS / "blocks.elf"
@@ -145,13 +145,26 @@ def test_console_in_a_window() -> None:
     assert (done.returncode, done.stderr) == (124, "")
 
 
+GREETING = (
+    asm("auipc", rd="a1", upper=0),
+    li("a0", 1),
+    li("a2", 1),
+    li("a7", 64),
+    asm("ecall"),
+    asm("jal", rd=0, offset=0),
+)
+"""Writes one byte, then loops for ever."""
+
+
 def test_ctrl_c(rom: Path) -> None:
-    rom.write_bytes(program(LOOP))
-    with subprocess.Popen([sys.executable, "-m", "dynarec", "run", rom], stderr=subprocess.PIPE) as process:
-        time.sleep(1)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 130
+    rom.write_bytes(program(*(int.from_bytes(insn, "little") for insn in GREETING)))
+    command = [sys.executable, "-m", "dynarec", "run", rom]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
         assert process.stderr is not None
+        assert process.stdout.read(1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
         assert process.stderr.read() == b""
 
 

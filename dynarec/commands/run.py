@@ -26,15 +26,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("rom", metavar="ROM", help="an ELF file")
     add("--machine", default="auto", metavar="M", help="what the program finds around its CPU: auto, user, console")
     add("--headless", action="store_true", help="run a console ROM without a window")
-    add("--screenshot", type=Path, metavar="F", help="write the last picture to a PNG file")
+    add("--screenshot", type=arguments.path, metavar="F", help="write the last picture to a PNG file")
     add("--max-instructions", type=arguments.count, metavar="N", help="end after so many guest instructions")
     add("--timeout", type=arguments.seconds, metavar="S", help="end after so many seconds")
     add("--wx", default="auto", metavar="POLICY", help="how code memory is protected (see dynarec doctor)")
     add("--tier", default="auto", metavar="T", help="auto, jit (translate everything) or interp (nothing)")
     add("--stats", action="store_true", help="print numbers about the run to stderr")
-    add("--stats-json", type=Path, metavar="F", help="write the same numbers to a file")
+    add("--stats-json", type=arguments.path, metavar="F", help="write the same numbers to a file")
     add("--verbose", action="store_true", help="say what is run, and how")
-    add("--root", type=Path, metavar="DIR", help="the directory whose files the program may use (default: none)")
+    add("--root", type=arguments.path, metavar="DIR", help="the directory whose files the program may use")
     add("--seed", type=arguments.count, metavar="N", help="make random numbers repeatable")
     add("--cache-size", type=arguments.size, metavar="BYTES", help="size of the code cache (K, M, G)")
 
@@ -119,10 +119,15 @@ def _death(machine: Machine, stop: Stop) -> str:
     trap = stop.trap
     assert trap is not None
     named = {TrapKind.ACCESS: "address", TrapKind.MISALIGNED: "address", TrapKind.ILLEGAL: "instruction"}.get(trap.kind)
-    nearest = machine.symbols.nearest(trap.pc)
-    where = f" ({nearest[0]}+{nearest[1]:#x})" if nearest else ""
     value = f", {named} {trap.value:#010x}" if named else ""
-    return f"{trap.name} at {trap.pc:#010x}{where}{value}"
+    return f"{trap.name} at {trap.pc:#010x}{_place(machine, trap.pc)}{value}"
+
+
+def _place(machine: Machine, address: int) -> str:
+    """ " (main+0x14)"; nothing outside of the program, where the last symbol below the address says nothing."""
+    inside = any(segment.address <= address < segment.end for segment in machine.program.segments)
+    nearest = machine.symbols.nearest(address) if inside else None
+    return f" ({nearest[0]}+{nearest[1]:#x})" if nearest else ""
 
 
 def _report(machine: Machine, console: Console | None, args: argparse.Namespace, stop: Stop | None) -> None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, ClassVar
 from dynarec.errors import BadProgram
 from dynarec.machine.base import Access, ByteFile, Died, Exited, GuestFacts, Machine, Options, Outcome, Profile, Trap
 from dynarec.machine.framebuffer import PALETTE_BYTES, Framebuffer, Picture, Setting
+from dynarec.machine.own_streams import own_stream
 
 if TYPE_CHECKING:
     from dynarec.program import Program, Segment
@@ -221,7 +222,7 @@ class Output:
 
     def _write_some(self, data: bytes) -> int:
         if self._file is None:
-            return os.write(self._descriptor, data)
+            return os.write(own_stream(self._descriptor), data)
         return self._file.write(data) or len(data)
 
 

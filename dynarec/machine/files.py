@@ -10,6 +10,7 @@ from select import PIPE_BUF
 
 from dynarec.machine.base import ByteFile, Options
 from dynarec.machine.linux_errno import EACCES, EBADF, EISDIR, EMFILE, ENOTDIR, ESPIPE, GuestError
+from dynarec.machine.own_streams import own_stream
 from dynarec.machine.sandbox import Sandbox
 from dynarec.machine.waiting import Interrupted, Waiter
 
@@ -178,7 +179,7 @@ class FileTable:
     def _standard(self, number: int, stream: ByteFile | None) -> OpenFile:
         flags = os.O_RDONLY if number == 0 else os.O_WRONLY
         if stream is None:
-            return OpenFile(number, self._waiter, flags=flags, owned=False)
+            return OpenFile(own_stream(number), self._waiter, flags=flags, owned=False)
         try:
             return OpenFile(stream.fileno(), self._waiter, flags=flags, owned=False)
         except (OSError, AttributeError):

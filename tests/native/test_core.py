@@ -210,16 +210,6 @@ def test_samples_choose_homes_and_change_no_result(monkeypatch: pytest.MonkeyPat
     with Machine.load(elf, args=["28"], tier="jit", stdout=open("/dev/null", "wb", 0)) as machine:
         assert machine.run().instructions == expected
         stats = machine.stats()
-        if len(untouched) < 31:
+        if ffi.string(lib.dr_host()) == b"x86_64":  # arm64 holds all that this program uses
             assert set(machine._translator.host.homes) != set(untouched)  # type: ignore[union-attr]
             assert stats.flushes >= 1
-
-
-def test_traces_between_distant_pieces_of_code(policy: str) -> None:
-    """There is no memory between the pieces: the core must not look at it when it keeps what a trace was made from."""
-    far = 0x8_0000
-    here = asm("addi", rd="a0", rs1="a0", imm=1) + asm("jal", rd="zero", offset=far - 4)
-    parts = [Part(CODE, here, PAGE, R | X), Part(CODE + far, asm("jal", rd="zero", offset=-far), PAGE, R | X)]
-    with Machine.load(build(parts, entry=CODE), tier="jit", wx=policy) as machine:
-        assert machine.run(1000).instructions == 1000
-        assert machine.regs.a0 == 334
