@@ -11,7 +11,6 @@ from dynarec._native import ffi, lib
 from dynarec.engine import Machine, StopReason
 from dynarec.errors import DynarecError
 from dynarec.host import layout
-from tests.machine.elf import Part, R, X, build
 from tests.native.guests import CODE, DATA, EXIT, PAGE, asm, li, load, lui, registers
 
 TIERS = ("jit", "auto", "interp")
