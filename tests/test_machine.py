@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -318,8 +319,9 @@ def test_exception_of_a_device_comes_through(tier: str, access: int) -> None:
 
 
 @pytest.fixture
-def memory() -> GuestMemory:
-    return load(LOOP).memory
+def memory() -> Iterator[GuestMemory]:
+    with load(LOOP) as machine:
+        yield machine.memory
 
 
 def test_memory_by_index(memory: GuestMemory) -> None:
