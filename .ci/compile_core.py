@@ -20,7 +20,11 @@ from native import build  # noqa: E402
 
 STRICT = ("-Werror", "-DPy_LIMITED_API=0x030B0000", "-fPIC")
 # Compilers for macOS: nothing may be called that the oldest supported system lacks without asking first.
-SYSTEM_STRICT = {"linux": (), "macos": ("-Werror=unguarded-availability-new",)}
+MACOS_HEADERS = Path(__file__).parent / "macos_headers"  # those that zig does not bundle
+SYSTEM_STRICT = {
+    "linux": (),
+    "macos": ("-Werror=unguarded-availability-new", "-idirafter", str(MACOS_HEADERS)),
+}
 LINK_FLAGS = {"linux": ("-shared",), "macos": ("-shared", "-undefined", "dynamic_lookup")}
 
 

@@ -16,10 +16,11 @@ COMMANDS = {
     "disasm": "list a program's code",
     "translate": "show how a block is translated, step by step",
     "doctor": "say what dynarec finds on this computer",
+    "sign-python": "make a Python that may run generated code on a Mac with the Hardened Runtime",
     "guests": "list the guest CPUs",
     "bench": "measure speed, or count executed host instructions",
 }
-"""Commands, each a module of dynarec.commands with `configure(parser)` and `main(arguments) -> exit status`."""
+"""Commands, each a module of dynarec.commands (- is _): `configure(parser)` and `main(arguments) -> exit status`."""
 
 STATUS_FAILED = 125
 """dynarec itself could not do what it was asked."""
@@ -33,11 +34,10 @@ GUEST_ARGUMENTS = "guest_arguments"
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with the exit status of this program for bad usage."""
+    """argparse with this program's exit status and one line for bad usage."""
 
     def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(STATUS_FAILED, f"{self.prog}: {message}\n")
+        self.exit(STATUS_FAILED, f"{self.prog}: {' '.join(message.split())}; see {self.prog} --help\n")
 
 
 class Version(argparse.Action):
@@ -55,7 +55,7 @@ def make_parser() -> Parser:
     parser.add_argument("--version", action=Version, nargs=0, help="show the version")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():
-        module = import_module(f"dynarec.commands.{name}")
+        module = import_module(f"dynarec.commands.{name.replace('-', '_')}")
         command = commands.add_parser(name, help=summary, description=module.__doc__, allow_abbrev=False)
         module.configure(command)
         command.set_defaults(command=module.main)
@@ -64,6 +64,7 @@ def make_parser() -> Parser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status."""
+    _open_missing_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     split = words.index("--") if "--" in words else len(words)
     try:
@@ -72,6 +73,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(exit_.code or 0)
     setattr(parsed, GUEST_ARGUMENTS, words[split + 1 :])
     return _guarded(lambda: _flushed(parsed.command(parsed)))
+
+
+def _open_missing_streams() -> None:
+    """Let dynarec's own output go nowhere if the caller closed a stream. The guest finds it closed (own_streams.py)."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for as long as the process lives
 
 
 def _flushed(status: int) -> int:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from dynarec.translate import Translation
 
 WORD_MASK = (1 << 32) - 1
+NEVER = (1 << 64) - 1
+"""A virtual time that does not come."""
 
 
 class Tier(IntEnum):
@@ -42,6 +44,7 @@ class CoreStop(IntEnum):
     STORED = 4
     UNTIL = 5
     ERROR = 6
+    WAIT = 7
 
 
 EXIT_KINDS = ("jump", "indirect", "interpret", "budget")
@@ -60,6 +63,24 @@ class CoreConfig:
     cache_size: int = 16 << 20
     hot: int = 1
     homes: tuple[Field, ...] = ()
+    harden: int = 0
+    host_page: int = 0
+    by_byte: bool = False
+
+
+DEATHS = ("store", "fence.i", "host-write", "flush", "evicted", "breakpoint", "hook")
+"""Names of enum dr_death, in its order: why units die."""
+DEATH_LOG = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """The end of a unit: its key, guest instructions retired by then, the reason, the address written (or 0)."""
+
+    key: int
+    instructions: int
+    reason: str
+    address: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +142,7 @@ def dynarec_read_device(handle: Any, address: int, size: int, value: Any) -> int
     except bus.refusals:
         return 1
     except BaseException as error:
-        bus.error = error
+        core.fail(error)
         return 1
 
 
@@ -136,7 +157,7 @@ def dynarec_write_device(handle: Any, address: int, size: int, value: int) -> in
     except bus.refusals:
         return 1
     except BaseException as error:
-        bus.error = error
+        core.fail(error)
         return 1
     if bus.outcome is not None:
         core.request_stop()
@@ -176,7 +197,7 @@ class Core:
     @property
     def error(self) -> str:
         """What went wrong last."""
-        return _text(lib.dr_error(self.pointer))
+        return _text(lib.dr_error())
 
     @property
     def policy(self) -> str:
@@ -210,6 +231,38 @@ class Core:
     def clear_stop(self) -> None:
         lib.dr_clear_stop(self.pointer)
 
+    def fail(self, error: BaseException) -> None:
+        """A device raised something that is no refusal: the run ends with it."""
+        self.bus.error = error
+        self.request_stop()
+
+    # -- the guest's own traps and interrupts (see `Interrupts` in dynarec.machine.base) ------------------------------
+
+    def own_traps(self) -> None:
+        """Deliver traps and interrupts to the guest. Raises DynarecError for a guest without a machine mode."""
+        self.check(lib.dr_set_own_traps(self.pointer, True))
+
+    def set_lines(self, lines: int, up: bool) -> None:
+        lib.dr_set_lines(self.pointer, lines, up)
+
+    def set_clock(self, ticks_per_second: int, instructions_per_tick: int) -> None:
+        lib.dr_set_clock(self.pointer, ticks_per_second, instructions_per_tick)
+
+    @property
+    def ticks(self) -> int:
+        return int(lib.dr_time(self.pointer))
+
+    @property
+    def virtual_time(self) -> int:
+        return int(lib.dr_virtual_time(self.pointer))
+
+    def skip_to(self, virtual_time: int) -> None:
+        lib.dr_skip_to(self.pointer, virtual_time)
+
+    def set_deadline(self, virtual_time: int | None, lines: int) -> None:
+        at = NEVER if virtual_time is None else min(virtual_time, NEVER)
+        lib.dr_set_deadline(self.pointer, at, lines)
+
     def install(self, translation: Translation) -> None:
         """Put a translation into the code cache. CPU thread only; raises DynarecError."""
         native, _alive = _native_unit(translation)
@@ -227,12 +280,34 @@ class Core:
         """Hold other fields in the home registers; empties the code cache. CPU thread only."""
         self.check(lib.dr_set_homes(self.pointer, _home_words(fields)))
 
+    def find(self, key: int) -> int | None:
+        """Where the translation of the block `key` begins, in bytes from the start of the code memory. Any thread."""
+        offset = int(lib.dr_find(self.pointer, key))
+        return None if offset < 0 else offset
+
+    def read_code(self, offset: int, size: int) -> bytes:
+        """Bytes of the code memory, between two writes to it. Any thread; raises DynarecError."""
+        code = ffi.new("uint8_t[]", size)
+        self.check(lib.dr_read_code(self.pointer, offset, code, size))
+        return bytes(ffi.buffer(code))
+
+    def is_mixed(self, address: int, size: int) -> bool:
+        """Whether a range has pages that are code and data alike: units made from it compare their bytes themselves."""
+        return bool(lib.dr_is_mixed(self.pointer, address, size))
+
+    def deaths(self, first: int = 0) -> list[Death]:
+        """The deaths of units from number `first` on, as far as the log of the last 1024 goes back. Any thread."""
+        records = ffi.new("struct dr_death_record[]", DEATH_LOG)
+        count = lib.dr_deaths(self.pointer, first, records, DEATH_LOG)
+        return [Death(each.key, each.instructions, DEATHS[each.reason], each.address) for each in records[0:count]]
+
     def stats(self) -> dict[str, int | list[int]]:
         """The counters of struct dr_stats by name."""
         stats = ffi.new("struct dr_stats *")
         lib.dr_get_stats(self.pointer, stats)
         names = [name for name, _ in ffi.typeof("struct dr_stats").fields]
-        return {name: list(stats.exits) if name == "exits" else int(getattr(stats, name)) for name in names}
+        arrays = ("exits", "deaths")
+        return {name: list(getattr(stats, name)) if name in arrays else int(getattr(stats, name)) for name in names}
 
     def close(self) -> None:
         """Free the C part. May be called twice."""
@@ -249,7 +324,7 @@ def _create(config: CoreConfig) -> Any:
         gc.collect()  # machines that were dropped without being closed still count
         pointer = lib.dr_create(native)
     if pointer == ffi.NULL:
-        raise DynarecError(_text(lib.dr_error(ffi.NULL)))
+        raise DynarecError(_text(lib.dr_error()))
     return ffi.gc(pointer, lib.dr_destroy)
 
 
@@ -271,7 +346,8 @@ def _native_config(config: CoreConfig) -> tuple[Any, tuple[Any, ...]]:
         {
             "guest": strings[0], "policy": strings[1], "homes": homes,
             "cache_size": config.cache_size, "tier": int(config.tier), "hot": config.hot,
-            "jump_shift": config.jump_shift, "segment": 1,
+            "jump_shift": config.jump_shift, "harden": config.harden,
+            "host_page": config.host_page, "by_byte": config.by_byte,
             "cause_fetch": config.causes[0], "cause_read": config.causes[1], "cause_write": config.causes[2],
         },
     )  # fmt: skip
@@ -291,7 +367,7 @@ def _native_unit(translation: Translation) -> tuple[Any, tuple[Any, ...]]:
         (
             unit.key, bytes_, len(code.code), unit.retired,
             exits, len(code.exits), sites, len(code.sites), ranges, len(translation.ranges),
-            loans, len(code.loans),
+            loans, len(code.loans), translation.checked,
         ),
     )  # fmt: skip
     return native, (exits, sites, ranges, loans, bytes_)
@@ -307,12 +383,54 @@ def has_interpreter(guest: str) -> bool:
     return bool(lib.dr_has_interpreter(guest.encode()))
 
 
+def verify(host: str, code: bytes, links: Sequence[int], jump_shift: int, harden: int = 0) -> tuple[int, str] | None:
+    """What the verifier of a host ("x86_64" or "arm64") refuses in the code of a unit: the offset in bytes, and why.
+
+    links: offsets of the branches that are to be linked (`Exit.link`). harden: enum dr_harden bits. None: it may be
+    installed. Works on any machine (native/verify.h).
+    """
+    reason = ffi.new("char **")
+    offset = lib.dr_verify(host.encode(), code, len(code), list(links), len(links), jump_shift, harden, reason)
+    return None if offset < 0 else (int(offset), _text(reason[0]))
+
+
+def install_nanoseconds(policy: str, batches: int) -> int | None:
+    """What a batch with one small unit costs under a policy: verified, written, flushed. None if that does not work."""
+    cost = int(lib.dr_policy_cost(policy.encode(), batches))
+    return None if cost < 0 else cost
+
+
 def policies() -> list[str]:
     """The W^X policies built for this system, strictest first."""
     names: list[str] = []
     while (name := lib.dr_policy_name(len(names))) != ffi.NULL:
         names.append(_text(name))
     return names
+
+
+ELSEWHERE = {
+    "apple-toggle": "macOS on Apple silicon",
+    "apple-callback": "macOS on Apple silicon",
+    "apple-witness": "macOS on Apple silicon",
+    "pkey": "Linux on x86-64",
+    "mprotect": "Linux",
+}
+"""Policies that not every system has, and where they are."""
+
+
+def is_automatic(policy: str) -> bool:
+    """Whether "auto" may take a policy of this system."""
+    return bool(lib.dr_policy_choice(policies().index(policy)) != lib.DR_BY_NAME)
+
+
+def passed_over(chosen: str) -> list[str]:
+    """Policies that "auto" would have taken before the chosen one, and that should work on such a system."""
+    names = policies()
+    return [
+        name
+        for index, name in enumerate(names[: names.index(chosen)])
+        if lib.dr_policy_choice(index) == lib.DR_EXPECTED
+    ]
 
 
 def probe_policy(name: str) -> str | None:

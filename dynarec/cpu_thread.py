@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import threading
 import weakref
 from collections.abc import Callable
@@ -10,7 +12,12 @@ from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+GLANCE = 0.1
+"""Seconds of one wait: a signal that comes right before it wakes nobody, and is only seen when it ends."""
 THREAD_NAME = "dynarec-cpu"
+FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP, signal.SIGABRT}
+"""What a thread gets for what it does itself. Other signals are not the CPU thread's: Python answers them on the main
+thread, whose waiting a signal ends only if it is delivered there."""
 
 
 class Job(Generic[T]):
@@ -43,12 +50,13 @@ class Job(Generic[T]):
         machine is then in a state that can be looked at.
         """
         try:
-            self._finished.wait()
+            while not self._finished.wait(GLANCE):
+                pass
         except KeyboardInterrupt:
             stop()
             while not self._finished.is_set():
                 with contextlib.suppress(KeyboardInterrupt):
-                    self._finished.wait()
+                    self._finished.wait(GLANCE)
             raise
         if self._error is not None:
             raise self._error
@@ -56,21 +64,38 @@ class Job(Generic[T]):
 
 
 class CpuThread:
-    """A daemon thread that executes jobs in their order. It ends when this object is closed or dropped."""
+    """A daemon thread that executes jobs in their order. It ends when this object is closed or dropped.
 
-    def __init__(self) -> None:
+    No thread but the one that forks lives on in the child of a fork: there, the next job starts another.
+    """
+
+    def __init__(self, prepare: Callable[[], None]) -> None:
+        """prepare: what the thread does first. Raises what that raises."""
+        self._prepare = prepare
+        self._begin()
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
         self._jobs: SimpleQueue[Job[object] | None] = SimpleQueue()
         self._thread = threading.Thread(target=_work, args=(self._jobs,), name=THREAD_NAME, daemon=True)
         self._end = weakref.finalize(self, self._jobs.put, None)
         self._thread.start()
+        self.post(self._prepare).wait(_nothing)
 
     @property
     def is_current(self) -> bool:
         """Whether the caller is on the CPU thread."""
         return threading.current_thread() is self._thread
 
+    @property
+    def is_left_behind(self) -> bool:
+        """Whether the thread belongs to the process that this one was forked from."""
+        return self._process != os.getpid()
+
     def post(self, request: Callable[[], T]) -> Job[T]:
         """Have the thread do it; the caller goes on."""
+        if self.is_left_behind:
+            self._begin()
         job = Job(request)
         self._jobs.put(job)  # type: ignore[arg-type]
         return job
@@ -82,8 +107,13 @@ class CpuThread:
             self._thread.join()
 
 
+def _nothing() -> None:
+    """What stops a preparation: it takes no time."""
+
+
 def _work(jobs: SimpleQueue[Job[object] | None]) -> None:
     """The thread; it holds no reference to its machine between jobs."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - FAULTS)
     while (job := jobs.get()) is not None:
         job.execute()
         del job

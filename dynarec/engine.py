@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -16,7 +16,7 @@ from dynarec.core import Core, CoreStop
 from dynarec.cpu_thread import CpuThread, Job
 from dynarec.errors import DynarecError
 from dynarec.guest_state import GuestMemory, Registers
-from dynarec.machine.base import ByteFile, Continue, Died, Exited, Options, Outcome, Profile, Trap
+from dynarec.machine.base import ByteFile, Continue, Died, Exited, Hardware, Options, Outcome, Profile, Trap
 from dynarec.stats import Counters, Stats, collect
 from dynarec.tuning import SAMPLE_INTERVAL, HomeTuner
 
@@ -107,13 +107,12 @@ class Machine:
         self._busy = threading.Lock()
         self._stop_reason: StopReason | None = None
         self._exited: Exited | None = None
-        self._thread = CpuThread()
-        self._thread.post(core.bind_thread).wait(core.request_stop)
+        self._thread = CpuThread(core.bind_thread)
 
     @classmethod
     def load(
         cls,
-        source: Path | str | bytes,
+        source: Path | str | bytes | Program,
         machine: str = "auto",
         args: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
@@ -124,31 +123,35 @@ class Machine:
         wx: str = "auto",
         cache_size: int = DEFAULT_CACHE_SIZE,
         hot: int = DEFAULT_HOT,
+        harden: Collection[str] = (),
         stdin: ByteFile | None = None,
         stdout: ByteFile | None = None,
         stderr: ByteFile | None = None,
         seed: int | None = None,
+        hardware: Hardware | None = None,
     ) -> Self:
-        """Load a program (an ELF file's path or bytes) into a new machine.
+        """Load a program (an ELF file's path or bytes, or `loading.read_kernel`'s) into a new machine.
 
         machine: name of a machine profile; "auto" takes the one that recognises the program.
         args, env: the program's arguments after its name, and its environment. root: the only host directory it has.
         guest: name of a guest CPU; None takes the program's own.
         tier: "jit" translates everything, "interp" nothing, "auto" what is executed more than `hot` times.
-        wx: policy for executable memory; with "auto" (and tier "auto") a host that allows none runs interpreted.
-        cache_size: bytes of host code kept. stdin, stdout, stderr: unbuffered binary files; None: this process's.
-        seed: makes random numbers and the like repeatable.
+        wx: policy for executable memory; with "auto" (and tier "auto") a host that allows none runs interpreted. The
+        environment variable DYNAREC_WX says what "auto" means.
+        cache_size: bytes of host code kept. harden: of "bti" (landing pads) and "pac" (signed code pointers), on arm64.
+        stdin, stdout, stderr: unbuffered binary files; None: this process's.
+        seed: makes random numbers and the like repeatable. hardware: what machine "virt" consists of.
 
         Raises DynarecError: the program cannot be loaded, or a name is unknown.
         """
-        setup = loading.Setup(tier=tier, wx=wx, cache_size=cache_size, hot=hot)
+        setup = loading.Setup(tier, loading.wanted_policy(wx), cache_size, hot, loading.hardening(harden))
         program, declaration = loading.read_program(source, guest)
         profile, convention = loading.choose_profile(program, declaration, machine)
         core, translator = loading.make_core(declaration, setup)
         made = cls(program, declaration, core, translator)
         made.convention = convention
         host_root = Path(root) if root is not None else None
-        options = Options(list(args), dict(env or {}), host_root, stdin, stdout, stderr, seed)
+        options = Options(list(args), dict(env or {}), host_root, stdin, stdout, stderr, seed, hardware or Hardware())
         made._attach(profile, options)
         return made
 
@@ -182,6 +185,11 @@ class Machine:
     @pc.setter
     def pc(self, value: int) -> None:
         self._core.regs["pc"] = value
+
+    @property
+    def interrupts(self) -> Core:
+        """The interrupt lines and the clock, for the machine profile."""
+        return self._core
 
     @property
     def symbols(self) -> Symbols:
@@ -227,7 +235,7 @@ class Machine:
         if self._closed:
             raise DynarecError("the machine is closed: load the program again")
         if not self._busy.acquire(blocking=False):
-            raise DynarecError("the machine is running already: wait for that run to end, or stop it")
+            raise DynarecError(self._why_busy())
         self._stop_reason = None
         self._core.clear_stop()
         job = self._thread.post(lambda: self._do_run(limit, target))
@@ -237,6 +245,11 @@ class Machine:
             timer.daemon = True
             timer.start()
         return Run(self, job, timer)
+
+    def _why_busy(self) -> str:
+        if self._thread.is_left_behind:
+            return "the machine was running when this process was forked: load the program again"
+        return "the machine is running already: wait for that run to end, or stop it"
 
     def stop(self) -> None:
         """Make the run that is under way end soon, with reason REQUEST; from any thread. Else nothing happens."""
@@ -336,6 +349,9 @@ class Machine:
                 return StopReason.UNTIL
             case CoreStop.TRAP:
                 return self._on_trap()
+            case CoreStop.WAIT:
+                self.profile.wait()
+                return None
             case CoreStop.STORED:
                 info = self._core.trap
                 return _ending(self.profile.stored(info.value, info.length))

@@ -29,7 +29,7 @@ class PageFlag(IntFlag):
     """Bits of a page's permissions beside those of the guest (enum dr_access)."""
 
     DEVICE = lib.DR_DEVICE
-    KEPT = 32
+    KEPT = lib.DR_OWNED
     """The page has no permission and yet belongs to somebody: its bytes come back with its permissions."""
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dynarec.core import Core, CoreConfig, Tier, policies
+from dynarec.core import ELSEWHERE, Core, CoreConfig, Tier, passed_over, policies, probe_policy
 from dynarec.errors import BadProgram, DynarecError
 from dynarec.guest_state import PAGE
+from dynarec.host.base import Hardening
 from dynarec.machine import PROFILES, profile_class
-from dynarec.machine.base import Profile
-from dynarec.program import Program, load_program
+from dynarec.machine.base import AccessFault, Profile
+from dynarec.program import ELF_MAGIC, Program, load_program
 from guest_isa import bundled_guests, load_guests
 
 if TYPE_CHECKING:
@@ -20,10 +24,14 @@ if TYPE_CHECKING:
     from guest_isa.guest import Guest
 
 AUTO = "auto"
+POLICY_VARIABLE = "DYNAREC_WX"
+HARDENING_BITS = {"bti": 1, "pac": 2}
+"""enum dr_harden"""
 TIERS = {"auto": Tier.AUTO, "jit": Tier.JIT, "interp": Tier.INTERP}
 MAX_HOT = 255
 """The core counts executions in a byte."""
-MAX_CACHE_SIZE = 1 << 30
+MAX_CACHE_SIZE = 1 << 27
+"""As far as a direct branch of arm64 reaches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +42,29 @@ class Setup:
     wx: str
     cache_size: int
     hot: int
+    harden: frozenset[Hardening]
 
     def __post_init__(self) -> None:
         _known("tier", self.tier, TIERS)
+        if self.wx in ELSEWHERE and self.wx not in policies():
+            raise DynarecError(f"W^X policy {self.wx} is for {ELSEWHERE[self.wx]}; here is {', '.join(policies())}")
         _known("W^X policy", self.wx, [AUTO, *policies()])
         if not PAGE <= self.cache_size <= MAX_CACHE_SIZE:
             raise DynarecError(f"a code cache of {self.cache_size} bytes: choose {PAGE} to {MAX_CACHE_SIZE}")
         if not 1 <= self.hot <= MAX_HOT:
             raise DynarecError(f"hot is {self.hot}: choose 1 to {MAX_HOT}")
+
+
+def hardening(names: Collection[str]) -> frozenset[Hardening]:
+    """Hardening by name. Raises DynarecError for an unknown one."""
+    for name in names:
+        _known("hardening", name, HARDENING_BITS)
+    return frozenset(Hardening(name) for name in names)
+
+
+def wanted_policy(name: str) -> str:
+    """The W^X policy that is asked for: by name, or by the environment."""
+    return os.environ.get(POLICY_VARIABLE, AUTO) if name == AUTO else name
 
 
 def _known(what: str, name: str, names: object) -> None:
@@ -58,8 +81,24 @@ def find_guest(name: str) -> Guest:
     return guests[name]
 
 
-def read_program(source: Path | str | bytes, guest: str | Guest | None) -> tuple[Program, Guest]:
+def read_kernel(path: Path) -> Program:
+    """A kernel for machine `virt`: an ELF file, or else bytes for the guest with a machine mode. DynarecError."""
+    from dynarec.machine.virt import raw_program
+
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        if file.read(len(ELF_MAGIC)) == ELF_MAGIC:
+            return read_program(path, None)[0]
+    guests = (guest for guest in load_guests().values() if guest.privileged and guest.elf_machine is not None)
+    guest = next(guests, None)
+    if guest is None or guest.elf_machine is None:
+        raise DynarecError(f"{path}: no installed guest has a machine mode")
+    return raw_program(path, guest.elf_machine)
+
+
+def read_program(source: Path | str | bytes | Program, guest: str | Guest | None) -> tuple[Program, Guest]:
     """The program, and the guest it is for. Raises BadProgram or DynarecError."""
+    if isinstance(source, Program):
+        return source, next(each for each in load_guests().values() if each.elf_machine == source.machine_id)
     if guest is not None:
         return _read(source, [find_guest(guest) if isinstance(guest, str) else guest])
     try:
@@ -94,13 +133,13 @@ def choose_profile(program: Program, guest: Guest, name: str) -> tuple[type[Prof
 
 
 def connect_device(core: Core, profile: Profile) -> None:
-    """Map the register page of a profile that has one."""
+    """Map the devices of a profile."""
+    core.bus.refusals = (AccessFault,)
+    for where, device in profile.devices():
+        core.memory.device(where.start, len(where), device)
     base = getattr(profile, "mmio_base", None)
     if base is None:
         return
-    from dynarec.machine.console import AccessFault
-
-    core.bus.refusals = (AccessFault,)
     core.memory.device(base, profile.mmio_size, profile)  # type: ignore[attr-defined, arg-type]
 
 
@@ -110,7 +149,7 @@ def make_core(guest: Guest, setup: Setup) -> tuple[Core, Translator | None]:
         try:
             return _translating_core(guest, setup)
         except DynarecError as error:
-            if setup.tier != AUTO or setup.wx != AUTO:
+            if setup.tier != AUTO or setup.wx != AUTO or setup.harden:
                 raise
             print(f"dynarec: running interpreted: {error}", file=sys.stderr)
     config = CoreConfig(guest.name, _jump_shift(guest), _causes(guest))
@@ -121,7 +160,7 @@ def _translating_core(guest: Guest, setup: Setup) -> tuple[Core, Translator]:
     from dynarec.host import make_native_host
     from dynarec.translate import Translator
 
-    host = make_native_host(guest)
+    host = make_native_host(guest, setup.harden)
     config = CoreConfig(
         guest.name,
         _jump_shift(guest),
@@ -131,9 +170,18 @@ def _translating_core(guest: Guest, setup: Setup) -> tuple[Core, Translator]:
         setup.cache_size,
         setup.hot,
         host.home_fields,
+        sum(HARDENING_BITS[each.value] for each in setup.harden),
+        by_byte=guest.code_policy == "byte",
     )
     core = Core(config, guest.layout)
-    return core, Translator(guest, host, core.memory.code)
+    if setup.wx == AUTO:
+        _announce_fallback(core.policy)
+    return core, Translator(guest, host, core.memory.code, is_mixed=core.is_mixed)
+
+
+def _announce_fallback(chosen: str) -> None:
+    for name in passed_over(chosen):
+        print(f"dynarec: W^X policy {chosen} instead of {name}: {probe_policy(name)}", file=sys.stderr)
 
 
 def _jump_shift(guest: Guest) -> int:

@@ -125,7 +125,7 @@ class _Loader:
         self._check_identity()
         header, headers = self._headers()
         self._check_kind(header, headers)
-        segments = [self._segment(h) for h in headers if h["p_type"] == "PT_LOAD" and h["p_memsz"]]
+        segments = list(self._segments(headers))
         self._check_layout(header["e_entry"], segments)
         return Program(
             name=self.path.name if self.path else BYTES_NAME,
@@ -134,7 +134,7 @@ class _Loader:
             symbols=Symbols(lambda: _symbol_tables(self.data)),
             machine_id=_machine_number(self.data),
             flags=header["e_flags"],
-            notes=dict(note for h in headers if h["p_type"] == "PT_NOTE" for note in self._notes(h)),
+            notes=dict(self._notes([h for h in headers if h["p_type"] == "PT_NOTE"])),
             path=self.path,
             headers_address=_headers_address(header, headers),
             headers_count=len(headers),
@@ -195,6 +195,16 @@ class _Loader:
         if kind != "ET_EXEC":
             raise self.bad(f"is not an executable program (ELF type {kind})")
 
+    def _segments(self, headers: list[Any]) -> Iterator[Segment]:
+        """The segments to load. However often headers name a part of the file, no more than the file is copied."""
+        left = len(self.data)
+        for header in headers:
+            if header["p_type"] == "PT_LOAD" and header["p_memsz"]:
+                yield self._segment(header)
+                left -= header["p_filesz"]
+                if left < 0:
+                    raise self.bad("is damaged: its segments have more data than the file")
+
     def _segment(self, header: Any) -> Segment:
         address, size, file_size, start = (header[k] for k in ("p_vaddr", "p_memsz", "p_filesz", "p_offset"))
         if file_size > size:
@@ -217,7 +227,13 @@ class _Loader:
         if not any(s.executable and s.address <= entry < s.end for s in segments):
             raise self.bad(f"has its entry {entry:#010x} outside of its executable segments")
 
-    def _notes(self, header: Any) -> Iterator[tuple[tuple[str, int], bytes]]:
+    def _notes(self, headers: list[Any]) -> Iterator[tuple[tuple[str, int], bytes]]:
+        if sum(header["p_filesz"] for header in headers) > len(self.data):
+            raise self.bad("is damaged: its notes have more data than the file")
+        for header in headers:
+            yield from self._notes_of(header)
+
+    def _notes_of(self, header: Any) -> Iterator[tuple[tuple[str, int], bytes]]:
         data = self.data[header["p_offset"] :][: header["p_filesz"]]
         at = 0
         while at + struct.calcsize(NOTE_HEADER) <= len(data):
@@ -254,7 +270,8 @@ def _headers_address(header: Any, headers: list[Any]) -> int:
     start = int(header["e_phoff"])
     end = start + len(headers) * PROGRAM_HEADER_SIZE
     for h in headers:
-        if h["p_type"] == "PT_LOAD" and h["p_offset"] <= start and end <= h["p_offset"] + h["p_filesz"]:
+        loaded = h["p_type"] == "PT_LOAD" and h["p_memsz"]
+        if loaded and h["p_offset"] <= start and end <= h["p_offset"] + h["p_filesz"]:
             return int(h["p_vaddr"]) + start - int(h["p_offset"])
     return 0
 

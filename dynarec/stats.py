@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from dynarec.core import EXIT_KINDS, Core
+from dynarec.core import DEATHS, EXIT_KINDS, Core
 
 if TYPE_CHECKING:
     from dynarec.translate import Translation
 
 CORE_COUNTS = (
-    "interpreted", "blocks", "code_bytes", "discarded", "flushes", "links", "unlinks", "faults", "toggles",
+    "interpreted", "blocks", "code_bytes", "code_dead", "discarded", "flushes", "evictions", "mixed_pages", "links",
+    "unlinks", "faults", "toggles",
 )  # fmt: skip
 """Counters that `Stats` takes from the core as they are."""
 
@@ -24,8 +25,10 @@ class Stats:
     instructions: guest instructions retired, with the system calls answered; interpreted: by the interpreter.
     run_seconds: wall time in runs; translation_seconds: of these, translating; install_seconds: of those, in the core.
     translated: units; translated_instructions: the guest instructions in them.
-    blocks, code_bytes: units in the cache now, and their host code. discarded: units that guest memory has outdated.
-    flushes: times the cache was emptied. links, unlinks: direct jumps from unit to unit made and taken back.
+    blocks: units in the cache now. code_bytes: host code in it, with code_dead, that of units that have died.
+    discarded: units that have died; deaths: of these, by reason. flushes: times the cache was emptied; evictions: times
+    a generation of it was. mixed_pages: guest pages that turned out to be code and data alike.
+    links, unlinks: direct jumps from unit to unit made and taken back.
     faults: host faults in generated code. toggles: times the code region was opened for writing.
     exits: returns to the run loop by kind. policy: of W^X ("none": no code region). tier: auto, jit or interp.
     """
@@ -39,8 +42,12 @@ class Stats:
     translated_instructions: int
     blocks: int
     code_bytes: int
+    code_dead: int
     discarded: int
+    deaths: Mapping[str, int]
     flushes: int
+    evictions: int
+    mixed_pages: int
     links: int
     unlinks: int
     faults: int
@@ -84,6 +91,7 @@ def collect(core: Core, counters: Counters) -> Stats:
         install_seconds=counters.install_seconds,
         translated=counters.translated,
         translated_instructions=counters.translated_instructions,
+        deaths=dict(zip(DEATHS, cast("list[int]", native["deaths"]), strict=True)),
         exits=dict(zip(EXIT_KINDS, cast("list[int]", native["exits"]), strict=True)),
         policy=core.policy,
         tier=core.tier.name.lower(),

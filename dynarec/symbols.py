@@ -16,6 +16,8 @@ NOT_ADDRESSES = frozenset({STT_SECTION, STT_FILE, STT_TLS})
 SHN_UNDEF = 0
 MAPPING_PREFIX = "$"
 """Assemblers mark code and data with symbols such as `$x` and `$d`: not names of anything."""
+SHARING = 8
+"""Names of one file share bytes where one ends as another does. More sharing than this is made to fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Symbols:
 
     def find(self, name: str) -> Symbol | None:
         """The symbol with this name. Names that the file does not contain cost no parsing of the table."""
-        if self._by_name is None and name.encode() + b"\0" not in self._load()[1]:
+        if self._by_name is None and name.encode(errors="replace") + b"\0" not in self._load()[1]:
             return None
         return self._names().get(name)
 
@@ -99,16 +101,39 @@ class Symbols:
 
 
 def _symbols(table: bytes, names: bytes) -> Iterator[Symbol]:
+    """The named addresses of a table; those whose names are damaged are left out."""
+    strings = _Strings(names)
     whole = len(table) - len(table) % SYMBOL_SIZE
     for name_at, value, size, info, _other, section in struct.iter_unpack(SYMBOL_FORMAT, table[:whole]):
         kind = info & TYPE_MASK
         if section == SHN_UNDEF or kind in NOT_ADDRESSES or name_at == 0:
             continue
-        name = _string(names, name_at)
+        name = strings.at(name_at)
         if name and not name.startswith(MAPPING_PREFIX):
             yield Symbol(name, value, size, kind == STT_FUNC)
 
 
-def _string(names: bytes, start: int) -> str:
-    end = names.find(b"\0", start)
-    return names[start:end].decode("utf-8", "replace") if end >= 0 else ""
+class _Strings:
+    """A string table."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data[: data.rfind(b"\0") + 1]
+        self._left = SHARING * len(data)
+        self._known: dict[int, str] = {}
+
+    def at(self, start: int) -> str:
+        """The string at an offset; "" if it is damaged, or not what a terminal can show."""
+        if start not in self._known:
+            self._known[start] = self._read(start)
+        return self._known[start]
+
+    def _read(self, start: int) -> str:
+        end = self._data.find(b"\0", start)
+        self._left -= max(end - start, 0)
+        if end < 0 or self._left < 0:
+            return ""
+        try:
+            name = self._data[start:end].decode()
+        except UnicodeDecodeError:
+            return ""
+        return name if name.isprintable() else ""

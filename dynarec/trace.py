@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from dynarec.ir.builder import Builder
-from dynarec.ir.ops import EQ, NEGATED
+from dynarec.ir.ops import EQ, NEGATED, STORE32_IF, STORES
 from dynarec.ir.semantics import Value
 from dynarec.ir.unit import Branch, Interpret, Jump, Operand, Terminal, Unit
 from guest_isa.guest import Guest
@@ -20,8 +20,12 @@ from guest_isa.isa import Insn
 
 TRACE_LIMIT = 64
 """Guest instructions of the longest trace."""
+CHECKED_LIMIT = 16
+"""Guest instructions of the longest trace that compares its own bytes."""
 UNROLLED_LIMIT = 32
 """Guest instructions that a loop is unrolled to."""
+WORD = 4
+STORING = frozenset((*STORES, STORE32_IF))
 FETCH_SIZE = 256
 """Bytes of code read at a time."""
 
@@ -58,6 +62,8 @@ class Trace:
     unit: Unit
     ranges: list[tuple[int, int]] = field(default_factory=list)
     decoded: list[Insn] = field(default_factory=list)
+    checked: bool = False
+    """It compares its bytes with guest memory first."""
 
 
 class _Code:
@@ -85,14 +91,30 @@ def form_trace(guest: Guest, fetch: Fetch, key: int, stops: Collection[int] = ()
     return _Former(guest, fetch, key, stops, limit).form()
 
 
+def form_checked_trace(guest: Guest, fetch: Fetch, key: int, stops: Collection[int], limit: int) -> Trace:
+    """A trace from memory that is code and data alike, where stores go unnoticed.
+
+    It compares its bytes with guest memory before anything else, and ends behind a store, which may have changed what
+    follows. If the bytes differ, it leaves to the interpreter before its first instruction.
+    """
+    ranges = _Former(guest, fetch, key, stops, limit, checked=True).form().ranges
+    former = _Former(guest, fetch, key, stops, limit, checked=True)
+    former.expected = [(address, fetch(address, size)[:size]) for address, size in ranges]
+    return former.form()
+
+
 class _Former:
     """Forms one trace."""
 
-    def __init__(self, guest: Guest, fetch: Fetch, key: int, stops: Collection[int], limit: int) -> None:
+    def __init__(
+        self, guest: Guest, fetch: Fetch, key: int, stops: Collection[int], limit: int, checked: bool = False
+    ) -> None:
         self.code = _Code(guest, fetch)
         self.key = key
         self.stops = stops
         self.limit = limit
+        self.checked = checked
+        self.expected: list[tuple[int, bytes]] = []
         self.builder = TraceBuilder(key)
         self.unit = self.builder.unit
         self.seen: set[int] = set()
@@ -107,7 +129,7 @@ class _Former:
         while pc is not None:
             pc = self._step(pc)
         self._end_range()
-        return Trace(self.unit, self.ranges, self.decoded)
+        return Trace(self.unit, self.ranges, self.decoded, self.checked)
 
     def _step(self, pc: int) -> int | None:
         """Add the instruction at pc; where the trace goes on, or None if it ends."""
@@ -117,12 +139,32 @@ class _Former:
         self.seen.add(pc)
         insn = self.code.decode(pc)
         self._begin(pc, insn.length if insn is not None else 0)
+        self._compare()
         if insn is None or insn.spec.interpreted:
             self.unit.terminal = Interpret()
             return None
         self.decoded.append(insn)
         insn.lift(self.builder)
+        if self.checked and self._has_stored():
+            self.unit.terminal = Jump(self.builder.next_pc)  # what follows is compared anew
+            return None
         return self._follow()
+
+    def _has_stored(self) -> bool:
+        return any(op.kind in STORING for op in self.unit.ops)
+
+    def _compare(self) -> None:
+        """Leave if the bytes that are expected are not there."""
+        expected, self.expected = self.expected, []
+        for address, data in expected:
+            whole = len(data) // WORD * WORD
+            for at in range(0, whole, WORD):
+                self._expect(self.builder.load32(address + at), data[at : at + WORD])
+            for at in range(whole, len(data)):
+                self._expect(self.builder.load8u(address + at), data[at : at + 1])
+
+    def _expect(self, found: Value, wanted: bytes) -> None:
+        self.builder.exit_if(self.builder.ne(found, int.from_bytes(wanted, "little")), Interpret())
 
     def _begin(self, pc: int, length: int) -> None:
         """An instruction is added, behind the one before it or elsewhere."""

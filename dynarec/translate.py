@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -11,31 +11,46 @@ from dynarec.host.allocate import OutOfRegisters
 from dynarec.host.base import Host, HostCode
 from dynarec.ir.unit import Unit
 from dynarec.opt import PASSES, Pass
-from dynarec.trace import TRACE_LIMIT, Fetch, Trace, form_trace
+from dynarec.trace import CHECKED_LIMIT, TRACE_LIMIT, Fetch, Trace, form_checked_trace, form_trace
 from guest_isa.guest import Guest
 
 
 @dataclass(slots=True)
 class Translation:
-    """A unit with its host code, and the guest bytes that it was made from as (address, size)."""
+    """A unit with its host code, and the guest bytes that it was made from as (address, size).
+
+    checked: the code compares these bytes with guest memory whenever it is entered.
+    """
 
     unit: Unit
     code: HostCode
     ranges: list[tuple[int, int]]
     seconds: float
+    checked: bool = False
 
 
 class Translator:
     """Translates blocks of one guest for one host. It reads guest memory through `fetch` and changes nothing."""
 
     def __init__(
-        self, guest: Guest, host: Host, fetch: Fetch, *, without: Collection[str] = (), limit: int = TRACE_LIMIT
+        self,
+        guest: Guest,
+        host: Host,
+        fetch: Fetch,
+        *,
+        without: Collection[str] = (),
+        limit: int = TRACE_LIMIT,
+        is_mixed: Callable[[int, int], bool] | None = None,
     ) -> None:
-        """without: names of passes to leave out. limit: guest instructions of the longest trace."""
+        """without: names of passes to leave out. limit: guest instructions of the longest trace.
+
+        is_mixed: (address, size) -> whether the range is code and data alike; stores to it are not noticed.
+        """
         self.guest = guest
         self.host = host
         self.fetch = fetch
         self.limit = limit
+        self.is_mixed = is_mixed
         self.stops: set[int] = set()
         """Guest addresses that no trace runs across."""
         lowering = Pass("lower", host.lower, "what the host lacks becomes something that it has")
@@ -43,7 +58,10 @@ class Translator:
 
     def form(self, key: int, limit: int | None = None) -> Trace:
         """The trace from `key`, not yet optimised."""
-        return form_trace(self.guest, self.fetch, key, self.stops, limit or self.limit)
+        trace = form_trace(self.guest, self.fetch, key, self.stops, limit or self.limit)
+        if self.is_mixed is not None and any(self.is_mixed(*piece) for piece in trace.ranges):
+            return form_checked_trace(self.guest, self.fetch, key, self.stops, min(limit or self.limit, CHECKED_LIMIT))
+        return trace
 
     def translate(self, key: int) -> Translation:
         """The host code of the trace from `key`; a shorter trace if that one needs too many values at a time."""
@@ -60,7 +78,7 @@ class Translator:
                     raise
                 limit //= 2
             else:
-                return Translation(trace.unit, code, trace.ranges, perf_counter() - start)
+                return Translation(trace.unit, code, trace.ranges, perf_counter() - start, trace.checked)
 
     def stages(self, key: int) -> list[tuple[str, Unit]]:
         """The unit as lifted and after each pass, with the text of its instructions, for people to look at."""

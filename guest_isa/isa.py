@@ -22,6 +22,10 @@ LiftOperand = Callable[[int], object]
 FormatOperand = Callable[[int, int], str]
 
 
+CACHED_WORDS = 1 << 16
+"""Decoded instructions that are kept; more than a program has, but guests can make up ever new ones."""
+
+
 class IsaError(ValueError):
     """A table that contradicts itself."""
 
@@ -148,6 +152,7 @@ class Insn:
 
     def lift(self, builder: Any) -> None:
         """Run the meaning on a builder (`dynarec.ir.semantics.Semantics`)."""
+        builder.encoding = self.word
         self.spec.meaning(builder, *self.arguments)
 
     def _naming(self) -> tuple[str, str]:
@@ -314,6 +319,8 @@ class Isa:
         try:
             return self._cache[word]
         except KeyError:
+            if len(self._cache) >= CACHED_WORDS:
+                self._cache.clear()
             insn = self._cache[word] = self._decode(word, length)
             return insn
 

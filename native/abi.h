@@ -17,10 +17,16 @@
 #define DR_MAX_HOMES 32
 #define DR_JUMP_SLOTS 4096
 
+/* Adds to a counter that its thread alone changes and others may read. */
+#define DR_COUNT(counter, number) __atomic_store_n(&(counter), (counter) + (number), __ATOMIC_RELAXED)
+
+/* Hardening, as bits. */
+enum dr_harden { DR_BTI = 1, DR_PAC = 2 };
+
 /* One slot of the table that indirect jumps look into: a block key, and the host code that runs it. */
 struct dr_jump {
     uint64_t key;
-    const void *entry;
+    const void *entry; /* signed for the key, if hardened (DR_PAC) */
 };
 
 struct dr_cpu {
@@ -29,7 +35,7 @@ struct dr_cpu {
     uint64_t reserved[7];
     void *window;                /* host address of guest address 0 */
     uint64_t exit_pc;            /* host address behind the call that left generated code */
-    const void *exit;            /* the exit stub, which generated code calls to leave */
+    const void *exit;            /* the exit stub, which generated code calls to leave; signed for its place (DR_PAC) */
     uint32_t pc;                 /* guest pc, exact whenever generated code is not running */
     int32_t budget;              /* guest instructions that may still start in this slice */
     uint32_t state[DR_WORDS];

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core.h"
+#include "verify.h"
 #include "host.h"
 
 /* enter.S has these by hand. */
@@ -14,8 +15,9 @@ _Static_assert(AT(homes) == -128 && AT(window) == -32 && AT(exit_pc) == -24 && A
 _Static_assert(AT(pc) == -8 && AT(budget) == -4 && AT(jumps) == 256, "enter.S");
 
 #define MAX_CORES 64
+#define DR_USER_TICKS 1000000 /* a second, for programs that have no clock of their own */
 static atomic_int core_count;
-static _Thread_local const char *create_error;
+_Thread_local const char *dr_failure;
 
 int dr_abi_version(void) {
     return DR_ABI_VERSION;
@@ -51,35 +53,57 @@ const char *dr_policy_name(unsigned index) {
     return NULL;
 }
 
+int dr_policy_choice(unsigned index) {
+    return dr_policies[index]->choice;
+}
+
 const char *dr_policy_probe(const char *name) {
-    struct dr_codemem memory;
-    const char *error = dr_codemem_map(&memory, name, 1 << 16);
-    if (!error)
-        dr_codemem_unmap(&memory);
-    return error;
+    return dr_codemem_probe(name);
+}
+
+int64_t dr_policy_cost(const char *name, uint32_t batches) {
+    return dr_codemem_cost(name, batches);
+}
+
+int64_t dr_verify(const char *host, const uint8_t *code, uint32_t size, const uint32_t *links, uint32_t link_count,
+                  uint32_t jump_shift, uint32_t harden, const char **reason) {
+    struct dr_candidate candidate = {code, size, links, link_count, jump_shift, harden};
+    struct dr_refusal refusal = {0, ""};
+    dr_verifier *verifier = strcmp(host, "arm64") == 0 ? dr_verify_arm64 : dr_verify_x86_64;
+    bool accepted = verifier(&candidate, &refusal);
+    *reason = refusal.reason;
+    return accepted ? -1 : (int64_t)refusal.offset;
 }
 
 static const char *set_up(struct dr_core *core) {
-    const char *error = dr_memory_create(&core->memory);
+    struct dr_rules rules = {(uint8_t)core->config.jump_shift, (uint8_t)core->config.harden};
+    const char *error = dr_memory_create(&core->memory, core->config.host_page);
     if (!error && core->config.tier != DR_TIER_INTERP)
-        error = dr_codemem_map(&core->code, core->config.policy, core->config.cache_size);
+        error = dr_codemem_open(&core->code, core->config.policy, core->config.cache_size, rules);
+    if (!error && core->config.tier != DR_TIER_INTERP)
+        error = dr_blocks_create(&core->blocks, core->code.size);
+    core->memory.all_mixed = core->config.by_byte;
     if (!error)
         error = dr_faults_install();
     return error;
 }
 
 struct dr_core *dr_create(const struct dr_config *config) {
+    dr_region_watch_forks();
     struct dr_core *core = calloc(1, sizeof *core);
     if (!core || atomic_fetch_add(&core_count, 1) >= MAX_CORES) {
-        create_error = core ? "too many machines at a time in this process" : "no memory for a machine";
+        dr_failure = core ? "too many machines at a time in this process" : "no memory for a machine";
         atomic_fetch_sub(&core_count, core ? 1 : 0);
         free(core);
         return NULL;
     }
     core->config = *config;
-    core->step = config->guest ? dr_interpreter(config->guest) : NULL;
-    create_error = core->step ? set_up(core) : "the guest has no generated interpreter";
-    if (create_error) {
+    dr_make_lock(core);
+    core->guest = config->guest ? dr_interpreter(config->guest) : NULL;
+    core->deadline = UINT64_MAX;
+    core->clock.ticks_per_second = DR_USER_TICKS;
+    dr_failure = core->guest ? set_up(core) : "the guest has no generated interpreter";
+    if (dr_failure) {
         dr_destroy(core);
         return NULL;
     }
@@ -87,29 +111,30 @@ struct dr_core *dr_create(const struct dr_config *config) {
     core->config.guest = core->config.policy = NULL;
     core->config.homes = NULL;
     core->cpu.window = core->memory.base;
-    core->cpu.exit = dr_exit;
+    core->cpu.exit = dr_exit_for(&core->cpu, core->config.harden);
     core->until = -1;
     dr_flush_all(core);
     core->stats.flushes = 0;
-    dr_faults_watch(core);
     return core;
 }
 
 void dr_destroy(struct dr_core *core) {
-    dr_faults_unwatch(core);
     dr_blocks_free(&core->blocks);
-    dr_codemem_unmap(&core->code);
+    dr_codemem_close(&core->code);
+    free(core->batch.at);
+    free(core->dead.at);
+    free(core->links.at);
     dr_memory_destroy(&core->memory);
     free(core);
     atomic_fetch_sub(&core_count, 1);
 }
 
-const char *dr_error(const struct dr_core *core) {
-    return core ? core->error : create_error;
+const char *dr_error(void) {
+    return dr_failure;
 }
 
 const char *dr_policy(const struct dr_core *core) {
-    return core->code.policy ? core->code.policy->name : "none";
+    return dr_codemem_policy(&core->code);
 }
 
 struct dr_cpu *dr_cpu(struct dr_core *core) {
@@ -118,14 +143,14 @@ struct dr_cpu *dr_cpu(struct dr_core *core) {
 
 /* -- guest memory --------------------------------------------------------------------------------------------------- */
 
-static int outcome(struct dr_core *core, const char *error) {
-    core->error = error;
+static int outcome(const char *error) {
+    dr_failure = error;
     return error ? -1 : 0;
 }
 
 int dr_map(struct dr_core *core, uint32_t address, uint64_t size, int access) {
     atomic_store(&core->sync, true);
-    return outcome(core, dr_memory_map(&core->memory, address, size, access));
+    return outcome(dr_memory_map(&core->memory, address, size, access));
 }
 
 int dr_unmap(struct dr_core *core, uint32_t address, uint64_t size) {
@@ -134,25 +159,25 @@ int dr_unmap(struct dr_core *core, uint32_t address, uint64_t size) {
 
 int dr_protect(struct dr_core *core, uint32_t address, uint64_t size, int access) {
     atomic_store(&core->sync, true);
-    return outcome(core, dr_memory_protect(&core->memory, address, size, access));
+    return outcome(dr_memory_protect(&core->memory, address, size, access));
 }
 
 int dr_watch(struct dr_core *core, uint32_t address, uint64_t size) {
     if (core->watch_count == DR_MAX_WATCHES)
-        return outcome(core, "too many watched ranges");
+        return outcome("too many watched ranges");
     core->watches[core->watch_count++] = (struct dr_range){address, (uint32_t)size};
     uint64_t first = address & ~(uint64_t)(DR_PAGE - 1);
     for (uint64_t page = first; page < address + size; page += DR_PAGE) {
         int access = core->memory.access[page >> DR_PAGE_BITS] | DR_WATCH;
         const char *error = dr_memory_protect(&core->memory, page, DR_PAGE, access);
         if (error)
-            return outcome(core, error);
+            return outcome(error);
     }
     return 0;
 }
 
 int dr_page_access(struct dr_core *core, uint32_t address) {
-    return core->memory.access[address >> DR_PAGE_BITS];
+    return dr_memory_page(&core->memory, address);
 }
 
 int64_t dr_check(struct dr_core *core, uint32_t address, uint64_t size, int access) {
@@ -161,16 +186,33 @@ int64_t dr_check(struct dr_core *core, uint32_t address, uint64_t size, int acce
 
 int dr_read(struct dr_core *core, uint32_t address, void *to, uint64_t size) {
     if (dr_memory_check(&core->memory, address, size, 0) >= 0)
-        return outcome(core, "guest memory that is not mapped was read");
-    memcpy(to, core->memory.base + address, size);
+        return outcome("guest memory that is not mapped was read");
+    return outcome(dr_memory_read(&core->memory, address, to, size));
+}
+
+static bool holds_code(const struct dr_core *core, uint64_t address, uint64_t size) {
+    for (uint64_t at = address; at < address + size; at = (at | (DR_PAGE - 1)) + 1)
+        if (dr_memory_page(&core->memory, at) & DR_CODE)
+            return true;
+    return false;
+}
+
+/* Devices and the like write on the CPU thread: what they change is seen by the next instruction. Others are seen when the run
+ * loop goes round. */
+static int notice_write(struct dr_core *core, uint64_t address, uint64_t size) {
+    if (!size || !holds_code(core, address, size))
+        return 0;
+    if (core->code.owned && pthread_equal(core->code.owner, pthread_self()))
+        return dr_code_written(core, address, size, DR_DEATH_HOST_WRITE) ? 0 : -1;
+    atomic_store(&core->sync, true);
     return 0;
 }
 
 int dr_write(struct dr_core *core, uint32_t address, const void *from, uint64_t size) {
     if (dr_memory_check(&core->memory, address, size, 0) >= 0)
-        return outcome(core, "guest memory that is not mapped was written");
-    atomic_store(&core->sync, true);
-    return outcome(core, dr_memory_write(&core->memory, address, from, size));
+        return outcome("guest memory that is not mapped was written");
+    const char *error = dr_memory_write(&core->memory, address, from, size);
+    return error ? outcome(error) : notice_write(core, address, size);
 }
 
 /* -- running -------------------------------------------------------------------------------------------------------- */
@@ -178,7 +220,7 @@ int dr_write(struct dr_core *core, uint32_t address, const void *from, uint64_t 
 int dr_bind_thread(struct dr_core *core) {
     if (core->code.run)
         dr_codemem_own(&core->code);
-    return outcome(core, dr_faults_thread());
+    return outcome(dr_faults_thread());
 }
 
 int dr_install(struct dr_core *core, const struct dr_unit *unit) {
@@ -191,9 +233,9 @@ int dr_flush(struct dr_core *core) {
 }
 
 int dr_set_until(struct dr_core *core, int64_t key) {
-    uint32_t number = key < 0 ? DR_NONE : dr_blocks_find(&core->blocks, (uint64_t)key);
+    struct dr_block *block = key < 0 ? NULL : dr_blocks_find(&core->blocks, (uint64_t)key);
     core->until = key;
-    return number == DR_NONE || dr_invalidate(core, number) ? 0 : -1;
+    return !block || dr_invalidate(core, block, DR_DEATH_BREAKPOINT, (uint32_t)key) ? 0 : -1;
 }
 
 int dr_set_homes(struct dr_core *core, const uint8_t *homes) {
@@ -215,24 +257,61 @@ void dr_trap_info(const struct dr_core *core, struct dr_trap *trap) {
 }
 
 uint64_t dr_instructions(const struct dr_core *core) {
-    return core->stats.instructions;
+    return __atomic_load_n(&core->stats.instructions, __ATOMIC_RELAXED);
 }
 
-void dr_get_stats(const struct dr_core *core, struct dr_stats *stats) {
-    *stats = core->stats;
+static void add_generation(const struct dr_generation *generation, struct dr_stats *stats) {
+    stats->code_bytes += generation->fill - generation->start;
+    for (size_t i = 0; i < generation->units.count; i++)
+        if (!generation->units.at[i]->alive)
+            stats->code_dead += generation->units.at[i]->size;
+}
+
+void dr_get_stats(struct dr_core *core, struct dr_stats *stats) {
+    const uint64_t *from = (const uint64_t *)&core->stats;
+    uint64_t *to = (uint64_t *)stats;
+    for (size_t i = 0; i < sizeof *stats / sizeof *to; i++)
+        to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+    stats->toggles = __atomic_load_n(&core->code.toggles, __ATOMIC_RELAXED);
+    dr_lock_tables(core);
     stats->blocks = core->blocks.alive;
-    stats->code_bytes = core->blocks.code_end;
-    stats->toggles = core->code.toggles;
+    stats->code_bytes = stats->code_dead = 0;
+    for (uint32_t i = 0; i < core->blocks.generation_count; i++)
+        add_generation(&core->blocks.generations[i], stats);
+    dr_unlock_tables(core);
+}
+
+uint32_t dr_deaths(struct dr_core *core, uint64_t first, struct dr_death_record *records, uint32_t count) {
+    dr_lock_tables(core);
+    uint64_t last = core->stats.discarded, oldest = last > DR_DEATH_LOG ? last - DR_DEATH_LOG : 0;
+    uint32_t copied = 0;
+    for (uint64_t at = first > oldest ? first : oldest; at < last && copied < count; at++)
+        records[copied++] = core->deaths[at % DR_DEATH_LOG];
+    dr_unlock_tables(core);
+    return copied;
+}
+
+int dr_is_mixed(const struct dr_core *core, uint32_t address, uint64_t size) {
+    return dr_memory_is_mixed(&core->memory, address, size);
 }
 
 int64_t dr_find(struct dr_core *core, uint64_t key) {
-    uint32_t number = dr_blocks_find(&core->blocks, key);
-    return number == DR_NONE ? -1 : (int64_t)core->blocks.blocks.at[number].start;
+    dr_lock_tables(core);
+    const struct dr_block *block = dr_blocks_find(&core->blocks, key);
+    int64_t start = block ? (int64_t)block->start : -1;
+    dr_unlock_tables(core);
+    return start;
 }
 
 int dr_read_code(struct dr_core *core, uint64_t offset, void *to, uint64_t size) {
-    if (offset > core->code.size || size > core->code.size - offset)
-        return outcome(core, "a read of the code region lies outside it");
-    memcpy(to, core->code.run + offset, size);
-    return 0;
+    const char *error = NULL;
+    dr_lock_tables(core);
+    if (!core->code.region || dr_codemem_is_stale(&core->code))
+        error = "there is no code region";
+    else if (offset > core->code.size || size > core->code.size - offset)
+        error = "a read of the code region lies outside it";
+    else
+        dr_codemem_read(&core->code, to, (uint32_t)offset, (uint32_t)size);
+    dr_unlock_tables(core);
+    return outcome(error);
 }

@@ -15,12 +15,35 @@ enum dr_stop {
     DR_STOP_STORED,    /* the guest stored to watched memory: see dr_trap_info */
     DR_STOP_UNTIL,     /* pc is the key given to dr_set_until */
     DR_STOP_ERROR,     /* see dr_error */
+    DR_STOP_WAIT,      /* the guest waits for an interrupt; pc is behind the instruction that says so */
+};
+
+/* Why a unit died. */
+enum dr_death {
+    DR_DEATH_STORE,      /* the guest stored to bytes that it was made from */
+    DR_DEATH_FENCE,      /* the guest said that it changed code, and it had */
+    DR_DEATH_HOST_WRITE, /* such bytes, or their permissions, were changed from outside */
+    DR_DEATH_FLUSH,      /* the whole cache was emptied, or the unit was made anew */
+    DR_DEATH_EVICTED,    /* its generation made room */
+    DR_DEATH_BREAKPOINT, /* a run is to stop inside of it */
+    DR_DEATH_HOOK,
+    DR_DEATHS,
+};
+
+struct dr_death_record {
+    uint64_t key;
+    uint64_t instructions; /* retired when it died */
+    uint32_t reason;       /* enum dr_death */
+    uint32_t address;      /* that was written, if it was that */
 };
 
 enum dr_tier { DR_TIER_AUTO, DR_TIER_JIT, DR_TIER_INTERP };
 
-/* Permissions of guest pages. */
-enum dr_access { DR_READ = 1, DR_WRITE = 2, DR_EXECUTE = 4, DR_DEVICE = 8, DR_WATCH = 16 };
+/* Permissions of guest pages. DR_OWNED: none, and yet the page is somebody's, and its bytes come back with permissions. */
+enum dr_access { DR_READ = 1, DR_WRITE = 2, DR_EXECUTE = 4, DR_DEVICE = 8, DR_WATCH = 16, DR_OWNED = 32 };
+
+/* Whether "auto" may take a policy; and whether it is worth a word if that does not work, or a matter of the hardware. */
+enum dr_choice { DR_BY_NAME, DR_IF_THERE, DR_EXPECTED };
 
 struct dr_config {
     const char *guest;      /* name of the generated interpreter, or NULL */
@@ -31,7 +54,9 @@ struct dr_config {
     uint32_t jump_shift;    /* log2 of the guest's code alignment */
     uint32_t cause_fetch, cause_read, cause_write; /* the guest's causes of failing accesses */
     const uint8_t *homes;   /* DR_MAX_HOMES state words */
-    int segment;            /* x86-64: reach the window through gs */
+    uint32_t harden;        /* enum dr_harden bits */
+    uint32_t host_page;     /* 0, or what host pages are taken to be, no smaller than they are: for tests */
+    int by_byte;            /* all memory is code and data alike (small guests) */
 };
 
 /* One exit of a unit. */
@@ -76,6 +101,7 @@ struct dr_unit {
     uint32_t range_count;
     const struct dr_loan *loans;
     uint32_t loan_count;
+    int checked; /* it compares the bytes that it was made from with guest memory, whenever it is entered */
 };
 
 struct dr_trap {
@@ -90,8 +116,12 @@ struct dr_stats {
     uint64_t interpreted;  /* of these, by the interpreter */
     uint64_t blocks;       /* units in the cache */
     uint64_t installed;    /* units ever installed */
-    uint64_t discarded;    /* units invalidated one by one */
+    uint64_t discarded;    /* units that died */
+    uint64_t deaths[7];    /* of these, by enum dr_death */
     uint64_t flushes;      /* times the whole cache was emptied */
+    uint64_t evictions;    /* generations that were emptied to make room */
+    uint64_t code_dead;    /* bytes in generations that are in use, of units that died */
+    uint64_t mixed_pages;  /* guest pages that are code and data alike */
     uint64_t code_bytes;   /* bytes in use */
     uint64_t links;        /* exits linked */
     uint64_t unlinks;
@@ -105,11 +135,17 @@ int dr_layout(const char *name); /* byte offset of a field of dr_cpu from its `s
 const char *dr_host(void);       /* "x86_64" or "arm64" */
 int dr_has_interpreter(const char *guest);
 const char *dr_policy_name(unsigned index); /* NULL behind the last one */
+int dr_policy_choice(unsigned index);      /* enum dr_choice */
 const char *dr_policy_probe(const char *name); /* NULL if it works here, else why not */
+int64_t dr_policy_cost(const char *name, uint32_t batches); /* nanoseconds for a batch with one small unit; -1: none */
 
-struct dr_core *dr_create(const struct dr_config *config); /* NULL: see dr_error(NULL) */
+/* Whether code of either host may be installed. -1: yes; else the offset of the instruction to blame, and why. */
+int64_t dr_verify(const char *host, const uint8_t *code, uint32_t size, const uint32_t *links, uint32_t link_count,
+                  uint32_t jump_shift, uint32_t harden, const char **reason);
+
+struct dr_core *dr_create(const struct dr_config *config); /* NULL: see dr_error */
 void dr_destroy(struct dr_core *core);
-const char *dr_error(const struct dr_core *core);
+const char *dr_error(void); /* what went wrong last, on the calling thread */
 const char *dr_policy(const struct dr_core *core);
 struct dr_cpu *dr_cpu(struct dr_core *core);
 
@@ -130,9 +166,19 @@ int dr_set_homes(struct dr_core *core, const uint8_t *homes); /* other state wor
 int dr_run(struct dr_core *core, uint64_t limit);
 void dr_request_stop(struct dr_core *core);
 void dr_clear_stop(struct dr_core *core);
+int dr_set_own_traps(struct dr_core *core, int own); /* traps and interrupts go to the guest's handlers, not to dr_run's caller */
+void dr_set_lines(struct dr_core *core, uint32_t lines, int up); /* interrupt lines; any thread */
+uint32_t dr_lines(struct dr_core *core);
+void dr_set_clock(struct dr_core *core, uint32_t ticks_per_second, uint32_t instructions_per_tick); /* 0: the host's clock */
+uint64_t dr_time(const struct dr_core *core);         /* in ticks */
+uint64_t dr_virtual_time(const struct dr_core *core); /* instructions retired, and skipped */
+void dr_skip_to(struct dr_core *core, uint64_t virtual_time);
+void dr_set_deadline(struct dr_core *core, uint64_t virtual_time, uint32_t lines); /* these go up then; UINT64_MAX: never */
 void dr_trap_info(const struct dr_core *core, struct dr_trap *trap);
-void dr_get_stats(const struct dr_core *core, struct dr_stats *stats);
+void dr_get_stats(struct dr_core *core, struct dr_stats *stats);
 uint64_t dr_instructions(const struct dr_core *core);
+uint32_t dr_deaths(struct dr_core *core, uint64_t first, struct dr_death_record *records, uint32_t count); /* how many */
+int dr_is_mixed(const struct dr_core *core, uint32_t address, uint64_t size);
 int64_t dr_find(struct dr_core *core, uint64_t key); /* offset of a unit's code in the region, -1: none */
 int dr_read_code(struct dr_core *core, uint64_t offset, void *to, uint64_t size);
 

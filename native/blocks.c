@@ -2,12 +2,15 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#include "host.h"
 
 #define FIRST_ROOM 256
 #define FIRST_TABLE 1024
-#define TABLE_LOAD_PERCENT 60
+#define PAGES_BYTES (DR_PAGES * sizeof(struct dr_page_use *))
 
-static bool grow(void **at, size_t *room, size_t wanted, size_t size) {
+bool dr_grow(void **at, size_t *room, size_t wanted, size_t size) {
     size_t next = *room ? *room : FIRST_ROOM;
     while (next < wanted)
         next *= 2;
@@ -21,147 +24,204 @@ static bool grow(void **at, size_t *room, size_t wanted, size_t size) {
     return true;
 }
 
-#define RESERVE(vector, more) \
-    grow((void **)&(vector).at, &(vector).room, (vector).count + (more), sizeof *(vector).at)
-
-static size_t slot_of(const struct dr_blocks *blocks, uint64_t key) {
-    return (size_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (blocks->table_size - 1);
+static void divide(struct dr_blocks *blocks, uint32_t code_size) {
+    uint32_t count = code_size / DR_GENERATIONS < DR_SMALLEST_GENERATION ? 1 : DR_GENERATIONS;
+    uint32_t each = code_size / count & ~(DR_CODE_ALIGN - 1);
+    blocks->generation_count = count;
+    for (uint32_t i = 0; i < count; i++)
+        blocks->generations[i] = (struct dr_generation){.start = i * each, .end = (i + 1) * each, .fill = i * each};
+    blocks->generations[count - 1].end = code_size;
 }
 
-static void enter(struct dr_blocks *blocks, uint32_t number) {
-    size_t slot = slot_of(blocks, blocks->blocks.at[number].key);
-    while (blocks->table[slot])
-        slot = (slot + 1) & (blocks->table_size - 1);
-    blocks->table[slot] = number + 1;
-    blocks->table_used++;
+const char *dr_blocks_create(struct dr_blocks *blocks, uint32_t code_size) {
+    divide(blocks, code_size);
+    blocks->table = calloc(FIRST_TABLE, sizeof(struct dr_block *));
+    blocks->table_size = FIRST_TABLE;
+    void *pages = mmap(NULL, PAGES_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    blocks->pages = pages == MAP_FAILED ? NULL : pages;
+    return blocks->table && blocks->pages ? NULL : "no memory for the tables of the code cache";
 }
 
-/* Makes the table anew with the live units alone, larger if they fill it. */
-static bool rebuild(struct dr_blocks *blocks) {
-    size_t size = blocks->table_size ? blocks->table_size : FIRST_TABLE;
-    while ((blocks->alive + 1) * 100 * 2 > size * TABLE_LOAD_PERCENT)
-        size *= 2;
-    uint32_t *table = calloc(size, sizeof *table);
+/* -- the table ------------------------------------------------------------------------------------------------------- */
+
+static struct dr_block **chain_of(const struct dr_blocks *blocks, uint64_t key) {
+    return &blocks->table[(size_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (blocks->table_size - 1)];
+}
+
+static void enter(struct dr_blocks *blocks, struct dr_block *block) {
+    struct dr_block **chain = chain_of(blocks, block->key);
+    block->next = *chain;
+    *chain = block;
+}
+
+static bool enlarge(struct dr_blocks *blocks) {
+    struct dr_block **old = blocks->table;
+    size_t size = blocks->table_size;
+    struct dr_block **table = calloc(2 * size, sizeof(struct dr_block *));
     if (!table)
         return false;
-    free(blocks->table);
     blocks->table = table;
-    blocks->table_size = size;
-    blocks->table_used = 0;
-    for (uint32_t i = 0; i < blocks->blocks.count; i++)
-        if (blocks->blocks.at[i].alive)
-            enter(blocks, i);
+    blocks->table_size = 2 * size;
+    for (size_t i = 0; i < size; i++)
+        for (struct dr_block *block = old[i], *next; block; block = next) {
+            next = block->next;
+            enter(blocks, block);
+        }
+    free(old);
     return true;
 }
 
-static bool make_room(struct dr_blocks *blocks, const struct dr_unit *unit, size_t source) {
-    if ((blocks->table_used + 1) * 100 > blocks->table_size * TABLE_LOAD_PERCENT && !rebuild(blocks))
-        return false;
-    return RESERVE(blocks->blocks, 1) && RESERVE(blocks->links, unit->exit_count) &&
-           RESERVE(blocks->sites, unit->site_count) && RESERVE(blocks->ranges, unit->range_count) &&
-           RESERVE(blocks->loans, unit->loan_count) &&
-           RESERVE(blocks->sources, source);
+struct dr_block *dr_blocks_find(const struct dr_blocks *blocks, uint64_t key) {
+    if (!blocks->table)
+        return NULL;
+    struct dr_block *block = *chain_of(blocks, key);
+    while (block && block->key != key)
+        block = block->next;
+    return block;
 }
 
-static size_t source_size(const struct dr_unit *unit) {
-    size_t size = 0;
-    for (uint32_t i = 0; i < unit->range_count; i++)
-        size += unit->ranges[i].size;
-    return size;
+/* -- units ----------------------------------------------------------------------------------------------------------- */
+
+static uint32_t pages_of(const struct dr_range *range) {
+    return range->size ? ((range->address + range->size - 1) >> DR_PAGE_BITS) - (range->address >> DR_PAGE_BITS) + 1 : 0;
 }
 
-static void copy_source(struct dr_blocks *blocks, const struct dr_unit *unit, const uint8_t *window) {
+struct sizes {
+    size_t source, uses, all;
+};
+
+static struct sizes measure(const struct dr_unit *unit) {
+    struct sizes sizes = {0, 0, 0};
     for (uint32_t i = 0; i < unit->range_count; i++) {
-        memcpy(blocks->sources.at + blocks->sources.count, window + unit->ranges[i].address, unit->ranges[i].size);
-        blocks->sources.count += unit->ranges[i].size;
-        blocks->ranges.at[blocks->ranges.count++] = unit->ranges[i];
+        sizes.source += unit->ranges[i].size;
+        sizes.uses += pages_of(&unit->ranges[i]);
     }
+    sizes.all = sizeof(struct dr_block) + unit->exit_count * sizeof(struct dr_link) +
+                sizes.uses * sizeof(struct dr_page_use) + unit->site_count * sizeof(struct dr_site) +
+                unit->range_count * sizeof(struct dr_range) + unit->loan_count * sizeof(struct dr_loan) + sizes.source;
+    return sizes;
 }
 
-uint32_t dr_blocks_add(struct dr_blocks *blocks, const struct dr_unit *unit, uint32_t start, const uint8_t *window) {
-    if (!make_room(blocks, unit, source_size(unit)))
-        return DR_NONE;
-    uint32_t number = (uint32_t)blocks->blocks.count;
-    blocks->blocks.at[blocks->blocks.count++] = (struct dr_block){
-        .key = unit->key,
-        .start = start,
-        .size = unit->code_size,
-        .insns = unit->insns,
-        .first_exit = (uint32_t)blocks->links.count,
-        .exit_count = unit->exit_count,
-        .first_site = (uint32_t)blocks->sites.count,
-        .site_count = unit->site_count,
-        .first_range = (uint32_t)blocks->ranges.count,
-        .range_count = unit->range_count,
-        .first_loan = (uint32_t)blocks->loans.count,
-        .loan_count = unit->loan_count,
-        .source = (uint32_t)blocks->sources.count,
-        .incoming = DR_NONE,
-        .alive = true,
-    };
+/* The arrays follow each other in the order of their alignment. */
+static struct dr_block *allocate(const struct dr_unit *unit) {
+    struct sizes sizes = measure(unit);
+    struct dr_block *block = calloc(1, sizes.all);
+    if (!block)
+        return NULL;
+    block->exits = (struct dr_link *)(block + 1);
+    block->uses = (struct dr_page_use *)(block->exits + unit->exit_count);
+    block->sites = (struct dr_site *)(block->uses + sizes.uses);
+    block->ranges = (struct dr_range *)(block->sites + unit->site_count);
+    block->loans = (struct dr_loan *)(block->ranges + unit->range_count);
+    block->source = (uint8_t *)(block->loans + unit->loan_count);
+    return block;
+}
+
+static void copy_array(void *to, const void *from, size_t size) {
+    if (size)
+        memcpy(to, from, size);
+}
+
+static void fill(struct dr_block *block, const struct dr_unit *unit, const uint8_t *window) {
+    block->key = unit->key;
+    block->size = unit->code_size;
+    block->insns = unit->insns;
+    block->exit_count = unit->exit_count;
+    block->site_count = unit->site_count;
+    block->range_count = unit->range_count;
+    block->loan_count = unit->loan_count;
+    block->checked = unit->checked;
+    block->alive = true;
+    copy_array(block->sites, unit->sites, unit->site_count * sizeof *unit->sites);
+    copy_array(block->ranges, unit->ranges, unit->range_count * sizeof *unit->ranges);
+    copy_array(block->loans, unit->loans, unit->loan_count * sizeof *unit->loans);
     for (uint32_t i = 0; i < unit->exit_count; i++)
-        blocks->links.at[blocks->links.count++] = (struct dr_link){unit->exits[i], number, DR_NONE, DR_NONE};
-    for (uint32_t i = 0; i < unit->site_count; i++)
-        blocks->sites.at[blocks->sites.count++] = unit->sites[i];
-    for (uint32_t i = 0; i < unit->loan_count; i++)
-        blocks->loans.at[blocks->loans.count++] = unit->loans[i];
-    copy_source(blocks, unit, window);
-    enter(blocks, number);
-    blocks->alive++;
-    return number;
-}
-
-uint32_t dr_blocks_find(const struct dr_blocks *blocks, uint64_t key) {
-    if (!blocks->table_size)
-        return DR_NONE;
-    for (size_t slot = slot_of(blocks, key); blocks->table[slot]; slot = (slot + 1) & (blocks->table_size - 1)) {
-        const struct dr_block *block = &blocks->blocks.at[blocks->table[slot] - 1];
-        if (block->key == key && block->alive)
-            return blocks->table[slot] - 1;
+        block->exits[i] = (struct dr_link){.exit = unit->exits[i], .unit = block};
+    uint8_t *source = block->source;
+    for (uint32_t i = 0; i < unit->range_count; i++) {
+        copy_array(source, window + unit->ranges[i].address, unit->ranges[i].size);
+        source += unit->ranges[i].size;
     }
-    return DR_NONE;
 }
 
-uint32_t dr_blocks_at(const struct dr_blocks *blocks, uint64_t offset) {
-    size_t low = 0, high = blocks->blocks.count;
+static void use_page(struct dr_blocks *blocks, struct dr_block *block, uint32_t page) {
+    struct dr_page_use *use = &block->uses[block->use_count++], **head = &blocks->pages[page];
+    *use = (struct dr_page_use){block, *head, head};
+    if (*head)
+        (*head)->back = &use->next;
+    *head = use;
+}
+
+static void use_pages(struct dr_blocks *blocks, struct dr_block *block) {
+    for (uint32_t i = 0; i < block->range_count; i++)
+        for (uint32_t page = 0; page < pages_of(&block->ranges[i]); page++)
+            use_page(blocks, block, (block->ranges[i].address >> DR_PAGE_BITS) + page);
+}
+
+struct dr_block *dr_blocks_add(struct dr_blocks *blocks, const struct dr_unit *unit, const uint8_t *window) {
+    struct dr_generation *generation = &blocks->generations[blocks->current];
+    if (!DR_RESERVE(generation->units, 1) || (blocks->alive >= blocks->table_size && !enlarge(blocks)))
+        return NULL;
+    struct dr_block *block = allocate(unit);
+    if (!block)
+        return NULL;
+    fill(block, unit, window);
+    block->start = generation->fill;
+    generation->fill = (block->start + block->size + DR_CODE_ALIGN - 1) & ~(DR_CODE_ALIGN - 1);
+    if (generation->fill > generation->end)
+        generation->fill = generation->end;
+    generation->units.at[generation->units.count++] = block;
+    enter(blocks, block);
+    use_pages(blocks, block);
+    blocks->alive++;
+    return block;
+}
+
+static const struct dr_generation *generation_at(const struct dr_blocks *blocks, uint64_t offset) {
+    for (uint32_t i = 0; i < blocks->generation_count; i++)
+        if (offset - blocks->generations[i].start < blocks->generations[i].fill - blocks->generations[i].start)
+            return &blocks->generations[i];
+    return NULL;
+}
+
+struct dr_block *dr_blocks_at(const struct dr_blocks *blocks, uint64_t offset) {
+    const struct dr_generation *generation = generation_at(blocks, offset);
+    size_t low = 0, high = generation ? generation->units.count : 0;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (blocks->blocks.at[middle].start <= offset)
+        if (generation->units.at[middle]->start <= offset)
             low = middle + 1;
         else
             high = middle;
     }
     if (!low)
-        return DR_NONE;
-    const struct dr_block *block = &blocks->blocks.at[low - 1];
-    return offset - block->start < block->size ? (uint32_t)(low - 1) : DR_NONE;
+        return NULL;
+    struct dr_block *block = generation->units.at[low - 1];
+    return offset - block->start < block->size ? block : NULL;
 }
 
-uint32_t dr_blocks_exit(const struct dr_blocks *blocks, uint64_t offset) {
-    uint32_t number = dr_blocks_at(blocks, offset - 1);
-    if (number == DR_NONE)
-        return DR_NONE;
-    const struct dr_block *block = &blocks->blocks.at[number];
-    for (uint32_t i = block->first_exit; i < block->first_exit + block->exit_count; i++)
-        if (blocks->links.at[i].exit.ret == offset - block->start)
-            return i;
-    return DR_NONE;
+struct dr_link *dr_blocks_exit(const struct dr_blocks *blocks, uint64_t offset) {
+    struct dr_block *block = dr_blocks_at(blocks, offset - 1);
+    for (uint32_t i = 0; block && i < block->exit_count; i++)
+        if (block->exits[i].exit.ret == offset - block->start)
+            return &block->exits[i];
+    return NULL;
 }
 
-const struct dr_site *dr_blocks_site(const struct dr_blocks *blocks, const struct dr_block *block, uint64_t offset) {
+const struct dr_site *dr_block_site(const struct dr_block *block, uint64_t offset) {
     const struct dr_site *found = NULL;
-    for (uint32_t i = block->first_site; i < block->first_site + block->site_count; i++)
-        if (blocks->sites.at[i].offset <= offset - block->start)
-            found = &blocks->sites.at[i];
+    for (uint32_t i = 0; i < block->site_count; i++)
+        if (block->sites[i].offset <= offset - block->start)
+            found = &block->sites[i];
     return found;
 }
 
-bool dr_blocks_current(const struct dr_blocks *blocks, const struct dr_block *block, const struct dr_memory *memory) {
-    const uint8_t *source = blocks->sources.at + block->source;
+bool dr_block_is_current(const struct dr_block *block, const struct dr_memory *memory) {
+    const uint8_t *source = block->source;
     if (!block->range_count)
         return false; /* made where nothing could be fetched: perhaps now something can */
-    for (uint32_t i = block->first_range; i < block->first_range + block->range_count; i++) {
-        const struct dr_range *range = &blocks->ranges.at[i];
+    for (uint32_t i = 0; i < block->range_count; i++) {
+        const struct dr_range *range = &block->ranges[i];
         if (dr_memory_check(memory, range->address, range->size, DR_EXECUTE) >= 0)
             return false;
         if (memcmp(source, memory->base + range->address, range->size))
@@ -171,27 +231,45 @@ bool dr_blocks_current(const struct dr_blocks *blocks, const struct dr_block *bl
     return true;
 }
 
-void dr_blocks_kill(struct dr_blocks *blocks, uint32_t number) {
-    blocks->blocks.at[number].alive = false;
+bool dr_block_overlaps(const struct dr_block *block, uint64_t address, uint64_t size) {
+    for (uint32_t i = 0; i < block->range_count; i++) {
+        uint64_t start = block->ranges[i].address, end = start + block->ranges[i].size;
+        if (start < address + size && address < end)
+            return true;
+    }
+    return false;
+}
+
+void dr_blocks_kill(struct dr_blocks *blocks, struct dr_block *block) {
+    struct dr_block **at = chain_of(blocks, block->key);
+    while (*at != block)
+        at = &(*at)->next;
+    *at = block->next;
+    for (uint32_t i = 0; i < block->use_count; i++) {
+        struct dr_page_use *use = &block->uses[i];
+        *use->back = use->next;
+        if (use->next)
+            use->next->back = use->back;
+    }
+    block->alive = false;
     blocks->alive--;
 }
 
-void dr_blocks_clear(struct dr_blocks *blocks) {
-    blocks->blocks.count = blocks->links.count = blocks->sites.count = 0;
-    blocks->ranges.count = blocks->loans.count = blocks->sources.count = 0;
-    blocks->table_used = blocks->alive = 0;
-    blocks->code_end = 0;
-    if (blocks->table)
-        memset(blocks->table, 0, blocks->table_size * sizeof *blocks->table);
+void dr_blocks_empty(struct dr_blocks *blocks, uint32_t number) {
+    struct dr_generation *generation = &blocks->generations[number];
+    for (size_t i = 0; i < generation->units.count; i++)
+        free(generation->units.at[i]);
+    generation->units.count = 0;
+    generation->fill = generation->start;
 }
 
 void dr_blocks_free(struct dr_blocks *blocks) {
-    free(blocks->blocks.at);
-    free(blocks->links.at);
-    free(blocks->sites.at);
-    free(blocks->ranges.at);
-    free(blocks->loans.at);
-    free(blocks->sources.at);
+    for (uint32_t i = 0; i < blocks->generation_count; i++) {
+        dr_blocks_empty(blocks, i);
+        free(blocks->generations[i].units.at);
+    }
     free(blocks->table);
+    if (blocks->pages)
+        munmap(blocks->pages, PAGES_BYTES);
     memset(blocks, 0, sizeof *blocks);
 }

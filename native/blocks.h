@@ -1,7 +1,9 @@
-/* The units in the cache: key -> unit, host pc -> unit, unit -> exits, sites and the guest bytes it was made from.
+/* The units in the cache: key -> unit, host pc -> unit, guest page -> units, unit -> exits, sites and the guest bytes it was
+ * made from.
  *
- * Units are laid out in the region in the order of their numbers, so a host address is found by bisection. Nothing of this
- * lives in executable memory.
+ * The region is shared by a few generations, which are filled one after the other; the one whose turn has come is emptied
+ * first. In a generation, units lie in the order in which they were added, so a host address is found by bisection. A unit
+ * that has died keeps its place until then. Nothing of this lives in executable memory.
  */
 #ifndef DR_BLOCKS_H
 #define DR_BLOCKS_H
@@ -13,27 +15,40 @@
 #include "api.h"
 #include "memory.h"
 
-#define DR_NONE UINT32_MAX
+#define DR_GENERATIONS 4u
+#define DR_SMALLEST_GENERATION (UINT32_C(16) << 10)
 
-/* An exit, with what linking has to know: which unit it jumps to, and the next exit that jumps to the same. */
+struct dr_block;
+
+/* An exit, with what linking has to know: the unit that it jumps to, and the next exit that jumps to the same. */
 struct dr_link {
     struct dr_exit exit;
-    uint32_t unit;
-    uint32_t to;
-    uint32_t next;
+    struct dr_block *unit, *to;
+    struct dr_link *next;
 };
 
+/* A unit's place in the list of one guest page's units. */
+struct dr_page_use {
+    struct dr_block *unit;
+    struct dr_page_use *next, **back;
+};
+
+/* One allocation, with the arrays behind it. */
 struct dr_block {
     uint64_t key;
-    uint32_t start, size; /* host code, in bytes from the start of the region */
+    uint32_t start, size; /* host code, in bytes from the start of the slice */
     uint32_t insns;
-    uint32_t first_exit, exit_count;
-    uint32_t first_site, site_count;
-    uint32_t first_range, range_count;
-    uint32_t first_loan, loan_count;
-    uint32_t source;      /* offset of a copy of its guest bytes */
-    uint32_t incoming;    /* first of the exits linked to it */
+    uint32_t exit_count, site_count, range_count, loan_count, use_count;
+    struct dr_link *exits;
+    struct dr_site *sites;
+    struct dr_range *ranges;
+    struct dr_loan *loans;
+    struct dr_page_use *uses;
+    uint8_t *source;          /* a copy of its guest bytes */
+    struct dr_link *incoming; /* first of the exits linked to it */
+    struct dr_block *next;    /* in its chain of the table */
     bool alive;
+    bool checked;             /* it compares its guest bytes by itself */
 };
 
 #define DR_VECTOR(type) \
@@ -42,32 +57,43 @@ struct dr_block {
         size_t count, room; \
     }
 
-struct dr_blocks {
-    DR_VECTOR(struct dr_block) blocks;
-    DR_VECTOR(struct dr_link) links;
-    DR_VECTOR(struct dr_site) sites;
-    DR_VECTOR(struct dr_range) ranges;
-    DR_VECTOR(struct dr_loan) loans;
-    DR_VECTOR(uint8_t) sources;
-    uint32_t *table; /* open addressing: number of the unit + 1, 0 when free */
-    size_t table_size, table_used;
-    size_t alive;
-    uint32_t code_end; /* bytes of the region in use */
+/* Makes room for more elements; false without memory. */
+bool dr_grow(void **at, size_t *room, size_t wanted, size_t size);
+#define DR_RESERVE(vector, more) \
+    dr_grow((void **)&(vector).at, &(vector).room, (vector).count + (more), sizeof *(vector).at)
+
+struct dr_generation {
+    uint32_t start, end, fill; /* bytes from the start of the slice; `fill` is where the next unit goes */
+    DR_VECTOR(struct dr_block *) units;
 };
 
-/* Adds a unit whose code goes to `start`; its guest bytes are copied from `window`. Its number, or DR_NONE without memory. */
-uint32_t dr_blocks_add(struct dr_blocks *blocks, const struct dr_unit *unit, uint32_t start, const uint8_t *window);
+struct dr_blocks {
+    struct dr_block **table; /* chains by key */
+    size_t table_size;
+    size_t alive;
+    struct dr_generation generations[DR_GENERATIONS];
+    uint32_t generation_count, current;
+    struct dr_page_use **pages; /* by guest page: the units with bytes in it */
+};
 
-uint32_t dr_blocks_find(const struct dr_blocks *blocks, uint64_t key); /* number of the live unit, or DR_NONE */
-uint32_t dr_blocks_at(const struct dr_blocks *blocks, uint64_t offset); /* the unit, live or not, whose code holds it */
-uint32_t dr_blocks_exit(const struct dr_blocks *blocks, uint64_t offset); /* the exit that called from before `offset` */
-const struct dr_site *dr_blocks_site(const struct dr_blocks *blocks, const struct dr_block *block, uint64_t offset);
+/* The tables for a code memory of so many bytes. NULL, or why not. */
+const char *dr_blocks_create(struct dr_blocks *blocks, uint32_t code_size);
+void dr_blocks_free(struct dr_blocks *blocks);
+
+/* Adds a unit whose code goes to where the present generation is filled to; its guest bytes are copied from `window`. NULL
+ * without memory. */
+struct dr_block *dr_blocks_add(struct dr_blocks *blocks, const struct dr_unit *unit, const uint8_t *window);
+
+struct dr_block *dr_blocks_find(const struct dr_blocks *blocks, uint64_t key);      /* the live unit, or NULL */
+struct dr_block *dr_blocks_at(const struct dr_blocks *blocks, uint64_t offset);     /* the unit, live or not, whose code holds it */
+struct dr_link *dr_blocks_exit(const struct dr_blocks *blocks, uint64_t offset);    /* the exit that called from before it */
+const struct dr_site *dr_block_site(const struct dr_block *block, uint64_t offset); /* the access there, or NULL */
 
 /* Whether the guest bytes of a unit may be executed and are what they were when it was made. */
-bool dr_blocks_current(const struct dr_blocks *blocks, const struct dr_block *block, const struct dr_memory *memory);
+bool dr_block_is_current(const struct dr_block *block, const struct dr_memory *memory);
+bool dr_block_overlaps(const struct dr_block *block, uint64_t address, uint64_t size);
 
-void dr_blocks_kill(struct dr_blocks *blocks, uint32_t number);
-void dr_blocks_clear(struct dr_blocks *blocks);
-void dr_blocks_free(struct dr_blocks *blocks);
+void dr_blocks_kill(struct dr_blocks *blocks, struct dr_block *block);
+void dr_blocks_empty(struct dr_blocks *blocks, uint32_t generation); /* its units, which are all dead */
 
 #endif

@@ -23,12 +23,18 @@ ROOT = Path(__file__).resolve().parent.parent
 NATIVE = ROOT / "native"
 MODULE = "dynarec._native"
 
-SHARED = ("api", "blocks", "codemem", "device", "dispatch", "fault", "interp", "link", "memory")
+SHARED = (
+    "api", "blocks", "codemem", "codemem_dualmap", "codemem_split", "device", "dispatch", "fault", "interp", "link",
+    "memory", "region", "traps", "verify_arm64", "verify_x86_64",
+)  # fmt: skip
 HOSTS = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 SYSTEMS = {
-    "linux": ("codemem_dualmap", "codemem_mprotect", "policies_linux"),
-    "macos": ("codemem_apple_toggle", "policies_macos"),
-}
+    "linux": ("codemem_mprotect", "codemem_pkey", "policies_linux"),
+    "macos": (
+        "apple/entitlements", "codemem_apple_callback", "codemem_apple_toggle", "codemem_apple_witness",
+        "policies_macos",
+    ),
+}  # fmt: skip
 FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden")
 SYSTEM_FLAGS = {"linux": ("-D_GNU_SOURCE",), "macos": ()}
 
@@ -81,7 +87,7 @@ def sources(host: str, system: str) -> list[Path]:
     """The hand-written sources of a build."""
     shared = [NATIVE / f"{name}.c" for name in (*SHARED, *SYSTEMS[system])]
     own = NATIVE / host
-    return [*shared, own / "window.c", own / f"context_{system}.c", own / "enter.S"]
+    return [*shared, *sorted(own.glob("[!c]*.c")), own / f"context_{system}.c", own / "enter.S"]
 
 
 def flags(host: str, system: str) -> list[str]:

@@ -1,8 +1,9 @@
-/* The code region, and the one function that writes it.
+/* A machine's code memory, and the one function that writes it.
  *
- * A policy maps a region whose pages the CPU can execute at `run`, and writes patches into it. Outside `write` no thread can
- * both write and execute the region (the test of a policy), and nobody but this file's function calls `write`. Generated code
- * is never running on the owner thread while `write` is. A policy's `map` answers NULL, or why it cannot.
+ * There is one region for each process and policy (Apple allows a hardened program one MAP_JIT region); a machine has a
+ * slice of it. Only the slice's owner thread writes, in batches: the units are verified, the branches that link them go to
+ * the starts of units, the region is opened, written and closed once, and the instruction caches see what is new. After a
+ * fork the child has no region: its slices are stale, and have to be opened anew, empty.
  */
 #ifndef DR_CODEMEM_H
 #define DR_CODEMEM_H
@@ -11,49 +12,60 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
+#include "region.h"
+
+/* One thing to write. Offsets are bytes from the start of the slice. */
 struct dr_patch {
-    size_t offset;
-    const void *bytes;
-    size_t length;
+    uint32_t offset;       /* of a unit; or of the branch of an exit (dr_exit.link) */
+    const uint8_t *code;   /* the unit's code; NULL: a branch */
+    uint32_t size;
+    const uint32_t *links; /* offsets, in the code, of the branches that may be patched later */
+    uint32_t link_count;
+    uint32_t target;       /* where a branch goes from now on: the start of a unit, or its own exit's call */
 };
 
-struct dr_codemem;
-
-struct dr_policy {
-    const char *name;
-    const char *(*map)(struct dr_codemem *memory, size_t size);
-    const char *(*write)(struct dr_codemem *memory, const struct dr_patch *patches, size_t count);
-    void (*unmap)(struct dr_codemem *memory);
-};
 
 struct dr_codemem {
-    const struct dr_policy *policy;
-    uint8_t *run;       /* where the code runs */
-    uint8_t *writable;  /* the writable view of policies that have one */
-    size_t size;
+    struct dr_region *region; /* NULL: none */
+    struct dr_slice slice;
+    const char *policy;       /* name; NULL: none */
+    uint8_t *run;             /* where the code runs */
+    uint32_t size;
+    struct dr_rules rules;
     pthread_t owner;
     bool owned;
-    uint64_t toggles;
+    unsigned forks;           /* of this process, when it was opened */
+    uint32_t *staged;         /* records about to be written */
+    size_t staged_room;
+    uint64_t toggles;         /* batches written */
 };
 
-/* The policies built for this system, strictest first, ended by NULL. */
-extern const struct dr_policy *const dr_policies[];
-
-/* Maps a region with the named policy, or with the first that proves itself ("auto"). NULL, or why not. */
-const char *dr_codemem_map(struct dr_codemem *memory, const char *policy, size_t size);
-void dr_codemem_unmap(struct dr_codemem *memory);
+/* Takes a slice of the named policy's region, or of the first that proves itself ("auto"). NULL, or why not. */
+const char *dr_codemem_open(struct dr_codemem *memory, const char *policy, size_t size, struct dr_rules rules);
+void dr_codemem_use(struct dr_codemem *memory, struct dr_region *region, const struct dr_slice *slice, struct dr_rules rules);
+void dr_codemem_close(struct dr_codemem *memory);
+bool dr_codemem_is_stale(const struct dr_codemem *memory);
+const char *dr_codemem_policy(const struct dr_codemem *memory);
 
 /* Only the owner may write; the calling thread becomes it. */
 void dr_codemem_own(struct dr_codemem *memory);
 
-/* Writes a batch: checks bounds and owner, opens, copies, closes, makes the instruction caches see it. NULL, or why not. */
+/* Writes a batch. NULL, or why not: then nothing of it was written. */
 const char *dr_codemem_write(struct dr_codemem *memory, const struct dr_patch *patches, size_t count);
 
-static inline void dr_codemem_copy(uint8_t *to, const struct dr_patch *patches, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        memcpy(to + patches[i].offset, patches[i].bytes, patches[i].length);
-}
+/* What was written there is nothing to jump to and nothing to patch from now on. */
+void dr_codemem_forget(struct dr_codemem *memory, uint32_t offset, uint32_t size);
+
+void dr_codemem_read(const struct dr_codemem *memory, void *to, uint32_t offset, uint32_t size);
+
+/* Whether the calling thread is writing a region just now: then it runs neither guests nor Python. */
+bool dr_codemem_is_writing(void);
+
+/* Why a policy does not work here; NULL: it has written and run code. */
+const char *dr_codemem_probe(const char *policy);
+
+/* Nanoseconds that a batch with one small unit takes: verified, written, flushed. -1: the policy does not work. */
+int64_t dr_codemem_cost(const char *policy, uint32_t batches);
 
 #endif

@@ -2,42 +2,41 @@
  *
  * On Apple silicon the pages are executable, and writable only for a thread that has asked; where the system does not
  * support that (pthread_jit_write_protect_supported_np), MAP_JIT pages are both at once and the calls do nothing: refused.
- * mprotect on such a region fails from macOS 11.2 on, so nothing here uses it.
+ * mprotect on such a region fails from macOS 11.2 on, so nothing here uses it. In a process whose callbacks are checked the
+ * call is disabled and ends the process: refused too.
  */
-#include <errno.h>
-#include <libkern/OSCacheControl.h>
 #include <pthread.h>
 #include <sys/mman.h>
 
-#include "codemem.h"
+#include "apple/entitlements.h"
+#include "apple/region.h"
+#include "policy.h"
 
-static const char *map_region(struct dr_codemem *memory, size_t size) {
-    if (__builtin_available(macOS 11.0, *)) {
-        if (!pthread_jit_write_protect_supported_np())
-            return "the system has no per-thread write protection";
-    } else {
-        return "needs macOS 11 or later";
-    }
-    void *region =
-        mmap(NULL, size, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_JIT, -1, 0);
-    if (region == MAP_FAILED)
-        return "MAP_JIT was refused: a hardened Python needs the entitlement com.apple.security.cs.allow-jit";
-    memory->run = region;
-    return NULL;
+static const char *map_region(struct dr_region *region, size_t size) {
+    struct dr_entitlements entitlements = dr_apple_entitlements();
+    if (!entitlements.known)
+        return "the system does not say which entitlements this Python has";
+    if (entitlements.write_allowlist)
+        return "this Python has the entitlement com.apple.security.cs.jit-write-allowlist, which leaves apple-callback alone";
+    return dr_map_jit(region, size);
 }
 
-static const char *write_batch(struct dr_codemem *memory, const struct dr_patch *patches, size_t count) {
+static const char *write_batch(struct dr_region *region, const struct dr_staged *staged) {
+    uint8_t *writable = region->writable;
+    const uint32_t *start = staged->start, *end = staged->end;
     if (__builtin_available(macOS 11.0, *)) {
         pthread_jit_write_protect_np(0);
-        dr_codemem_copy(memory->run, patches, count);
+        dr_copy_records(writable, start, end);
         pthread_jit_write_protect_np(1);
         return NULL;
     }
     return "needs macOS 11 or later";
 }
 
-static void unmap_region(struct dr_codemem *memory) {
-    munmap(memory->run, memory->size);
+static void unmap_region(struct dr_region *region) {
+    munmap(region->run, region->size);
 }
 
-const struct dr_policy dr_policy_apple_toggle = {"apple-toggle", map_region, write_batch, unmap_region};
+const struct dr_policy dr_policy_apple_toggle = {
+    "apple-toggle", DR_EXPECTED, map_region, write_batch, dr_flush_instructions, dr_read_directly, unmap_region,
+};

@@ -2,75 +2,127 @@
 #ifndef DR_CORE_H
 #define DR_CORE_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "api.h"
 #include "blocks.h"
 #include "codemem.h"
 #include "device.h"
+#include "host.h"
 #include "memory.h"
 
 #define DR_HOT_SLOTS 16384
 #define DR_MAX_WATCHES 16
+#define DR_DEATH_LOG 1024u
+#define DR_STORE_COUNTS 4096u /* pages share them, as in a hash table */
+#define DR_MOST_STORES 16
 
 /* What one step of an interpreter came to. */
 enum dr_status {
     DR_STEPPED, /* the next instruction follows */
     DR_JUMPED,  /* control went elsewhere */
     DR_SYNC,    /* the guest says that it changed code */
+    DR_WAITING, /* the next instruction follows, once there is an interrupt */
     DR_TRAPPED, /* see `trap`; nothing of the instruction has happened */
 };
 
+/* What went wrong last on this thread. */
+extern _Thread_local const char *dr_failure;
+
 struct dr_core;
-typedef enum dr_status dr_step(struct dr_core *core);
+/* What is generated for a guest (guest_isa/interpreter.py). Without a machine mode it has `step` alone. */
+struct dr_guest {
+    enum dr_status (*step)(struct dr_core *core);
+    enum dr_status (*take_trap)(struct dr_core *core, uint32_t cause, uint32_t value); /* enters the guest's handler */
+    bool (*pending)(struct dr_core *core, uint32_t *cause); /* whether an interrupt is to be taken now */
+    bool (*wakes)(struct dr_core *core);                    /* whether a guest that waits goes on */
+};
+
+/* How the guest's time passes. */
+struct dr_clock {
+    uint32_t ticks_per_second;
+    uint32_t instructions_per_tick; /* 0: as the host's clock does */
+    uint64_t skipped;               /* instructions by which virtual time is ahead of those retired */
+    uint64_t epoch;                 /* nanoseconds of the host's clock at tick 0 */
+};
 
 struct dr_core {
     struct dr_cpu cpu;
     struct dr_memory memory;
     struct dr_codemem code;
     struct dr_blocks blocks;
+    pthread_mutex_t tables; /* taken to change `blocks` or the code region, and to look at them from another thread */
+    unsigned forks;         /* of this process, when the lock was made */
+    DR_VECTOR(struct dr_patch) batch; /* to be written to the code region together */
+    DR_VECTOR(struct dr_range) dead;  /* in the code region: what has died since */
+    DR_VECTOR(uint32_t) links;
     struct dr_config config;
-    dr_step *step;
+    const struct dr_guest *guest;
     uint32_t fault_homes[DR_MAX_HOMES]; /* the home registers when generated code faulted */
+    int fault_signal;
     struct dr_trap trap;
     struct dr_range watches[DR_MAX_WATCHES];
     unsigned watch_count;
     bool stored;           /* the last step stored to watched memory: see `trap` */
-    uint32_t pending_exit; /* exit that led to a block without translation, to be linked once it has one */
+    struct dr_link *pending_exit; /* exit that led to a block without translation, to be linked once it has one */
+    bool failed;           /* units could not be invalidated: see `dr_failure` */
+    uint8_t stores[DR_STORE_COUNTS]; /* that faulted because of code, by page */
+    struct dr_death_record deaths[DR_DEATH_LOG];
     int64_t until;         /* block key to stop before, -1: none */
-    uint64_t limit;        /* guest instructions that dr_run may still retire */
+    uint64_t limit;        /* guest instructions that dr_run may still retire before it has to look at the clock */
+    uint64_t beyond;       /* and those after that */
+    bool own_traps;        /* traps and interrupts are delivered to the guest */
+    atomic_bool attend;    /* the deadline has changed: the run loop has to look */
+    atomic_uint lines;     /* the interrupt lines that are up, as the guest's bits */
+    uint64_t deadline;     /* virtual time at which `deadline_lines` go up */
+    uint32_t deadline_lines;
+    struct dr_clock clock;
     struct dr_stats stats;
     atomic_bool stop;
     atomic_bool sync;      /* guest memory was written from outside: compare the units with it before running */
     void *handle; /* what device callbacks are given */
     dr_device_reader *read_device;
     dr_device_writer *write_device;
-    const char *error;
     uint8_t hot[DR_HOT_SLOTS];
 };
 
-/* interp.h's generated functions by guest name; NULL if there is none. */
-dr_step *dr_interpreter(const char *guest);
+/* What is generated for a guest, by its name; NULL if there is nothing. */
+const struct dr_guest *dr_interpreter(const char *guest);
+
+/* traps.c */
+int dr_trapped(struct dr_core *core);      /* the last step trapped: -1 when the guest takes it, else why dr_run returns */
+int dr_waiting(struct dr_core *core);      /* the last step waits: as above */
+bool dr_must_attend(struct dr_core *core); /* whether dr_attend has something to do */
+void dr_attend(struct dr_core *core);      /* before any instruction: the deadline, then interrupts; sets `limit` */
 
 /* link.c */
-bool dr_link(struct dr_core *core, uint32_t exit, uint32_t block); /* false: see `error` */
-bool dr_invalidate(struct dr_core *core, uint32_t block);
-bool dr_invalidate_changed(struct dr_core *core);
+bool dr_link(struct dr_core *core, struct dr_link *link, struct dr_block *block); /* false: see `dr_failure`; here and below */
+bool dr_invalidate(struct dr_core *core, struct dr_block *block, enum dr_death reason, uint32_t address);
+bool dr_invalidate_changed(struct dr_core *core, enum dr_death reason);
+bool dr_code_written(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason);
 bool dr_install_unit(struct dr_core *core, const struct dr_unit *unit);
 void dr_flush_all(struct dr_core *core);
+void dr_make_lock(struct dr_core *core);
+void dr_lock_tables(struct dr_core *core);
+void dr_unlock_tables(struct dr_core *core);
 void dr_jump_cache_add(struct dr_core *core, const struct dr_block *block);
 
 /* fault.c */
-const char *dr_faults_install(void);    /* once a process */
+const char *dr_faults_install(void);    /* before generated code runs */
 const char *dr_faults_thread(void);     /* once a CPU thread: the handler needs a stack of its own */
-void dr_faults_watch(struct dr_core *core);   /* faults in this core's region are the guest's */
-void dr_faults_unwatch(struct dr_core *core);
+void dr_faults_expect(struct dr_core *core); /* this thread runs that core's generated code; NULL: none */
 
 /* window_<host>.c */
 const char *dr_window_bind(const struct dr_core *core); /* makes the window reachable for generated code on this thread */
 
-/* enter_<host>.S */
+/* enter.S */
 void dr_enter(uint32_t *state, const void *entry);
 extern const char dr_exit[], dr_exit_faulted[];
+
+/* What dr_cpu.exit holds. */
+static inline const void *dr_exit_for(const struct dr_cpu *cpu, uint32_t harden) {
+    return dr_sign(dr_exit, (uint64_t)&cpu->exit, harden);
+}
 
 #endif

@@ -1,21 +1,22 @@
 /* The run loop: finds the unit at the guest's pc, runs it, and looks why it came back. */
+#include <signal.h>
 #include <string.h>
 
 #include "core.h"
 #include "host.h"
 
-/* A slice bounds how long a request to stop waits. */
+/* A slice bounds how long a request to stop waits, and an interrupt from another thread. */
 #define SLICE INT32_C(500000)
+#define SLICE_WITH_INTERRUPTS INT32_C(20000)
 
-static const struct dr_block *block_at_pc(struct dr_core *core) {
-    uint32_t number = dr_blocks_find(&core->blocks, core->cpu.pc);
-    return number == DR_NONE ? NULL : &core->blocks.blocks.at[number];
+static struct dr_block *block_at_pc(struct dr_core *core) {
+    return dr_blocks_find(&core->blocks, core->cpu.pc);
 }
 
 /* -- the interpreter ------------------------------------------------------------------------------------------------ */
 
 static void retire(struct dr_core *core, uint64_t count) {
-    core->stats.instructions += count;
+    DR_COUNT(core->stats.instructions, count);
     core->limit -= count;
 }
 
@@ -31,16 +32,20 @@ static bool becomes_hot(struct dr_core *core) {
 static int interpret(struct dr_core *core, uint64_t steps, bool until_jump) {
     while (steps--) {
         core->stored = false;
-        enum dr_status status = core->step(core);
+        enum dr_status status = core->guest->step(core);
         if (status == DR_TRAPPED)
-            return DR_STOP_TRAP;
+            return dr_trapped(core);
         retire(core, 1);
-        core->stats.interpreted++;
+        DR_COUNT(core->stats.interpreted, 1);
         if (core->stored)
             return DR_STOP_STORED;
-        if (status == DR_SYNC && !dr_invalidate_changed(core))
+        if ((status == DR_SYNC && !dr_invalidate_changed(core, DR_DEATH_FENCE)) || core->failed)
             return DR_STOP_ERROR;
         if (atomic_load_explicit(&core->stop, memory_order_relaxed) || core->cpu.pc == core->until)
+            return -1;
+        if (status == DR_WAITING)
+            return dr_waiting(core);
+        if (core->own_traps && dr_must_attend(core))
             return -1;
         if (status == DR_JUMPED && until_jump)
             return -1;
@@ -50,11 +55,17 @@ static int interpret(struct dr_core *core, uint64_t steps, bool until_jump) {
 
 /* -- generated code -------------------------------------------------------------------------------------------------- */
 
-static void enter(struct dr_core *core, const struct dr_block *block) {
-    int32_t slice = core->limit < (uint64_t)SLICE ? (int32_t)core->limit : SLICE;
+static int32_t slice_of(const struct dr_core *core) {
+    int32_t longest = core->own_traps ? SLICE_WITH_INTERRUPTS : SLICE;
+    return core->limit < (uint64_t)longest ? (int32_t)core->limit : longest;
+}
+
+static void enter(struct dr_core *core, const struct dr_block *block, int32_t slice) {
     core->cpu.budget = slice;
     core->cpu.fault_pc = 0;
+    dr_faults_expect(core);
     dr_enter(core->cpu.state, core->code.run + block->start);
+    dr_faults_expect(NULL);
 }
 
 /* Gives back what was charged and not executed, and counts what was: `slice` less what is left of it. */
@@ -67,50 +78,71 @@ static void settle(struct dr_core *core, int32_t slice, uint32_t refund) {
 static void store_homes(struct dr_core *core, const struct dr_block *block) {
     uint8_t words[DR_MAX_HOMES];
     memcpy(words, core->cpu.homes, sizeof words);
-    for (uint32_t i = block->first_loan; i < block->first_loan + block->loan_count; i++)
-        words[core->blocks.loans.at[i].home] = (uint8_t)core->blocks.loans.at[i].word;
+    for (uint32_t i = 0; i < block->loan_count; i++)
+        words[block->loans[i].home] = (uint8_t)block->loans[i].word;
     for (unsigned i = 0; i < DR_HOST_HOMES; i++)
         core->cpu.state[words[i]] = core->fault_homes[i];
 }
 
+/* Why generated code faulted where no access of the guest's is. */
+static const char *strange_fault(const struct dr_core *core, uint64_t offset) {
+    uint8_t code[DR_LONGEST_INSN];
+    if (offset > core->code.size - sizeof code)
+        return "generated code jumped out of the code cache: a code pointer was changed";
+    dr_codemem_read(&core->code, code, (uint32_t)offset, sizeof code);
+    if (dr_is_authenticated_branch(code))
+        return "a code pointer was changed: its authentication failed";
+    if (core->fault_signal == SIGILL)
+        return core->config.harden & DR_BTI ? "an indirect jump went to a place without a landing pad"
+                                            : "generated code holds an instruction that the processor does not have";
+    return "generated code faulted where it has no access to guest memory";
+}
+
 static int leave_by_fault(struct dr_core *core, int32_t slice) {
     uint64_t offset = core->cpu.fault_pc - (uint64_t)core->code.run;
-    uint32_t number = dr_blocks_at(&core->blocks, offset);
-    const struct dr_site *site =
-        number == DR_NONE ? NULL : dr_blocks_site(&core->blocks, &core->blocks.blocks.at[number], offset);
+    const struct dr_block *block = dr_blocks_at(&core->blocks, offset);
+    bool access = core->fault_signal == SIGSEGV || core->fault_signal == SIGBUS;
+    const struct dr_site *site = block && access ? dr_block_site(block, offset) : NULL;
     if (!site) {
-        core->error = "generated code faulted where it has no access to guest memory";
+        dr_failure = strange_fault(core, offset);
         return DR_STOP_ERROR;
     }
-    core->stats.faults++;
-    store_homes(core, &core->blocks.blocks.at[number]);
+    DR_COUNT(core->stats.faults, 1);
+    store_homes(core, block);
     core->cpu.pc = site->pc;
     settle(core, slice, site->refund);
     return interpret(core, 1, false);
 }
 
-static int follow_jump(struct dr_core *core, uint32_t exit) {
-    uint32_t target = dr_blocks_find(&core->blocks, core->cpu.pc);
-    core->pending_exit = target == DR_NONE ? exit : DR_NONE;
-    return target == DR_NONE || dr_link(core, exit, target) ? -1 : DR_STOP_ERROR;
+static int follow_jump(struct dr_core *core, struct dr_link *link) {
+    struct dr_block *target = block_at_pc(core);
+    core->pending_exit = target ? NULL : link;
+    return !target || dr_link(core, link, target) ? -1 : DR_STOP_ERROR;
+}
+
+/* The interpreter does one instruction; unless it was a unit's own comparison that found it outdated. */
+static int leave_to_interpreter(struct dr_core *core, struct dr_block *unit) {
+    if (unit->checked && unit->alive && !dr_block_is_current(unit, &core->memory))
+        return dr_invalidate(core, unit, DR_DEATH_STORE, (uint32_t)unit->key) ? -1 : DR_STOP_ERROR;
+    return core->limit ? interpret(core, 1, false) : -1;
 }
 
 static int leave_by_exit(struct dr_core *core, int32_t slice) {
-    uint32_t number = dr_blocks_exit(&core->blocks, core->cpu.exit_pc - (uint64_t)core->code.run);
-    if (number == DR_NONE) {
-        core->error = "generated code left through an exit that is not recorded";
+    struct dr_link *link = dr_blocks_exit(&core->blocks, core->cpu.exit_pc - (uint64_t)core->code.run);
+    if (!link) {
+        dr_failure = "generated code left through an exit that is not recorded";
         return DR_STOP_ERROR;
     }
-    const struct dr_exit *exit = &core->blocks.links.at[number].exit;
-    core->stats.exits[exit->kind]++;
+    const struct dr_exit *exit = &link->exit;
+    DR_COUNT(core->stats.exits[exit->kind], 1);
     settle(core, slice, exit->refund);
     if (exit->kind != DR_EXIT_INDIRECT)
         core->cpu.pc = exit->target;
     switch ((enum dr_exit_kind)exit->kind) {
     case DR_EXIT_JUMP:
-        return follow_jump(core, number);
+        return follow_jump(core, link);
     case DR_EXIT_INTERPRET:
-        return core->limit ? interpret(core, 1, false) : -1;
+        return leave_to_interpreter(core, link->unit);
     case DR_EXIT_INDIRECT: {
         const struct dr_block *block = block_at_pc(core);
         if (block)
@@ -124,8 +156,8 @@ static int leave_by_exit(struct dr_core *core, int32_t slice) {
 }
 
 static int run_block(struct dr_core *core, const struct dr_block *block) {
-    enter(core, block);
-    int32_t slice = core->limit < (uint64_t)SLICE ? (int32_t)core->limit : SLICE;
+    int32_t slice = slice_of(core);
+    enter(core, block, slice);
     return core->cpu.fault_pc ? leave_by_fault(core, slice) : leave_by_exit(core, slice);
 }
 
@@ -137,11 +169,25 @@ static int run_without_block(struct dr_core *core) {
         return interpret(core, core->limit, false);
     if (core->config.tier == DR_TIER_JIT || becomes_hot(core))
         return DR_STOP_TRANSLATE;
-    core->pending_exit = DR_NONE;
+    core->pending_exit = NULL;
     return interpret(core, core->limit, true);
 }
 
+/* A fork has left the code region to the parent. */
+static bool reopen(struct dr_core *core) {
+    struct dr_codemem old = core->code;
+    const char *policy = dr_codemem_policy(&old);
+    dr_flush_all(core);
+    dr_codemem_close(&core->code);
+    dr_failure = dr_codemem_open(&core->code, policy, old.size, old.rules);
+    if (!dr_failure && old.owned)
+        dr_codemem_own(&core->code);
+    return !dr_failure;
+}
+
 static int run_once(struct dr_core *core) {
+    if (core->code.region && dr_codemem_is_stale(&core->code) && !reopen(core))
+        return DR_STOP_ERROR;
     const struct dr_block *block = block_at_pc(core);
     if (!block)
         return run_without_block(core);
@@ -150,17 +196,28 @@ static int run_once(struct dr_core *core) {
     return run_block(core, block);
 }
 
+/* Guest memory was changed from outside. */
+static bool catch_up(struct dr_core *core) {
+    atomic_store(&core->sync, false);
+    return dr_invalidate_changed(core, DR_DEATH_HOST_WRITE);
+}
+
 int dr_run(struct dr_core *core, uint64_t limit) {
     int stop = -1;
     core->limit = limit;
-    core->error = dr_window_bind(core);
-    if (core->error)
-        return DR_STOP_ERROR;
-    if (atomic_exchange(&core->sync, false) && !dr_invalidate_changed(core))
+    core->beyond = 0;
+    dr_failure = dr_codemem_is_writing() ? "a guest was to run while its code was written" : dr_window_bind(core);
+    if (!dr_failure)
+        dr_failure = dr_faults_install();
+    if (dr_failure)
         return DR_STOP_ERROR;
     while (stop < 0) {
+        if (atomic_load_explicit(&core->sync, memory_order_relaxed) && !catch_up(core))
+            return DR_STOP_ERROR;
         if (atomic_load_explicit(&core->stop, memory_order_relaxed))
             return DR_STOP_REQUEST;
+        if (core->own_traps)
+            dr_attend(core);
         if (core->cpu.pc == core->until)
             return DR_STOP_UNTIL;
         if (!core->limit)

@@ -1,5 +1,6 @@
-/* Host faults in generated code: the handler saves the home registers and sends the thread to the exit stub; the run loop then
- * finds the guest instruction and lets the interpreter do it again, exactly. Faults elsewhere go to who was there before.
+/* Host faults in generated code: the handler saves the home registers and sends the thread to the exit stub. The run loop then
+ * finds the guest instruction and lets the interpreter do it again, exactly; or, if there is none, says what went wrong. Faults
+ * elsewhere go to who was there before.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -9,69 +10,92 @@
 
 #include "context.h"
 #include "core.h"
-#include "host.h"
 
-#define MAX_CORES 64
 #define SIGNAL_STACK_SIZE (64 * 1024)
 
-static const int fault_signals[] = {SIGSEGV, SIGBUS};
+/* What generated code can run into: guest memory, and, if it or a code pointer was tampered with, anything. */
+static const int fault_signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
 #define FAULT_SIGNALS (sizeof fault_signals / sizeof *fault_signals)
 static struct sigaction previous[FAULT_SIGNALS];
-static struct dr_core *_Atomic cores[MAX_CORES];
+static pthread_mutex_t installing = PTHREAD_MUTEX_INITIALIZER;
+static _Thread_local struct dr_core *running;
+static _Thread_local uint64_t passed_on[FAULT_SIGNALS]; /* where the last fault was that others were asked about */
 
-static struct dr_core *core_of(uint64_t pc) {
-    for (size_t i = 0; i < MAX_CORES; i++) {
-        struct dr_core *core = atomic_load(&cores[i]);
-        if (core && pc - (uint64_t)core->code.run < core->code.size)
-            return core;
-    }
-    return NULL;
+void dr_faults_expect(struct dr_core *core) {
+    running = core;
 }
 
-/* The fault is in generated code, so its registers are as enter.S says. */
-static void leave_generated_code(struct dr_core *core, void *context) {
+/* The fault is in generated code, or where it jumped to, so the registers are as enter.S says. */
+static void leave_generated_code(struct dr_core *core, int number, void *context) {
     for (unsigned i = 0; i < DR_HOST_HOMES; i++)
         core->fault_homes[i] = dr_context_home(context, i);
     int64_t budget = dr_context_budget(context);
     if (budget != DR_BUDGET_IN_MEMORY)
         core->cpu.budget = (int32_t)budget;
     core->cpu.fault_pc = dr_context_pc(context);
+    core->fault_signal = number;
     dr_context_set_pc(context, (uint64_t)dr_exit_faulted);
 }
 
+static size_t index_of(int number) {
+    size_t index = 0;
+    while (fault_signals[index] != number)
+        index++;
+    return index;
+}
+
+/* Not ours. The handler before may not mend what is wrong, or send the signal on to the one that it found when it was
+ * installed, which may be ours: when the same fault comes again, the default action follows. */
 static void pass_on(int number, siginfo_t *info, void *context) {
-    const struct sigaction *before = &previous[number == SIGSEGV ? 0 : 1];
-    if (before->sa_flags & SA_SIGINFO) {
+    const struct sigaction *before = &previous[index_of(number)];
+    uint64_t *last = &passed_on[index_of(number)];
+    bool again = *last && (*last == dr_context_pc(context) || info->si_code <= 0); /* sent, not raised by an instruction */
+    *last = dr_context_pc(context);
+    if (again || (!(before->sa_flags & SA_SIGINFO) && (before->sa_handler == SIG_DFL || before->sa_handler == SIG_IGN)))
+        (void)signal(number, SIG_DFL); /* the instruction runs again and meets it */
+    else if (before->sa_flags & SA_SIGINFO)
         before->sa_sigaction(number, info, context);
-    } else if (before->sa_handler == SIG_DFL || before->sa_handler == SIG_IGN) {
-        (void)sigaction(number, before, NULL); /* the instruction runs again and meets the default */
-    } else {
+    else
         before->sa_handler(number);
-    }
 }
 
 static void on_fault(int number, siginfo_t *info, void *context) {
-    struct dr_core *core = core_of(dr_context_pc(context));
+    struct dr_core *core = running;
     if (core && dr_context_state(context) == core->cpu.state)
-        leave_generated_code(core, context);
+        leave_generated_code(core, number, context);
     else
         pass_on(number, info, context);
 }
 
-const char *dr_faults_install(void) {
+static bool is_ours(const struct sigaction *action) {
+    return action->sa_flags & SA_SIGINFO && action->sa_sigaction == on_fault;
+}
+
+static const char *install_all(void) {
     struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < FAULT_SIGNALS; i++) {
         struct sigaction now;
         if (sigaction(fault_signals[i], NULL, &now))
             return strerror(errno);
-        if (now.sa_flags & SA_SIGINFO && now.sa_sigaction == on_fault)
+        if (is_ours(&now))
             continue;
         previous[i] = now;
         if (sigaction(fault_signals[i], &action, NULL))
             return strerror(errno);
     }
     return NULL;
+}
+
+/* Somebody else may have installed handlers since (Python's faulthandler does); theirs come after ours again. */
+const char *dr_faults_install(void) {
+    struct sigaction now;
+    if (!sigaction(SIGSEGV, NULL, &now) && is_ours(&now))
+        return NULL;
+    pthread_mutex_lock(&installing);
+    const char *error = install_all();
+    pthread_mutex_unlock(&installing);
+    return error;
 }
 
 const char *dr_faults_thread(void) {
@@ -83,21 +107,4 @@ const char *dr_faults_thread(void) {
     static _Thread_local char stack[SIGNAL_STACK_SIZE];
     stack_t ours = {.ss_sp = stack, .ss_size = sizeof stack};
     return sigaltstack(&ours, NULL) ? strerror(errno) : NULL;
-}
-
-void dr_faults_watch(struct dr_core *core) {
-    for (size_t i = 0; i < MAX_CORES; i++) {
-        struct dr_core *none = NULL;
-        if (atomic_compare_exchange_strong(&cores[i], &none, core))
-            return;
-    }
-    abort(); /* dr_create counts its cores */
-}
-
-void dr_faults_unwatch(struct dr_core *core) {
-    for (size_t i = 0; i < MAX_CORES; i++) {
-        struct dr_core *expected = core;
-        if (atomic_compare_exchange_strong(&cores[i], &expected, NULL))
-            return;
-    }
 }

@@ -1,16 +1,25 @@
 /* What the generated interpreters share: the slow paths of guest memory, and the counters. */
 #include "interp.h"
 
-#include <time.h>
-
 #include "device.h"
 
 static bool is_device(const struct dr_core *core, uint32_t address) {
     return core->memory.access[address >> DR_PAGE_BITS] & DR_DEVICE;
 }
 
+/* A host page may be closed to what one of its guest pages allows. */
 bool dr_load_slow(struct dr_core *core, uint32_t address, uint32_t size, uint32_t *value) {
-    return is_device(core, address) && dr_device_read(core, address, size, value);
+    if (is_device(core, address))
+        return dr_device_read(core, address, size, value);
+    *value = 0;
+    return dr_memory_allows(&core->memory, address, size, DR_READ) &&
+           !dr_memory_read(&core->memory, address, value, size);
+}
+
+/* Units that were made from the bytes of a store die. That it came here may be because of code in the same host page. */
+static void notice_code(struct dr_core *core, uint32_t address, uint32_t size) {
+    if (!dr_memory_is_fast(&core->memory, address, size) && !dr_code_written(core, address, size, DR_DEATH_STORE))
+        core->failed = true;
 }
 
 static bool overlaps(const struct dr_range *range, uint32_t address, uint32_t size) {
@@ -24,6 +33,7 @@ bool dr_store_slow(struct dr_core *core, uint32_t address, uint32_t size, uint32
         return false;
     if (dr_memory_write(&core->memory, address, &value, size))
         return false;
+    notice_code(core, address, size);
     for (unsigned i = 0; i < core->watch_count; i++)
         if (overlaps(&core->watches[i], address, size)) {
             core->stored = true;
@@ -36,6 +46,8 @@ bool dr_fetch(struct dr_core *core, uint32_t pc, uint32_t size, uint32_t *word) 
     if (!dr_memory_allows(&core->memory, pc, size, DR_EXECUTE))
         return false;
     *word = 0;
+    if (!dr_memory_is_fast(&core->memory, pc, size))
+        return !dr_memory_read(&core->memory, pc, word, size);
     memcpy(word, core->memory.base + pc, size);
     return true;
 }
@@ -48,10 +60,10 @@ uint64_t dr_counter_cycle(const struct dr_core *core) {
     return core->stats.instructions;
 }
 
-/* Microseconds of the host's monotonic clock. */
 uint64_t dr_counter_time(const struct dr_core *core) {
-    struct timespec now;
-    (void)core;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
+    return dr_time(core);
+}
+
+uint64_t dr_counter_lines(const struct dr_core *core) {
+    return atomic_load_explicit(&core->lines, memory_order_relaxed);
 }

@@ -48,7 +48,7 @@ static inline uint32_t dr_op_select(uint32_t a, uint32_t b, uint32_t c) {
     return a ? b : c;
 }
 
-/* The slow paths: pages that are devices, watched, or not to be touched. false: the access fails. */
+/* The slow paths: pages that are devices, watched, hold code, or are not to be touched. false: the access fails. */
 bool dr_load_slow(struct dr_core *core, uint32_t address, uint32_t size, uint32_t *value);
 bool dr_store_slow(struct dr_core *core, uint32_t address, uint32_t size, uint32_t value);
 
@@ -58,11 +58,13 @@ bool dr_fetch(struct dr_core *core, uint32_t pc, uint32_t size, uint32_t *word);
 uint64_t dr_counter_instret(const struct dr_core *core);
 uint64_t dr_counter_cycle(const struct dr_core *core);
 uint64_t dr_counter_time(const struct dr_core *core);
+uint64_t dr_counter_lines(const struct dr_core *core);
 
 #define DR_LOAD(name, type) \
     static inline bool dr_##name(struct dr_core *core, uint32_t address, uint32_t *value) { \
         type loaded; \
-        if (!dr_memory_allows(&core->memory, address, sizeof loaded, DR_READ)) { \
+        if (!dr_memory_allows(&core->memory, address, sizeof loaded, DR_READ) || \
+            !dr_memory_is_fast(&core->memory, address, sizeof loaded)) { \
             if (!dr_load_slow(core, address, sizeof loaded, value)) \
                 return false; \
             *value = (uint32_t)(type)*value; \
@@ -83,7 +85,7 @@ DR_LOAD(load32, uint32_t)
     static inline bool dr_##name(struct dr_core *core, uint32_t address, uint32_t value) { \
         type stored = (type)value; \
         if (!dr_memory_allows(&core->memory, address, sizeof stored, DR_WRITE) || \
-            core->memory.access[address >> DR_PAGE_BITS] & DR_WATCH) \
+            !dr_memory_is_fast(&core->memory, address, sizeof stored)) \
             return dr_store_slow(core, address, sizeof stored, value); \
         memcpy(core->memory.base + address, &stored, sizeof stored); \
         return true; \

@@ -1,81 +1,92 @@
 /* Installing, linking, and their exact inverses. An exit that is not linked branches to its own call of the exit stub; linking
- * patches the branch's distance, unlinking puts the old one back. */
+ * patches the branch's distance, unlinking puts the old one back. What happens at one time is written as one batch.
+ */
 #include <string.h>
 
 #include "core.h"
-#include "host.h"
 
-/* The branch of an exit, patched to go to `target` (an offset in the region). */
-static struct dr_patch branch_patch(const struct dr_core *core, const struct dr_link *link, uint32_t target,
-                                    struct dr_branch *buffer) {
-    const struct dr_block *block = &core->blocks.blocks.at[link->unit];
-    uint32_t at = block->start + link->exit.link;
-    dr_branch_encode(buffer, (int64_t)target - (int64_t)at);
-    return (struct dr_patch){at, buffer->bytes, DR_BRANCH_SIZE};
+static void flush_all(struct dr_core *core);
+
+/* -- batches --------------------------------------------------------------------------------------------------------- */
+
+static bool queue(struct dr_core *core, struct dr_patch patch) {
+    if (!DR_RESERVE(core->batch, 1)) {
+        dr_failure = "no memory for a batch of writes";
+        return false;
+    }
+    core->batch.at[core->batch.count++] = patch;
+    return true;
 }
 
-static bool written(struct dr_core *core, const struct dr_patch *patches, size_t count) {
-    const char *error = dr_codemem_write(&core->code, patches, count);
-    if (error)
-        core->error = error;
+static bool queue_branch(struct dr_core *core, const struct dr_link *link, uint32_t target) {
+    return queue(core, (struct dr_patch){.offset = link->unit->start + link->exit.link, .target = target});
+}
+
+/* Units that died keep their places until the batch is written, for it may still undo links in them. */
+static void forget_dead(struct dr_core *core) {
+    for (size_t i = 0; i < core->dead.count; i++)
+        dr_codemem_forget(&core->code, core->dead.at[i].address, core->dead.at[i].size);
+    core->dead.count = 0;
+}
+
+static bool commit(struct dr_core *core) {
+    size_t count = core->batch.count;
+    const char *error = count ? dr_codemem_write(&core->code, core->batch.at, count) : NULL;
+    core->batch.count = 0;
+    forget_dead(core);
+    if (error) {
+        flush_all(core); /* what is in the region is not what the tables say */
+        dr_failure = error;
+    }
     return !error;
 }
 
-static void note_link(struct dr_core *core, uint32_t exit, uint32_t number) {
-    struct dr_link *link = &core->blocks.links.at[exit];
-    struct dr_block *block = &core->blocks.blocks.at[number];
-    link->to = number;
-    link->next = block->incoming;
-    block->incoming = exit;
-    core->stats.links++;
-}
+/* -- links ----------------------------------------------------------------------------------------------------------- */
 
-bool dr_link(struct dr_core *core, uint32_t exit, uint32_t number) {
-    struct dr_link *link = &core->blocks.links.at[exit];
-    if (!link->exit.link || link->to != DR_NONE || !core->blocks.blocks.at[link->unit].alive)
+static bool link_exit(struct dr_core *core, struct dr_link *link, struct dr_block *block) {
+    if (!link->exit.link || link->to || !link->unit->alive)
         return true;
-    struct dr_branch buffer;
-    struct dr_patch patch = branch_patch(core, link, core->blocks.blocks.at[number].start, &buffer);
-    if (!written(core, &patch, 1))
-        return false;
-    note_link(core, exit, number);
-    return true;
+    link->to = block;
+    link->next = block->incoming;
+    block->incoming = link;
+    DR_COUNT(core->stats.links, 1);
+    return queue_branch(core, link, block->start);
 }
 
 /* Where an exit that is not linked goes: its call of the exit stub. */
 static uint32_t own_stub(const struct dr_core *core, const struct dr_link *link) {
-    return core->blocks.blocks.at[link->unit].start + link->exit.ret - DR_EXIT_CALL_SIZE;
+    return link->unit->start + link->exit.ret - dr_exit_call(core->config.harden).size;
 }
 
 static bool unlink_exit(struct dr_core *core, struct dr_link *link) {
-    struct dr_branch buffer;
-    struct dr_patch patch = branch_patch(core, link, own_stub(core, link), &buffer);
-    link->to = link->next = DR_NONE;
-    core->stats.unlinks++;
-    return written(core, &patch, 1);
+    link->to = NULL;
+    link->next = NULL;
+    DR_COUNT(core->stats.unlinks, 1);
+    return queue_branch(core, link, own_stub(core, link));
 }
 
 static bool unlink_incoming(struct dr_core *core, struct dr_block *block) {
     bool good = true;
-    for (uint32_t exit = block->incoming, next; exit != DR_NONE; exit = next) {
-        next = core->blocks.links.at[exit].next;
-        good = unlink_exit(core, &core->blocks.links.at[exit]) && good;
+    for (struct dr_link *link = block->incoming, *next; link; link = next) {
+        next = link->next;
+        good = unlink_exit(core, link) && good;
     }
-    block->incoming = DR_NONE;
+    block->incoming = NULL;
     return good;
 }
 
 /* Takes a dead unit's own links out of the lists of the units they go to. */
-static void forget_outgoing(struct dr_core *core, const struct dr_block *block) {
-    struct dr_link *links = core->blocks.links.at;
-    for (uint32_t exit = block->first_exit; exit < block->first_exit + block->exit_count; exit++) {
-        if (links[exit].to == DR_NONE)
+static void forget_outgoing(struct dr_block *block) {
+    for (uint32_t i = 0; i < block->exit_count; i++) {
+        struct dr_link *link = &block->exits[i];
+        if (!link->to)
             continue;
-        uint32_t *at = &core->blocks.blocks.at[links[exit].to].incoming;
-        while (*at != exit)
-            at = &links[*at].next;
-        *at = links[exit].next;
-        links[exit].to = links[exit].next = DR_NONE;
+        struct dr_link **at = &link->to->incoming;
+        while (*at != link)
+            at = &(*at)->next;
+        *at = link->next;
+        link->to = NULL;
+        link->next = NULL;
     }
 }
 
@@ -89,89 +100,301 @@ static void jump_clear(struct dr_core *core, size_t slot) {
 }
 
 void dr_jump_cache_add(struct dr_core *core, const struct dr_block *block) {
-    *jump_slot(core, block->key) = (struct dr_jump){block->key, core->code.run + block->start};
+    const void *entry = core->code.run + block->start;
+    *jump_slot(core, block->key) = (struct dr_jump){block->key, dr_sign(entry, block->key, core->config.harden)};
 }
 
-bool dr_invalidate(struct dr_core *core, uint32_t number) {
-    struct dr_block *block = &core->blocks.blocks.at[number];
+/* -- deaths ---------------------------------------------------------------------------------------------------------- */
+
+static void note_death(struct dr_core *core, const struct dr_block *block, enum dr_death reason, uint32_t address) {
+    uint64_t number = core->stats.discarded;
+    core->deaths[number % DR_DEATH_LOG] = (struct dr_death_record){block->key, core->stats.instructions, reason, address};
+    DR_COUNT(core->stats.deaths[reason], 1);
+    DR_COUNT(core->stats.discarded, 1);
+}
+
+static bool invalidate(struct dr_core *core, struct dr_block *block, enum dr_death reason, uint32_t address) {
     struct dr_jump *jump = jump_slot(core, block->key);
     if (jump->key == block->key)
         jump_clear(core, (size_t)(jump - core->cpu.jumps));
-    forget_outgoing(core, block);
-    bool good = unlink_incoming(core, block);
-    dr_blocks_kill(&core->blocks, number);
-    core->stats.discarded++;
-    core->pending_exit = DR_NONE;
+    forget_outgoing(block);
+    bool good = unlink_incoming(core, block) && DR_RESERVE(core->dead, 1);
+    if (good)
+        core->dead.at[core->dead.count++] = (struct dr_range){block->start, block->size};
+    dr_blocks_kill(&core->blocks, block);
+    note_death(core, block, reason, address);
+    core->pending_exit = NULL;
     return good;
 }
 
-bool dr_invalidate_changed(struct dr_core *core) {
+/* Whether a unit has outlived its guest bytes. What the guest stores to them is noticed at once, unless units compare by
+ * themselves: the guest's word that it changed code is about those alone. */
+static bool is_outdated(const struct dr_core *core, const struct dr_block *block, enum dr_death reason) {
+    return (block->checked || reason != DR_DEATH_FENCE) && !dr_block_is_current(block, &core->memory);
+}
+
+/* The live units of a generation: all, if they are evicted, or those that are outdated. */
+static bool invalidate_in(struct dr_core *core, uint32_t generation, enum dr_death reason) {
     bool good = true;
-    for (uint32_t i = 0; i < core->blocks.blocks.count; i++) {
-        const struct dr_block *block = &core->blocks.blocks.at[i];
-        if (block->alive && !dr_blocks_current(&core->blocks, block, &core->memory))
-            good = dr_invalidate(core, i) && good;
+    for (size_t i = 0; i < core->blocks.generations[generation].units.count; i++) {
+        struct dr_block *block = core->blocks.generations[generation].units.at[i];
+        if (block->alive && (reason == DR_DEATH_EVICTED || is_outdated(core, block, reason)))
+            good = invalidate(core, block, reason, (uint32_t)block->key) && good;
     }
     return good;
 }
 
-void dr_flush_all(struct dr_core *core) {
-    dr_blocks_clear(&core->blocks);
+static bool invalidate_changed(struct dr_core *core, enum dr_death reason) {
+    bool good = true;
+    for (uint32_t i = 0; i < core->blocks.generation_count; i++)
+        good = invalidate_in(core, i, reason) && good;
+    return commit(core) && good;
+}
+
+static void flush_all(struct dr_core *core) {
+    for (uint32_t i = 0; i < core->blocks.generation_count; i++) {
+        struct dr_generation *generation = &core->blocks.generations[i];
+        for (size_t unit = 0; unit < generation->units.count; unit++)
+            if (generation->units.at[unit]->alive) {
+                note_death(core, generation->units.at[unit], DR_DEATH_FLUSH, 0);
+                dr_blocks_kill(&core->blocks, generation->units.at[unit]);
+            }
+        if (generation->fill > generation->start)
+            dr_codemem_forget(&core->code, generation->start, generation->fill - generation->start);
+        dr_blocks_empty(&core->blocks, i);
+    }
+    core->blocks.current = 0;
+    core->batch.count = core->dead.count = 0;
     for (size_t i = 0; i < DR_JUMP_SLOTS; i++)
         jump_clear(core, i);
-    core->pending_exit = DR_NONE;
-    core->stats.flushes++;
+    core->pending_exit = NULL;
+    DR_COUNT(core->stats.flushes, 1);
 }
 
-static bool fits(const struct dr_core *core, const struct dr_unit *unit) {
-    return unit->code_size <= core->code.size - core->blocks.code_end;
+/* -- guest memory that is code --------------------------------------------------------------------------------------- */
+
+/* A store to a page with units: those that have bytes there die. */
+static bool invalidate_bytes(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason) {
+    bool good = true;
+    for (uint64_t page = address >> DR_PAGE_BITS; page <= (address + size - 1) >> DR_PAGE_BITS; page++)
+        for (struct dr_page_use *use = core->blocks.pages[page]; use;) {
+            struct dr_block *block = use->unit;
+            if (!dr_block_overlaps(block, address, size)) {
+                use = use->next;
+                continue;
+            }
+            good = invalidate(core, block, reason, (uint32_t)address) && good;
+            use = core->blocks.pages[page]; /* the unit may have had several places in the list */
+        }
+    return good;
 }
+
+/* From now on, stores to the page go unnoticed, and the units in it compare their bytes whenever they are entered. */
+static bool make_mixed(struct dr_core *core, uint32_t page, enum dr_death reason) {
+    bool good = true;
+    while (core->blocks.pages[page])
+        good = invalidate(core, core->blocks.pages[page]->unit, reason, page << DR_PAGE_BITS) && good;
+    DR_COUNT(core->stats.mixed_pages, 1);
+    return dr_memory_mark(&core->memory, page, DR_MIXED, true) && good;
+}
+
+/* Behind a store that faulted: a page without units is left alone, and one that is stored to often is code and data alike. */
+static bool settle_page(struct dr_core *core, uint32_t page, enum dr_death reason) {
+    uint16_t access = core->memory.access[page];
+    if (!(access & DR_CODE))
+        return true;
+    bool often = reason == DR_DEATH_STORE && ++core->stores[page % DR_STORE_COUNTS] >= DR_MOST_STORES;
+    if (often && !(access & DR_MIXED)) {
+        core->stores[page % DR_STORE_COUNTS] = 0;
+        return make_mixed(core, page, reason) && dr_memory_mark(&core->memory, page, DR_CODE, false);
+    }
+    return core->blocks.pages[page] || dr_memory_mark(&core->memory, page, DR_CODE, false);
+}
+
+/* A host page faults for all guest pages in it. */
+static bool code_written(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason) {
+    uint64_t host = core->memory.host, first = address & ~(host - 1), end = (address + size + host - 1) & ~(host - 1);
+    bool good = invalidate_bytes(core, address, size, reason);
+    for (uint64_t at = first; at < end; at += DR_PAGE)
+        good = settle_page(core, (uint32_t)(at >> DR_PAGE_BITS), reason) && good;
+    return commit(core) && good;
+}
+
+/* Stores to the bytes that a unit was made from are to be noticed. */
+static bool guard_pages(struct dr_core *core, const struct dr_block *block) {
+    for (uint32_t i = 0; !block->checked && i < block->range_count; i++) {
+        const struct dr_range *range = &block->ranges[i];
+        uint32_t first = range->address >> DR_PAGE_BITS, last = (range->address + range->size - 1) >> DR_PAGE_BITS;
+        for (uint32_t page = first; range->size && page <= last; page++)
+            if (!(core->memory.access[page] & DR_CODE) && !dr_memory_mark(&core->memory, page, DR_CODE, true)) {
+                dr_failure = "guest memory with code could not be write-protected";
+                return false;
+            }
+    }
+    return true;
+}
+
+/* -- installing ------------------------------------------------------------------------------------------------------ */
 
 /* Whether the offsets that a unit brings along lie in its code, and its guest bytes where there are any. */
-static const char *check(const struct dr_core *core, const struct dr_unit *unit) {
+static const char *check_exits(const struct dr_core *core, const struct dr_unit *unit) {
     for (uint32_t i = 0; i < unit->exit_count; i++) {
         const struct dr_exit *exit = &unit->exits[i];
-        if (exit->ret > unit->code_size || exit->ret < DR_EXIT_CALL_SIZE || exit->kind > DR_EXIT_BUDGET)
+        if (exit->ret > unit->code_size || exit->ret < dr_exit_call(core->config.harden).size || exit->kind > DR_EXIT_BUDGET)
             return "a unit has an exit outside its code";
         if (exit->link && (exit->link > unit->code_size || unit->code_size - exit->link < DR_BRANCH_SIZE))
             return "a unit has a link outside its code";
     }
-    for (uint32_t i = 0; i < unit->range_count; i++)
-        if (dr_memory_check(&core->memory, unit->ranges[i].address, unit->ranges[i].size, 0) >= 0)
-            return "a unit was made from guest memory that is not mapped";
-    for (uint32_t i = 0; i < unit->loan_count; i++)
-        if (unit->loans[i].home >= DR_HOST_HOMES || unit->loans[i].word >= DR_STATE_WORDS)
-            return "a unit lends a home that is none, or to no word of the state";
     return NULL;
 }
 
-bool dr_install_unit(struct dr_core *core, const struct dr_unit *unit) {
-    if ((core->error = check(core, unit)))
+static const char *check_ranges(const struct dr_core *core, const struct dr_unit *unit) {
+    for (uint32_t i = 0; i < unit->range_count; i++) {
+        const struct dr_range *range = &unit->ranges[i];
+        if (dr_memory_check(&core->memory, range->address, range->size, 0) >= 0)
+            return "a unit was made from guest memory that is not mapped";
+        if (!unit->checked && dr_memory_is_mixed(&core->memory, range->address, range->size))
+            return "a unit of memory that is code and data alike does not compare its bytes";
+    }
+    return NULL;
+}
+
+static const char *check(const struct dr_core *core, const struct dr_unit *unit) {
+    const char *error = check_exits(core, unit);
+    if (!error)
+        error = check_ranges(core, unit);
+    for (uint32_t i = 0; i < unit->loan_count && !error; i++)
+        if (unit->loans[i].home >= DR_HOST_HOMES || unit->loans[i].word >= DR_STATE_WORDS)
+            error = "a unit lends a home that is none, or to no word of the state";
+    return error;
+}
+
+/* The offsets of the branches that may be linked. */
+static bool collect_links(struct dr_core *core, const struct dr_unit *unit) {
+    core->links.count = 0;
+    if (!DR_RESERVE(core->links, unit->exit_count))
         return false;
-    uint32_t old = dr_blocks_find(&core->blocks, unit->key);
-    if (old != DR_NONE && !dr_invalidate(core, old))
+    for (uint32_t i = 0; i < unit->exit_count; i++)
+        if (unit->exits[i].link)
+            core->links.at[core->links.count++] = unit->exits[i].link;
+    return true;
+}
+
+static bool fits(const struct dr_core *core, const struct dr_unit *unit) {
+    const struct dr_generation *generation = &core->blocks.generations[core->blocks.current];
+    return unit->code_size <= generation->end - generation->fill;
+}
+
+/* The oldest generation makes room for a new one. */
+static bool evict(struct dr_core *core) {
+    uint32_t next = (core->blocks.current + 1) % core->blocks.generation_count;
+    const struct dr_generation *generation = &core->blocks.generations[next];
+    bool used = generation->fill > generation->start;
+    bool good = invalidate_in(core, next, DR_DEATH_EVICTED) && commit(core);
+    if (used)
+        dr_codemem_forget(&core->code, generation->start, generation->fill - generation->start);
+    dr_blocks_empty(&core->blocks, next);
+    core->blocks.current = next;
+    core->pending_exit = NULL;
+    DR_COUNT(core->stats.evictions, used);
+    return good;
+}
+
+static bool make_room(struct dr_core *core, const struct dr_unit *unit) {
+    if (!fits(core, unit) && !evict(core))
         return false;
     if (!fits(core, unit))
-        dr_flush_all(core);
-    if (!fits(core, unit)) {
-        core->error = "a unit is larger than the code cache";
-        return false;
+        dr_failure = "a unit is larger than the code cache";
+    else if (!collect_links(core, unit))
+        dr_failure = "no memory for the links of a unit";
+    return !dr_failure;
+}
+
+static struct dr_block *add_unit(struct dr_core *core, const struct dr_unit *unit) {
+    struct dr_block *block = dr_blocks_add(&core->blocks, unit, core->memory.base);
+    if (!block) {
+        dr_failure = "no memory for the tables of the code cache";
+        return NULL;
     }
-    uint32_t start = core->blocks.code_end;
-    struct dr_patch patch = {start, unit->code, unit->code_size};
-    if (!written(core, &patch, 1))
+    DR_COUNT(core->stats.installed, 1);
+    struct dr_patch patch = {block->start, unit->code, unit->code_size, core->links.at, (uint32_t)core->links.count, 0};
+    return guard_pages(core, block) && queue(core, patch) ? block : NULL;
+}
+
+/* Links the exit that led to the block, if it was that one that was missing. */
+static bool link_waiting(struct dr_core *core, struct dr_block *block) {
+    struct dr_link *waiting = core->pending_exit;
+    core->pending_exit = NULL;
+    return !waiting || waiting->exit.target != block->key || link_exit(core, waiting, block);
+}
+
+static bool install(struct dr_core *core, const struct dr_unit *unit) {
+    if ((dr_failure = check(core, unit)))
         return false;
-    uint32_t number = dr_blocks_add(&core->blocks, unit, start, core->memory.base);
-    if (number == DR_NONE) {
-        core->error = "no memory for the tables of the code cache";
+    struct dr_block *old = dr_blocks_find(&core->blocks, unit->key);
+    if (old && !(invalidate(core, old, DR_DEATH_FLUSH, 0) && commit(core)))
         return false;
-    }
-    core->blocks.code_end = start + (uint32_t)((unit->code_size + DR_CODE_ALIGN - 1) & ~(size_t)(DR_CODE_ALIGN - 1));
-    if (core->blocks.code_end > core->code.size)
-        core->blocks.code_end = (uint32_t)core->code.size;
-    core->stats.installed++;
-    uint32_t waiting = core->pending_exit;
-    core->pending_exit = DR_NONE;
-    bool awaited = waiting != DR_NONE && core->blocks.links.at[waiting].exit.target == unit->key;
-    return !awaited || dr_link(core, waiting, number);
+    if (!make_room(core, unit))
+        return false;
+    struct dr_block *block = add_unit(core, unit);
+    return block && link_waiting(core, block) && commit(core);
+}
+
+/* -- from outside: with the tables locked ---------------------------------------------------------------------------- */
+
+/* Functions that change the tables call each other. */
+void dr_make_lock(struct dr_core *core) {
+    pthread_mutexattr_t attributes;
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&core->tables, &attributes);
+    pthread_mutexattr_destroy(&attributes);
+    core->forks = dr_region_forks();
+}
+
+/* In the child of a fork, the lock may be that of a thread that the child does not have. */
+void dr_lock_tables(struct dr_core *core) {
+    if (core->forks != dr_region_forks())
+        dr_make_lock(core);
+    pthread_mutex_lock(&core->tables);
+}
+
+void dr_unlock_tables(struct dr_core *core) {
+    pthread_mutex_unlock(&core->tables);
+}
+
+static bool unlock(struct dr_core *core, bool good) {
+    dr_unlock_tables(core);
+    return good;
+}
+
+bool dr_link(struct dr_core *core, struct dr_link *link, struct dr_block *block) {
+    dr_lock_tables(core);
+    return unlock(core, link_exit(core, link, block) && commit(core));
+}
+
+bool dr_invalidate(struct dr_core *core, struct dr_block *block, enum dr_death reason, uint32_t address) {
+    dr_lock_tables(core);
+    return unlock(core, invalidate(core, block, reason, address) && commit(core));
+}
+
+bool dr_invalidate_changed(struct dr_core *core, enum dr_death reason) {
+    dr_lock_tables(core);
+    return unlock(core, invalidate_changed(core, reason));
+}
+
+bool dr_code_written(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason) {
+    dr_lock_tables(core);
+    return unlock(core, code_written(core, address, size, reason));
+}
+
+bool dr_install_unit(struct dr_core *core, const struct dr_unit *unit) {
+    dr_lock_tables(core);
+    return unlock(core, install(core, unit));
+}
+
+void dr_flush_all(struct dr_core *core) {
+    dr_lock_tables(core);
+    flush_all(core);
+    dr_unlock_tables(core);
 }

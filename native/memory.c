@@ -12,55 +12,84 @@ static void *reserve(size_t size, int protection) {
     return memory == MAP_FAILED ? NULL : memory;
 }
 
-const char *dr_memory_create(struct dr_memory *memory) {
-    uint8_t *window = reserve(DR_WINDOW + 2 * DR_GUARD, PROT_NONE);
-    if (!window)
+#define ACCESS_BYTES (DR_PAGES * sizeof(uint16_t))
+#define ALIGNMENT (UINT64_C(1) << 16) /* of the window: no host has larger pages */
+
+const char *dr_memory_create(struct dr_memory *memory, uint64_t host_page) {
+    memory->mapping = reserve(DR_WINDOW + 2 * DR_GUARD + ALIGNMENT, PROT_NONE);
+    if (!memory->mapping)
         return "4 GiB of address space for the guest could not be reserved (see ulimit -v)";
-    memory->access = reserve(DR_PAGES, PROT_READ | PROT_WRITE);
-    if (!memory->access) {
-        munmap(window, DR_WINDOW + 2 * DR_GUARD);
+    memory->access = reserve(ACCESS_BYTES, PROT_READ | PROT_WRITE);
+    if (!memory->access)
         return "no memory for the guest's page permissions";
-    }
-    memory->base = window + DR_GUARD;
+    uint64_t start = ((uint64_t)memory->mapping + DR_GUARD + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
+    memory->base = memory->mapping + (start - (uint64_t)memory->mapping);
+    memory->host = (uint64_t)sysconf(_SC_PAGESIZE);
+    if (host_page > memory->host)
+        memory->host = host_page;
     return NULL;
 }
 
 void dr_memory_destroy(struct dr_memory *memory) {
-    if (memory->base)
-        munmap(memory->base - DR_GUARD, DR_WINDOW + 2 * DR_GUARD);
+    if (memory->mapping)
+        munmap(memory->mapping, DR_WINDOW + 2 * DR_GUARD + ALIGNMENT);
     if (memory->access)
-        munmap(memory->access, DR_PAGES);
-    memory->base = memory->access = NULL;
-}
-
-static uint64_t host_page(void) {
-    return (uint64_t)sysconf(_SC_PAGESIZE);
+        munmap(memory->access, ACCESS_BYTES);
+    *memory = (struct dr_memory){0};
 }
 
 /* Protection of a host page, which may hold several guest pages: what any of them allows, unless one must fault. */
-static int protection(const struct dr_memory *memory, uint64_t address, uint64_t host) {
+static int protection(const struct dr_memory *memory, uint64_t address) {
     int any = 0;
-    for (uint64_t page = address; page < address + host; page += DR_PAGE)
-        any |= memory->access[page >> DR_PAGE_BITS];
+    for (uint64_t page = address; page < address + memory->host; page += DR_PAGE)
+        any |= dr_memory_page(memory, page);
     if (any & DR_DEVICE || !(any & (DR_READ | DR_WRITE | DR_EXECUTE)))
         return PROT_NONE;
-    return PROT_READ | (any & DR_WRITE && !(any & DR_WATCH) ? PROT_WRITE : 0);
+    return PROT_READ | (any & DR_WRITE && !(any & (DR_WATCH | DR_CODE)) ? PROT_WRITE : 0);
+}
+
+static void set_page(struct dr_memory *memory, uint64_t address, int access) {
+    if (dr_memory_page(memory, address) != access)
+        __atomic_store_n(&memory->access[address >> DR_PAGE_BITS], (uint16_t)access, __ATOMIC_RELAXED);
+}
+
+/* Guest pages that may do more than their host page lets through. */
+static void note_slow(struct dr_memory *memory, uint64_t start, uint64_t end, int let) {
+    for (uint64_t page = start; page < end; page += DR_PAGE) {
+        uint16_t access = dr_memory_page(memory, page);
+        bool slow = (access & DR_WRITE && !(let & PROT_WRITE)) || (access & (DR_READ | DR_EXECUTE) && !(let & PROT_READ));
+        set_page(memory, page, slow ? access | DR_SLOW : access & ~DR_SLOW);
+    }
 }
 
 /* Brings the host's protection of a range in line with the permissions, in runs of equal protection. */
 static const char *apply(struct dr_memory *memory, uint64_t address, uint64_t size) {
-    uint64_t host = host_page();
-    uint64_t start = address & ~(host - 1), end = (address + size + host - 1) & ~(host - 1);
+    uint64_t start = address & ~(memory->host - 1), end = (address + size + memory->host - 1) & ~(memory->host - 1);
     while (start < end) {
-        int wanted = protection(memory, start, host);
-        uint64_t stop = start + host;
-        while (stop < end && protection(memory, stop, host) == wanted)
-            stop += host;
+        int wanted = protection(memory, start);
+        uint64_t stop = start + memory->host;
+        while (stop < end && protection(memory, stop) == wanted)
+            stop += memory->host;
         if (mprotect(memory->base + start, stop - start, wanted))
             return strerror(errno);
+        note_slow(memory, start, stop, wanted);
         start = stop;
     }
     return NULL;
+}
+
+bool dr_memory_mark(struct dr_memory *memory, uint32_t page, uint16_t flag, bool on) {
+    uint64_t address = (uint64_t)page << DR_PAGE_BITS;
+    uint16_t access = dr_memory_page(memory, address);
+    set_page(memory, address, on ? access | flag : access & ~flag);
+    return !apply(memory, address, DR_PAGE);
+}
+
+bool dr_memory_is_mixed(const struct dr_memory *memory, uint32_t address, uint64_t size) {
+    for (uint64_t at = address; at < address + size; at = (at | (DR_PAGE - 1)) + 1)
+        if (dr_memory_page(memory, at) & DR_MIXED)
+            return true;
+    return memory->all_mixed;
 }
 
 static bool aligned(uint64_t address, uint64_t size) {
@@ -69,7 +98,7 @@ static bool aligned(uint64_t address, uint64_t size) {
 
 /* Zeroes a range. Whole host pages go back to the system; the rest of a host page may hold other guest pages. */
 static void clear(struct dr_memory *memory, uint64_t address, uint64_t size) {
-    uint64_t host = host_page(), end = address + size;
+    uint64_t host = memory->host, end = address + size;
     uint64_t first = (address + host - 1) & ~(host - 1), last = end & ~(host - 1);
     if (first < last)
         (void)mmap(memory->base + first, last - first, PROT_NONE,
@@ -93,7 +122,8 @@ const char *dr_memory_map(struct dr_memory *memory, uint64_t address, uint64_t s
 const char *dr_memory_protect(struct dr_memory *memory, uint64_t address, uint64_t size, int access) {
     if (!aligned(address, size))
         return "a range of guest memory is not made of whole pages";
-    memset(memory->access + (address >> DR_PAGE_BITS), access, size >> DR_PAGE_BITS);
+    for (uint64_t page = address; page < address + size; page += DR_PAGE)
+        set_page(memory, page, access | (dr_memory_page(memory, page) & DR_KEPT));
     return apply(memory, address, size);
 }
 
@@ -101,7 +131,7 @@ int64_t dr_memory_check(const struct dr_memory *memory, uint64_t address, uint64
     if (address > DR_WINDOW || size > DR_WINDOW - address)
         return (int64_t)(address < DR_WINDOW ? DR_WINDOW - 1 : address);
     for (uint64_t at = address; at < address + size; at = (at | (DR_PAGE - 1)) + 1) {
-        int page = memory->access[at >> DR_PAGE_BITS];
+        int page = dr_memory_page(memory, at);
         bool mapped = page & (DR_READ | DR_WRITE | DR_EXECUTE) && !(page & DR_DEVICE);
         if (!mapped || (page & access) != access)
             return (int64_t)at;
@@ -109,18 +139,22 @@ int64_t dr_memory_check(const struct dr_memory *memory, uint64_t address, uint64
     return -1;
 }
 
-const char *dr_memory_write(struct dr_memory *memory, uint64_t address, const void *from, uint64_t size) {
-    uint64_t host = host_page();
-    uint64_t start = address & ~(host - 1), end = (address + size + host - 1) & ~(host - 1);
+/* Opens the host pages of a range for a copy, unless they let it through as they are. */
+static const char *copy(struct dr_memory *memory, uint64_t address, uint64_t size, int wanted, void *to, const void *from) {
+    uint64_t start = address & ~(memory->host - 1), end = (address + size + memory->host - 1) & ~(memory->host - 1);
     bool open = true;
-    for (uint64_t page = start; page < end; page += host)
-        open = open && protection(memory, page, host) & PROT_WRITE;
-    if (open) {
-        memcpy(memory->base + address, from, size);
-        return NULL;
-    }
-    if (mprotect(memory->base + start, end - start, PROT_READ | PROT_WRITE))
+    for (uint64_t page = start; page < end; page += memory->host)
+        open = open && protection(memory, page) & wanted;
+    if (!open && mprotect(memory->base + start, end - start, PROT_READ | PROT_WRITE))
         return strerror(errno);
-    memcpy(memory->base + address, from, size);
-    return apply(memory, address, size);
+    memcpy(to, from, size);
+    return open ? NULL : apply(memory, address, size);
+}
+
+const char *dr_memory_read(struct dr_memory *memory, uint64_t address, void *to, uint64_t size) {
+    return copy(memory, address, size, PROT_READ, to, memory->base + address);
+}
+
+const char *dr_memory_write(struct dr_memory *memory, uint64_t address, const void *from, uint64_t size) {
+    return copy(memory, address, size, PROT_WRITE, memory->base + address, from);
 }

@@ -17,12 +17,24 @@
 #define DR_GUARD (UINT64_C(1) << 16) /* an access at the last address reaches a little beyond it */
 #define DR_PAGES (DR_WINDOW >> DR_PAGE_BITS)
 
+/* What is known of a guest page beside enum dr_access. */
+enum dr_page {
+    DR_CODE = 64,  /* units were made from bytes in it, and stores to it are noticed */
+    DR_MIXED = 128, /* code and data alike: stores are not noticed, its units compare their bytes when they are entered */
+    DR_SLOW = 256, /* the host's page does not let everything through that the guest may do */
+};
+#define DR_KEPT (DR_CODE | DR_MIXED) /* when the guest's permissions change */
+
 struct dr_memory {
-    uint8_t *base;   /* host address of guest address 0 */
-    uint8_t *access; /* DR_PAGES bytes of enum dr_access */
+    uint8_t *base;    /* host address of guest address 0 */
+    uint16_t *access; /* for each of DR_PAGES, enum dr_access and enum dr_page */
+    bool all_mixed;   /* as if every page were DR_MIXED */
+    uint64_t host;    /* bytes of a host page */
+    uint8_t *mapping;
 };
 
-const char *dr_memory_create(struct dr_memory *memory);
+/* host_page: 0, or a size that host pages are taken to have, no smaller than they are. */
+const char *dr_memory_create(struct dr_memory *memory, uint64_t host_page);
 void dr_memory_destroy(struct dr_memory *memory);
 
 /* Ranges are page-aligned and lie in the window. NULL, or why not. */
@@ -32,11 +44,27 @@ const char *dr_memory_protect(struct dr_memory *memory, uint64_t address, uint64
 /* The first address of the range whose page lacks one of the permissions; -1 if there is none. */
 int64_t dr_memory_check(const struct dr_memory *memory, uint64_t address, uint64_t size, int access);
 
-/* Copies in, past the guest's permissions; the range is mapped. */
+/* Sets or clears DR_CODE or DR_MIXED for a guest page. */
+bool dr_memory_mark(struct dr_memory *memory, uint32_t page, uint16_t flag, bool on);
+bool dr_memory_is_mixed(const struct dr_memory *memory, uint32_t address, uint64_t size);
+
+/* Copies out or in, past the guest's permissions; the range is mapped. */
+const char *dr_memory_read(struct dr_memory *memory, uint64_t address, void *to, uint64_t size);
 const char *dr_memory_write(struct dr_memory *memory, uint64_t address, const void *from, uint64_t size);
 
+/* The machine's own thread changes what it knows of pages while it runs; others may look. */
+static inline uint16_t dr_memory_page(const struct dr_memory *memory, uint64_t address) {
+    return __atomic_load_n(&memory->access[address >> DR_PAGE_BITS], __ATOMIC_RELAXED);
+}
+
+/* Whether an access of the guest's that is allowed may be made without more ado. */
+static inline bool dr_memory_is_fast(const struct dr_memory *memory, uint32_t address, uint32_t size) {
+    uint32_t last = address + size - 1;
+    return !((memory->access[address >> DR_PAGE_BITS] | memory->access[last >> DR_PAGE_BITS]) & DR_SLOW);
+}
+
 static inline bool dr_memory_allows(const struct dr_memory *memory, uint32_t address, uint32_t size, int access) {
-    const uint8_t *page = memory->access + (address >> DR_PAGE_BITS);
+    const uint16_t *page = memory->access + (address >> DR_PAGE_BITS);
     uint32_t last = address + size - 1;
     if ((page[0] & access) != access)
         return false;

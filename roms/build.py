@@ -40,6 +40,7 @@ STRIP_FLAGS = ("--strip-debug", "--wildcard", "--strip-symbol=$[xd]*")
 
 CONSOLE_ROMS = ("mandelbrot", "blocks", "scene3d")
 USER_PROGRAMS = ("hello", "words")
+MACHINE_PROGRAMS = ("kernel",)
 
 
 class BuildError(Exception):
@@ -64,8 +65,8 @@ class Rom:
     def sources(self) -> tuple[Path, ...]:
         """Everything that is compiled and linked, in link order, relative to this folder."""
         sdk = Path("sdk")
-        extra = (sdk / "draw.c",) if self.machine == "console" else ()
-        return (sdk / f"{self.machine}_start.S", sdk / f"{self.machine}.c", *extra, self.source)
+        rest = {"console": ("console.c", "draw.c"), "user": ("user.c",)}.get(self.machine, ())
+        return (sdk / f"{self.machine}_start.S", *(sdk / name for name in rest), self.source)
 
 
 def all_roms() -> list[Rom]:
@@ -73,8 +74,9 @@ def all_roms() -> list[Rom]:
     source = Path("src")
     console = [Rom(name, "console", source / f"{name}.c") for name in CONSOLE_ROMS]
     user = [Rom(name, "user", source / f"{name}.c") for name in USER_PROGRAMS]
+    machine = [Rom(name, "machine", source / f"{name}.c") for name in MACHINE_PROGRAMS]
     bench = [Rom(path.stem, "user", Path("bench") / path.name) for path in sorted((ROMS / "bench").glob("*.c"))]
-    return console + user + bench
+    return console + user + machine + bench
 
 
 def run(command: Sequence[str | Path]) -> str:

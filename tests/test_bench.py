@@ -56,7 +56,7 @@ def set_catalogue(folder: Path, **changes: object) -> None:
 
 def needs_compiler() -> None:
     if shutil.which(rivals.COMPILER) is None:
-        pytest.skip("no C compiler")
+        pytest.skip(f"needs {rivals.COMPILER}")
 
 
 def failed(result: tuple[int, str, str], text: str, status: int = 125) -> None:
@@ -248,7 +248,6 @@ def test_counts_that_fail(
 
 
 def test_counts_by_emulation(folder: Path, tmp_path: Path) -> None:
-    pytest.importorskip("unicorn")
     program = load_programs(folder, [], "small")[0]
     for count in counts.count_program(program, tmp_path).counts.values():
         assert count.host > count.guest > 0

@@ -35,7 +35,7 @@ def test_limits_that_nothing_reaches(tier: str, limit: tuple[str, str]) -> None:
 def test_empty_names(option: str) -> None:
     done = dynarec("run", HELLO, option, "")
     assert done.returncode == 125
-    assert done.stderr.endswith(f"argument {option}: the name is empty\n")
+    assert done.stderr == f"dynarec run: argument {option}: the name is empty; see dynarec run --help\n"
 
 
 def test_a_death_outside_of_the_program_names_no_symbol(rom: Path) -> None:
@@ -53,6 +53,13 @@ def test_closed_input_is_closed_for_the_program(rom: Path) -> None:
         capture_output=True, timeout=30, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (EBADF, b"")
+
+
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_output_changes_no_status(redirection: str) -> None:
+    command = f'exec "$0" -m dynarec doctor {redirection}'
+    done = subprocess.run(["sh", "-c", command, sys.executable], capture_output=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_output_of_a_rom_with_closed_streams_goes_nowhere() -> None:

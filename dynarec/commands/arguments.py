@@ -6,6 +6,7 @@ import argparse
 import math
 from pathlib import Path
 
+ADDRESS_SPACE = 1 << 32
 SUFFIXES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
@@ -34,6 +35,11 @@ def seconds(text: str) -> float:
     return number
 
 
+def names(text: str) -> tuple[str, ...]:
+    """Names with commas in between."""
+    return tuple(text.split(","))
+
+
 def path(text: str) -> Path:
     """The name of a file or directory; an empty one, which Path takes for the current directory, is a mistake."""
     if not text:
@@ -44,9 +50,12 @@ def path(text: str) -> Path:
 def place(text: str) -> int | str:
     """An address (decimal or 0x...), or else the name of a symbol."""
     try:
-        return int(text, 0)
+        address = int(text, 0)
     except ValueError:
         return text
+    if not 0 <= address < ADDRESS_SPACE:
+        raise argparse.ArgumentTypeError(f"{text} is no 32-bit address")
+    return address
 
 
 def _integer(text: str) -> int:

@@ -12,7 +12,7 @@ DEFAULT_COUNT = 32
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("rom", metavar="ROM", help="an ELF file")
+    parser.add_argument("rom", type=arguments.path, metavar="ROM", help="an ELF file")
     parser.add_argument("--at", type=arguments.place, metavar="ADDR|SYMBOL", help="where to begin (default: the entry)")
     parser.add_argument("--count", type=arguments.count, default=DEFAULT_COUNT, metavar="N", help="how many")
 

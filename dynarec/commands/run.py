@@ -14,22 +14,38 @@ from dynarec.errors import DynarecError
 if TYPE_CHECKING:
     from dynarec.engine import Machine, Stop
     from dynarec.machine.console import Console
+    from dynarec.program import Program
 
 STATUS_LIMIT = 124
-STATUS_WINDOW_CLOSED = 0
+STATUS_LEFT = 0
 CONSOLE = "console"
+VIRT = "virt"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add = parser.add_argument
-    add("rom", metavar="ROM", help="an ELF file")
-    add("--machine", default="auto", metavar="M", help="what the program finds around its CPU: auto, user, console")
+    program = parser.add_mutually_exclusive_group(required=True).add_argument
+    program("rom", type=arguments.path, metavar="ROM", nargs="?", help="an ELF file")
+    program("--kernel", type=arguments.path, metavar="F", help="for machine virt: an ELF file, or what RAM starts with")
+    add(
+        "--machine",
+        default="auto",
+        metavar="M",
+        help="what is around the CPU: auto, user, console, virt",
+    )
     add("--headless", action="store_true", help="run a console ROM without a window")
     add("--screenshot", type=arguments.path, metavar="F", help="write the last picture to a PNG file")
     add("--max-instructions", type=arguments.count, metavar="N", help="end after so many guest instructions")
     add("--timeout", type=arguments.seconds, metavar="S", help="end after so many seconds")
     add("--wx", default="auto", metavar="POLICY", help="how code memory is protected (see dynarec doctor)")
+    add(
+        "--harden",
+        type=arguments.names,
+        default=(),
+        metavar="H",
+        help="arm64: bti (landing pads), pac (signed pointers)",
+    )
     add("--tier", default="auto", metavar="T", help="auto, jit (translate everything) or interp (nothing)")
     add("--stats", action="store_true", help="print numbers about the run to stderr")
     add("--stats-json", type=arguments.path, metavar="F", help="write the same numbers to a file")
@@ -37,6 +53,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--root", type=arguments.path, metavar="DIR", help="the directory whose files the program may use")
     add("--seed", type=arguments.count, metavar="N", help="make random numbers repeatable")
     add("--cache-size", type=arguments.size, metavar="BYTES", help="size of the code cache (K, M, G)")
+    _configure_hardware(parser)
+
+
+def _configure_hardware(parser: argparse.ArgumentParser) -> None:
+    """Options of machine virt."""
+    add = parser.add_argument_group("machine virt (Ctrl-A x leaves)").add_argument
+    add("--initrd", type=arguments.path, metavar="F", help="initial RAM disk of the kernel")
+    add("--append", default="", metavar="S", help="command line of the kernel")
+    add("--dtb", type=arguments.path, metavar="F", help="device tree, in place of one that is made")
+    add("--board", default="virt", metavar="B", help="virt (QEMU's) or mini (mini-rv32ima's)")
+    add("--memory", type=arguments.size, default=128 << 20, metavar="BYTES", help="RAM (K, M, G); default 128M")
+    add("--clock", default="virtual", metavar="C", help="virtual (counts instructions) or host")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -59,17 +87,28 @@ def main(args: argparse.Namespace) -> int:
 
 def _load(args: argparse.Namespace) -> Machine:
     from dynarec.engine import DEFAULT_CACHE_SIZE, Machine
+    from dynarec.machine.base import Hardware
 
     return Machine.load(
-        args.rom,
-        args.machine,
+        _source(args),
+        args.machine if args.kernel is None else "virt",
         args.guest_arguments,
         root=args.root,
         tier=args.tier,
         wx=args.wx,
+        harden=args.harden,
         cache_size=DEFAULT_CACHE_SIZE if args.cache_size is None else args.cache_size,
         seed=args.seed,
+        hardware=Hardware(args.board, args.memory, args.clock, args.dtb, args.initrd, args.append),
     )
+
+
+def _source(args: argparse.Namespace) -> Path | Program:
+    from dynarec.loading import read_kernel
+
+    if args.kernel is not None and args.machine not in ("auto", "virt"):
+        raise DynarecError(f"machine {args.machine} runs no kernels: leave --machine out")
+    return args.rom if args.kernel is None else read_kernel(args.kernel)
 
 
 def _console(machine: Machine) -> Console | None:
@@ -99,7 +138,13 @@ def _run(machine: Machine, console: Console | None, args: argparse.Namespace) ->
             finally:
                 window.close()
         _say(window.message)
-    return machine.run(args.max_instructions, timeout=args.timeout)
+    if machine.profile.name != VIRT:
+        return machine.run(args.max_instructions, timeout=args.timeout)
+    from dynarec.machine.serial_input import descriptor_of
+    from dynarec.machine.terminal import raw_terminal
+
+    with raw_terminal(descriptor_of(None)):
+        return machine.run(args.max_instructions, timeout=args.timeout)
 
 
 def _status(machine: Machine, stop: Stop) -> int:
@@ -109,7 +154,7 @@ def _status(machine: Machine, stop: Stop) -> int:
         _say(f"{machine.program.name}: {_death(machine, stop)}")
     if stop.status is not None:
         return stop.status
-    return STATUS_WINDOW_CLOSED if stop.reason is StopReason.REQUEST else STATUS_LIMIT
+    return STATUS_LEFT if stop.reason is StopReason.REQUEST else STATUS_LIMIT
 
 
 def _death(machine: Machine, stop: Stop) -> str:

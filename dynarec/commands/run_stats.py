@@ -25,8 +25,9 @@ def as_text(stats: Stats) -> str:
         "wall time": f"{stats.run_seconds:.3f} s, {stats.mips:.1f} MIPS",
         "translated": f"{stats.translated:,} blocks of {stats.translated_instructions:,} guest instructions",
         "translation time": f"{stats.translation_seconds:.3f} s, {each:.1f} us a guest instruction",
-        "code cache": f"{stats.blocks:,} blocks, {stats.code_bytes:,} bytes, {stats.discarded:,} discarded, "
-        f"{stats.flushes:,} flushes",
+        "code cache": f"{stats.blocks:,} blocks, {stats.code_bytes:,} bytes ({stats.code_dead:,} of dead blocks), "
+        f"{stats.evictions:,} evictions, {stats.flushes:,} flushes",
+        "deaths": ", ".join(f"{count:,} {reason}" for reason, count in stats.deaths.items() if count) or "none",
         "links": f"{stats.links:,} made, {stats.unlinks:,} undone",
         "exits": exits,
         "faults": f"{stats.faults:,}",

@@ -10,17 +10,18 @@ from dynarec.errors import DynarecError
 
 if TYPE_CHECKING:
     from dynarec.commands.code import ProgramCode
-    from dynarec.host.base import Host, HostCode
+    from dynarec.host.base import Hardening, Host, HostCode
     from dynarec.translate import Translator
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("rom", metavar="ROM", help="an ELF file")
+    parser.add_argument("rom", type=arguments.path, metavar="ROM", help="an ELF file")
     parser.add_argument(
         "--at", type=arguments.place, required=True, metavar="ADDR|SYMBOL", help="where the block begins"
     )
     parser.add_argument("--host", metavar="H", help="x86_64 or arm64 (default: this computer's)")
+    parser.add_argument("--harden", type=arguments.names, default=(), metavar="H", help="arm64: bti, pac")
     parser.add_argument(
         "--without", action="extend", nargs="+", default=[], metavar="PASS", help="leave out optimisation passes"
     )
@@ -29,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Show it; the exit status."""
     from dynarec.commands.code import ProgramCode
-    from dynarec.loading import read_program
+    from dynarec.loading import hardening, read_program
     from dynarec.translate import Translator
 
     code = ProgramCode(*read_program(args.rom, None))
@@ -37,15 +38,15 @@ def main(args: argparse.Namespace) -> int:
     if not code.fetch(key, 1):
         raise DynarecError(f"{code.program.name}: there is no code at {key:#010x}")
     _check_passes(args.without)
-    host = _host(args.host, code)
+    host = _host(args.host, code, hardening(args.harden))
     _show(Translator(code.guest, host, code.fetch, without=args.without), host, key)
     return 0
 
 
-def _host(name: str | None, code: ProgramCode) -> Host:
+def _host(name: str | None, code: ProgramCode, harden: frozenset[Hardening]) -> Host:
     from dynarec.host import make_host, make_native_host
 
-    return make_native_host(code.guest) if name is None else make_host(name, code.guest)
+    return make_native_host(code.guest, harden) if name is None else make_host(name, code.guest, harden=harden)
 
 
 def _check_passes(names: list[str]) -> None:

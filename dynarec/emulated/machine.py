@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from dynarec import loading
 from dynarec.emulated.cache import Block, CodeCache, Link
 from dynarec.emulated.cpu import DEFAULT_CODE_SIZE, EmulatedCpu
+from dynarec.errors import DynarecError
 from dynarec.guest_state import Registers
 from dynarec.host import make_host
 from dynarec.host.base import ExitKind
 from dynarec.ir.builder import Builder
 from dynarec.ir.evaluate import Left, Outcome, evaluate
 from dynarec.ir.unit import Jump, Unit
-from dynarec.machine.base import Continue, Died, Exited, Options, Profile, Trap
+from dynarec.machine.base import AccessFault, Continue, Died, Exited, Interrupts, Options, Profile, Trap
 from dynarec.machine.base import Outcome as Answer
 from dynarec.translate import Translator
 from guest_isa.guest import Guest
@@ -99,8 +100,6 @@ class EmulatedMachine:
         base = getattr(self.profile, "mmio_base", None)
         if base is None:
             return
-        from dynarec.machine.console import AccessFault
-
         self.memory.refusals = (AccessFault,)
         self.memory.device(base, self.profile.mmio_size, self.profile)  # type: ignore[attr-defined, arg-type]
 
@@ -117,6 +116,11 @@ class EmulatedMachine:
     def instructions(self) -> int:
         """Guest instructions retired so far, with the system calls that the profile answered."""
         return self.retired + self._answered
+
+    @property
+    def interrupts(self) -> Interrupts:
+        """Raises DynarecError: programs in machine mode do not run here."""
+        raise DynarecError("an emulated host has no interrupts: run this program on machine user or console")
 
     def forget_end(self) -> None:
         """Let a program that has ended, or another one in its place, run again."""

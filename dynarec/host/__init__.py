@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dynarec.errors import DynarecError
 
 if TYPE_CHECKING:
-    from dynarec.host.base import Host
+    from dynarec.host.base import Hardening, Host
     from guest_isa.guest import Guest
 
 HOSTS = ("x86_64", "arm64")
@@ -33,21 +33,23 @@ def cpu_has_bmi2() -> bool:
     return "bmi2" in flags.split()
 
 
-def make_host(name: str, guest: Guest, *, bmi2: bool = False) -> Host:
-    """The code generator of the named host for a guest. bmi2: x86-64 only."""
+def make_host(name: str, guest: Guest, *, bmi2: bool = False, harden: frozenset[Hardening] = frozenset()) -> Host:
+    """The code generator of the named host for a guest. bmi2: x86-64 only; harden: arm64 only."""
     jump_shift = guest.isa.parcel.bit_length() - 1
     if name == "x86_64":
         from dynarec.host.x86_64 import X86_64
 
+        if harden:
+            raise DynarecError("x86_64 code cannot be hardened: --harden is for arm64")
         return X86_64(guest.homes, jump_shift, bmi2)
     if name == "arm64":
         from dynarec.host.arm64 import Arm64
 
-        return Arm64(guest.homes, jump_shift)
+        return Arm64(guest.homes, jump_shift, harden)
     raise DynarecError(f"unknown host {name!r}: there is {' and '.join(HOSTS)}")
 
 
-def make_native_host(guest: Guest) -> Host:
+def make_native_host(guest: Guest, harden: frozenset[Hardening] = frozenset()) -> Host:
     """The code generator for this machine, with what its CPU offers."""
     name = native_host_name()
-    return make_host(name, guest, bmi2=name == "x86_64" and cpu_has_bmi2())
+    return make_host(name, guest, bmi2=name == "x86_64" and cpu_has_bmi2(), harden=harden)

@@ -17,7 +17,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import Enum, IntEnum
 
 from dynarec.ir.state import Field
 from dynarec.ir.unit import Unit
@@ -54,6 +54,15 @@ class Site:
     offset: int
     pc: int
     refund: int
+
+
+class Hardening(Enum):
+    """What a host can do against changed code pointers, by name."""
+
+    BTI = "bti"
+    """Indirect branches arrive at landing pads only (FEAT_BTI)."""
+    PAC = "pac"
+    """Code pointers that are kept in memory are signed (FEAT_PAuth)."""
 
 
 HEAD, EXITS = -1, -2

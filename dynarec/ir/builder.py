@@ -116,3 +116,7 @@ class Builder(Semantics):
     def sync_code(self) -> None:
         """End the instruction: the guest says that it changed code."""
         self.terminal = SyncCode(self.next_pc)
+
+    def wait(self) -> None:
+        """End the instruction; nothing waits here, so the next one follows."""
+        self.terminal = Jump(self.next_pc)

@@ -192,5 +192,5 @@ AS_WRITE = "as_write"
 NEGATED = {EQ: NE, NE: EQ, LTU: GEU, GEU: LTU, LTS: GES, GES: LTS}
 """The compare that holds exactly when another does not."""
 
-COUNTERS = ("instret", "cycle", "time")
-"""What `call` can ask for: 64-bit counters of the machine."""
+COUNTERS = ("instret", "cycle", "time", "lines")
+"""What `call` can ask for: 64-bit counters of the machine, and its interrupt lines as bits."""

@@ -20,10 +20,14 @@ Register = Any
 
 
 class Semantics(ABC):
-    """The verbs of a meaning. `pc` and `next_pc` are the addresses of this instruction and of the one behind it."""
+    """The verbs of a meaning.
+
+    pc, next_pc: the addresses of this instruction and of the one behind it. encoding: the instruction's word.
+    """
 
     pc: Value
     next_pc: Value
+    encoding: Value = 0
 
     @abstractmethod
     def op(self, kind: OpKind, *args: Value, attr: object = None) -> Value:
@@ -56,6 +60,10 @@ class Semantics(ABC):
     @abstractmethod
     def sync_code(self) -> None:
         """End the instruction: the guest says that it changed code."""
+
+    @abstractmethod
+    def wait(self) -> None:
+        """End the instruction: the guest waits for an interrupt."""
 
     def call(self, counter: str, shift: int) -> Value:
         """A counter of the machine (`ops.COUNTERS`), shifted right by `shift`, low 32 bits."""

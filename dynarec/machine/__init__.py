@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 PROFILES: Mapping[str, str] = {
     "console": "dynarec.machine.console:Console",
+    "virt": "dynarec.machine.virt:Virt",
     "user": "dynarec.machine.user:UserProfile",
 }
 """Name -> module and class, imported when needed; in the order in which they are asked to recognise a program,

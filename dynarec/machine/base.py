@@ -8,13 +8,14 @@ instruction).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntFlag
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from guest_isa.guest import TrapKind as TrapKind
+from guest_isa.privileged import Privileged
 from guest_isa.profile import Abi
 
 if TYPE_CHECKING:
@@ -81,6 +82,43 @@ class GuestFacts(Protocol):
     def abi(self) -> Abi | None:
         """The registers of its conventions; None when programs of the guest have no system calls."""
 
+    @property
+    def privileged(self) -> Privileged | None:
+        """Its machine mode; None when every trap is for the host."""
+
+
+class Interrupts(Protocol):
+    """The guest's interrupt lines and its clock.
+
+    Virtual time counts guest instructions: those retired, and those that were skipped while the guest waited.
+    """
+
+    def own_traps(self) -> None:
+        """Deliver traps and interrupts to the guest's own handlers, from now on."""
+
+    def set_lines(self, lines: int, up: bool) -> None:
+        """Raise or lower interrupt lines (bits of the guest's); from any thread."""
+
+    def set_clock(self, ticks_per_second: int, instructions_per_tick: int) -> None:
+        """How the guest's time passes, from 0; with 0 instructions a tick, as the host's clock does."""
+
+    @property
+    def ticks(self) -> int:
+        """The guest's time."""
+
+    @property
+    def virtual_time(self) -> int:
+        """Instructions retired and skipped."""
+
+    def skip_to(self, virtual_time: int) -> None:
+        """Let virtual time pass without instructions; not backwards."""
+
+    def request_stop(self) -> None:
+        """End the run soon; from any thread."""
+
+    def set_deadline(self, virtual_time: int | None, lines: int) -> None:
+        """Raise these lines at that time exactly, and not at a time that was set before; None: never."""
+
 
 class Machine(Protocol):
     """The machine as a profile sees it."""
@@ -102,6 +140,10 @@ class Machine(Protocol):
     @property
     def instructions(self) -> int:
         """Guest instructions retired so far."""
+
+    @property
+    def interrupts(self) -> Interrupts:
+        """The interrupt lines and the clock, for profiles whose guest has a machine mode."""
 
 
 SIGNALS: Mapping[TrapKind, int] = {
@@ -157,6 +199,10 @@ class Died:
 Outcome = Continue | Exited | Died
 
 
+class AccessFault(Exception):  # noqa: N818 - the manual's name of what the guest gets
+    """A device refuses an access: the guest gets an access fault."""
+
+
 class ByteFile(Protocol):
     """The part of an unbuffered binary file that a profile uses; `fileno` may raise OSError (no descriptor)."""
 
@@ -175,6 +221,7 @@ class Options:
     env: its environment.
     root: the only directory of the host whose files it may reach; None: no files.
     stdin, stdout, stderr: binary file objects; None means the descriptors 0, 1, 2 of this process, unbuffered.
+    hardware: of a machine that can be put together in more than one way.
     seed: makes everything random that the profile hands out reproducible; None: from the host's entropy.
     """
 
@@ -185,6 +232,32 @@ class Options:
     stdout: ByteFile | None = None
     stderr: ByteFile | None = None
     seed: int | None = None
+    hardware: Hardware = field(default_factory=lambda: Hardware())
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """What machine `virt` consists of.
+
+    board: "virt" (QEMU's) or "mini" (mini-rv32ima's). memory: bytes of RAM. clock: "virtual" or "host".
+    dtb: a device tree; None: one that fits. initrd, append: what a kernel finds in the tree.
+    """
+
+    board: str = "virt"
+    memory: int = 128 << 20
+    clock: str = "virtual"
+    dtb: Path | None = None
+    initrd: Path | None = None
+    append: str = ""
+
+
+class Device(Protocol):
+    """Registers behind a range of guest addresses; `width` is in bytes. AccessFault refuses an access."""
+
+    def read(self, offset: int, width: int, /) -> int: ...
+
+    def write(self, offset: int, width: int, value: int, /) -> Outcome | None:
+        """An Outcome ends the run."""
 
 
 class Profile(ABC):
@@ -209,6 +282,14 @@ class Profile(ABC):
     @abstractmethod
     def trap(self, trap: Trap) -> Outcome:
         """Answer one trap."""
+
+    def devices(self) -> Sequence[tuple[range, Device]]:
+        """Devices and their addresses, whole pages each; asked once, after `load`."""
+        return ()
+
+    def wait(self) -> None:
+        """The guest waits for an interrupt: return when there may be one, or when `interrupt` is called."""
+        return
 
     def stored(self, address: int, size: int) -> Outcome:
         """The guest has stored to watched memory; the store is done and machine.pc is the next instruction."""

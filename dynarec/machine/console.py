@@ -18,7 +18,19 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
 from dynarec.errors import BadProgram
-from dynarec.machine.base import Access, ByteFile, Died, Exited, GuestFacts, Machine, Options, Outcome, Profile, Trap
+from dynarec.machine.base import (
+    Access,
+    AccessFault,
+    ByteFile,
+    Died,
+    Exited,
+    GuestFacts,
+    Machine,
+    Options,
+    Outcome,
+    Profile,
+    Trap,
+)
 from dynarec.machine.framebuffer import PALETTE_BYTES, Framebuffer, Picture, Setting
 from dynarec.machine.own_streams import own_stream
 
@@ -105,10 +117,6 @@ KEY_BITS = {
     Key.BACKSPACE: 9,
 }
 """Key code to the bit it holds in KEYS."""
-
-
-class AccessFault(Exception):  # noqa: N818 - the manual's name of what the guest gets
-    """The register page refuses an access: the guest gets an access fault."""
 
 
 class Controls:

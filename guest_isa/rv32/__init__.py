@@ -1,13 +1,13 @@
-"""RV32IMAC_Zicsr_Zifencei, little-endian, user level."""
+"""RV32IMAC_Zicsr_Zifencei, little-endian, with machine and user mode."""
 
 from __future__ import annotations
 
 from guest_isa.guest import AccessCauses, Cause, Guest, TrapKind
 from guest_isa.profile import Abi, SemihostingMarker
-from guest_isa.rv32 import a, base, c, m, operands, zicsr, zifencei
+from guest_isa.rv32 import a, base, c, m, operands, privileged, zicsr, zifencei
 from guest_isa.rv32.operands import LAYOUT, isa
 
-_EXTENSIONS = (base, m, a, c, zicsr, zifencei)
+_EXTENSIONS = (base, m, a, c, zicsr, zifencei, privileged)
 ELF_MACHINE = 243
 
 _BY_USE = (
@@ -26,6 +26,7 @@ _CAUSES = {
     operands.STORE_MISALIGNED: Cause(TrapKind.MISALIGNED, "store/AMO address misaligned"),
     operands.STORE_ACCESS: Cause(TrapKind.ACCESS, "store/AMO access fault"),
     operands.ECALL_FROM_U: Cause(TrapKind.SYSCALL, "environment call"),
+    operands.ECALL_FROM_M: Cause(TrapKind.SYSCALL, "environment call from machine mode"),
 }
 
 GUEST = Guest(
@@ -52,4 +53,6 @@ GUEST = Guest(
         ),
     ),
     elf_machine=ELF_MACHINE,
+    privileged=privileged.PRIVILEGED,
+    machines=("console", "user", "virt"),
 )

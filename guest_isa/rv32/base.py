@@ -6,7 +6,7 @@ from dynarec.ir import ops
 from dynarec.ir.ops import OpKind
 from dynarec.ir.semantics import Register, Semantics, Value
 from guest_isa.isa import Alias
-from guest_isa.rv32.operands import BREAKPOINT, ECALL_FROM_U, isa
+from guest_isa.rv32.operands import BREAKPOINT, ECALL_FROM_M, ECALL_FROM_U, MODE, isa
 
 isa.extension("I")
 
@@ -192,8 +192,9 @@ def fence(b: Semantics, rd: Register, rs1: Register, uimm: Value, pred: Value, s
     """One hart and one host thread: memory is in program order already."""
 
 
-@isa.insn("ecall", "000000000000 00000 000 00000 1110011")
+@isa.insn("ecall", "000000000000 00000 000 00000 1110011", interpreted=True)
 def ecall(b: Semantics) -> None:
+    b.trap_if(b.ne(b.get(MODE), 0), ECALL_FROM_M, 0)
     b.trap(ECALL_FROM_U, 0)
 
 

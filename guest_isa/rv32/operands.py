@@ -16,7 +16,17 @@ RESERVED = Field("reserved", 32)
 """Address of the LR reservation; `NO_RESERVATION` when there is none (reservations are aligned words)."""
 NO_RESERVATION = 0xFFFF_FFFF
 
-LAYOUT = StateLayout([*X, RESERVED], {**{ABI_NAMES[n]: f"x{n}" for n in range(1, 32)}, "fp": "x8"})
+# State of the machine mode (volume II, chapter 3). All zero is a user program with every counter at its disposal.
+MSTATUS, MIE, MTVEC, MSCRATCH = (Field(name, 33 + n) for n, name in enumerate(("mstatus", "mie", "mtvec", "mscratch")))
+MEPC, MCAUSE, MTVAL = (Field(name, 37 + n) for n, name in enumerate(("mepc", "mcause", "mtval")))
+MODE = Field("mode", 40)
+COUNTERS_OFF = Field("counters_off", 41)
+"""mcounteren, inverted."""
+PMPCFG = Field("pmpcfg0", 42)
+PMPADDR = tuple(Field(f"pmpaddr{n}", 43 + n) for n in range(4))
+MACHINE_STATE = (MSTATUS, MIE, MTVEC, MSCRATCH, MEPC, MCAUSE, MTVAL, MODE, COUNTERS_OFF, PMPCFG, *PMPADDR)
+
+LAYOUT = StateLayout([*X, RESERVED, *MACHINE_STATE], {**{ABI_NAMES[n]: f"x{n}" for n in range(1, 32)}, "fp": "x8"})
 
 # Causes (volume II, table of mcause values).
 FETCH_MISALIGNED, FETCH_ACCESS, ILLEGAL, BREAKPOINT = 0, 1, 2, 3

@@ -1,40 +1,56 @@
-"""Zicsr and the user-level counters of Zicntr (volume I, chapters 6 and 7).
-
-An unprivileged program sees the read-only counters and nothing else; writing them, or naming another register, is
-illegal.
-"""
+"""Zicsr: reading and writing the control and status registers (volume I, chapter 6)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from dynarec.ir.semantics import Register, Semantics, Value
 from guest_isa.isa import Alias, OperandKind
-from guest_isa.rv32.operands import ILLEGAL, isa
+from guest_isa.rv32.csrs import CSRS, MODE_MACHINE, MODE_USER, Csr, is_read_only, needs_machine_mode
+from guest_isa.rv32.operands import COUNTERS_OFF, ILLEGAL, MODE, isa
 
 isa.extension("Zicsr")
 
-LOW, HIGH = 0, 32
-COUNTERS = {
-    0xC00: ("cycle", "cycle", LOW),
-    0xC01: ("time", "time", LOW),
-    0xC02: ("instret", "instret", LOW),
-    0xC80: ("cycleh", "cycle", HIGH),
-    0xC81: ("timeh", "time", HIGH),
-    0xC82: ("instreth", "instret", HIGH),
-}
-"""CSR number: its name, the machine's counter, the shift of the half it shows."""
+ALL_ONES = 0xFFFF_FFFF
 
 
 def _name(number: int, pc: int) -> str:
-    return COUNTERS[number][0] if number in COUNTERS else hex(number)
+    return CSRS[number].name if number in CSRS else hex(number)
 
 
-isa.operand(OperandKind("csr", 12, text=_name, choices=tuple(COUNTERS)))
+isa.operand(OperandKind("csr", 12, text=_name, choices=tuple(CSRS)))
 isa.operand(OperandKind("zimm", 5))
 
 
-def _read_only(aliases: tuple[str, ...]) -> tuple[Alias, ...]:
-    numbers = {COUNTERS[number][0]: number for number in COUNTERS}
-    return tuple(Alias(f"rd{name}", {"csr": numbers[name]}, "{rd}") for name in aliases)
+def _check_mode(b: Semantics, number: int) -> None:
+    """An illegal instruction if the mode may not name the register."""
+    counter = CSRS[number].counter
+    if needs_machine_mode(number):
+        b.trap_if(b.ne(b.get(MODE), MODE_MACHINE), ILLEGAL, b.encoding)
+    elif counter is not None:
+        off = b.and_(b.shr(b.get(COUNTERS_OFF), counter), 1)
+        user = b.bit(b.eq(b.get(MODE), MODE_USER))
+        b.trap_if(b.ne(b.and_(off, user), 0), ILLEGAL, b.encoding)
+
+
+def _change(b: Semantics, rd: Register, number: int, source: Callable[[], Value], operation: str) -> None:
+    """The old value to rd; in the register, the source or the old value with the source's bits set or cleared."""
+    csr: Csr | None = CSRS.get(number)
+    if csr is None or is_read_only(number):
+        b.trap(ILLEGAL, b.encoding)
+        return
+    _check_mode(b, number)
+    old = csr.read(b)
+    new = source() if csr.write is not None else 0
+    b.set(rd, old)
+    if csr.write is not None:
+        csr.write(b, _combined(b, old, new, operation))
+
+
+def _combined(b: Semantics, old: Value, new: Value, operation: str) -> Value:
+    if operation == "write":
+        return new
+    return b.or_(old, new) if operation == "set" else b.and_(old, b.xor(new, ALL_ONES))
 
 
 def _declare_read(name: str, funct3: str, zero: str, aliases: tuple[Alias, ...] = ()) -> None:
@@ -44,38 +60,38 @@ def _declare_read(name: str, funct3: str, zero: str, aliases: tuple[Alias, ...] 
 
     @isa.insn(name, pattern, syntax, interpreted=True, aliases=aliases)
     def read(b: Semantics, rd: Register, csr: int) -> None:
-        if csr in COUNTERS:
-            _, counter, shift = COUNTERS[csr]
-            b.set(rd, b.call(counter, shift))
+        if csr in CSRS:
+            _check_mode(b, csr)
+            b.set(rd, CSRS[csr].read(b))
         else:
-            b.trap(ILLEGAL, 0)
+            b.trap(ILLEGAL, b.encoding)
 
 
-_ALIASES = (*_read_only(tuple(name for name, _, _ in COUNTERS.values())), Alias("csrr", {}, "{rd}, {csr}"))
-_declare_read("csrrs", "010", "zero", _ALIASES)
+_COUNTERS = tuple(Alias(f"rd{csr.name}", {"csr": n}, "{rd}") for n, csr in CSRS.items() if csr.counter is not None)
+_declare_read("csrrs", "010", "zero", (*_COUNTERS, Alias("csrr", {}, "{rd}, {csr}")))
 _declare_read("csrrc", "011", "zero")
 _declare_read("csrrsi", "110", "0")
 _declare_read("csrrci", "111", "0")
 
 
-def _declare_write(name: str, funct3: str, source: str, syntax: str, unless: dict[str, tuple[int, ...]]) -> None:
-    """No register here can be written."""
-    pattern = f"csr {source} {funct3} rd 1110011"
+def _declare_write(name: str, funct3: str, source: str, operation: str) -> None:
+    """From a register or an immediate; `set` and `clear` of nothing are reads."""
+    pattern, syntax = f"csr {source} {funct3} rd 1110011", f"{{rd}}, {{csr}}, {{{source}}}"
+    unless = {} if operation == "write" else {source: (0,)}
+    aliases = (Alias(name.replace("csrr", "csr"), {"rd": 0}, f"{{csr}}, {{{source}}}"),)
     if source == "rs1":
 
-        @isa.insn(name, pattern, syntax, interpreted=True, unless=unless)
-        def from_register(b: Semantics, rd: Register, csr: Value, rs1: Register) -> None:
-            b.trap(ILLEGAL, 0)
+        @isa.insn(name, pattern, syntax, interpreted=True, unless=unless, aliases=aliases)
+        def from_register(b: Semantics, rd: Register, csr: int, rs1: Register) -> None:
+            _change(b, rd, csr, lambda: b.get(rs1), operation)
     else:
 
-        @isa.insn(name, pattern, syntax, interpreted=True, unless=unless)
-        def from_immediate(b: Semantics, rd: Register, csr: Value, zimm: Value) -> None:
-            b.trap(ILLEGAL, 0)
+        @isa.insn(name, pattern, syntax, interpreted=True, unless=unless, aliases=aliases)
+        def from_immediate(b: Semantics, rd: Register, csr: int, zimm: Value) -> None:
+            _change(b, rd, csr, lambda: zimm, operation)
 
 
-_declare_write("csrrw", "001", "rs1", "{rd}, {csr}, {rs1}", {})
-_declare_write("csrrs", "010", "rs1", "{rd}, {csr}, {rs1}", {"rs1": (0,)})
-_declare_write("csrrc", "011", "rs1", "{rd}, {csr}, {rs1}", {"rs1": (0,)})
-_declare_write("csrrwi", "101", "zimm", "{rd}, {csr}, {zimm}", {})
-_declare_write("csrrsi", "110", "zimm", "{rd}, {csr}, {zimm}", {"zimm": (0,)})
-_declare_write("csrrci", "111", "zimm", "{rd}, {csr}, {zimm}", {"zimm": (0,)})
+for _suffix, _bit, _source in (("", "0", "rs1"), ("i", "1", "zimm")):
+    _declare_write(f"csrrw{_suffix}", f"{_bit}01", _source, "write")
+    _declare_write(f"csrrs{_suffix}", f"{_bit}10", _source, "set")
+    _declare_write(f"csrrc{_suffix}", f"{_bit}11", _source, "clear")

@@ -67,12 +67,14 @@ SYMBOL(dr_enter):
     mov x28, x0
     mov x17, x1
     ldur x27, [x28, #WINDOW]
+    mov x25, x27 /* always the window's base and a 32-bit number */
     ldur w26, [x28, #BUDGET]
     EACH_HOME LOAD_HOME
     br x17
 
     .globl SYMBOL(dr_exit)
 SYMBOL(dr_exit):
+    hint #34 /* bti c */
     stur x30, [x28, #EXIT_PC]
     stur w26, [x28, #BUDGET]
     EACH_HOME STORE_HOME

@@ -2,14 +2,16 @@
 #ifndef DR_HOST_H
 #define DR_HOST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "abi.h"
+
 #define DR_HOST_NAME "arm64"
 #define DR_HOST_HOMES 22 /* home registers: enter.S */
 #define DR_CODE_ALIGN 16u
-#define DR_EXIT_CALL_SIZE 8u /* ldur x16, [x28, #exit]; blr x16 */
 #define DR_BRANCH_SIZE 4u    /* b; a link's offset is that of the instruction */
 #define DR_BRANCH_OPCODE UINT32_C(0x14000000)
 #define DR_BRANCH_FIELD UINT32_C(0x03ffffff)
@@ -23,5 +25,68 @@ static inline void dr_branch_encode(struct dr_branch *branch, int64_t distance) 
     uint32_t word = DR_BRANCH_OPCODE | ((uint32_t)(distance / 4) & DR_BRANCH_FIELD);
     memcpy(branch->bytes, &word, sizeof word);
 }
+
+#define DR_LINK_ALIGN 4u
+#define DR_MAX_CODE (UINT32_C(1) << 27) /* imm26 words */
+#define DR_VERIFY dr_verify_arm64
+#define DR_LONGEST_INSN 4u
+#define DR_PROT_BTI 0x10 /* Linux, asm/mman.h */
+
+#define DR_BTI_J UINT32_C(0xd503249f)       /* bti j: does nothing where there is no BTI */
+#define DR_LOAD_EXIT UINT32_C(0xf85f0390)   /* ldur x16, [x28, #-16] */
+#define DR_CALL_EXIT UINT32_C(0xd63f0200)   /* blr x16 */
+#define DR_EXIT_CONTEXT UINT32_C(0xd1004391) /* sub x17, x28, #16 */
+#define DR_CALL_SIGNED UINT32_C(0xd73f0a11) /* blraa x16, x17 */
+
+/* How generated code leaves. */
+struct dr_exit_call {
+    uint32_t size;
+    uint8_t code[12];
+};
+
+static inline struct dr_exit_call dr_exit_call(uint32_t harden) {
+    static const uint32_t plain[] = {DR_LOAD_EXIT, DR_CALL_EXIT};
+    static const uint32_t authenticated[] = {DR_LOAD_EXIT, DR_EXIT_CONTEXT, DR_CALL_SIGNED};
+    struct dr_exit_call call = {harden & DR_PAC ? sizeof authenticated : sizeof plain, {0}};
+    memcpy(call.code, harden & DR_PAC ? authenticated : plain, call.size);
+    return call;
+}
+
+/* A unit that stores a number and leaves: bti j; movz w16, #number; str w16, [x28]; the exit call */
+struct dr_proof {
+    uint32_t size;
+    uint8_t code[24];
+};
+
+static inline struct dr_proof dr_proof(uint16_t number, uint32_t harden) {
+    const uint32_t words[] = {DR_BTI_J, UINT32_C(0x52800010) | (uint32_t)number << 5, UINT32_C(0xb9000390)};
+    const uint32_t *first = harden & DR_BTI ? words : words + 1;
+    uint32_t size = (uint32_t)((const uint8_t *)(words + 3) - (const uint8_t *)first);
+    struct dr_exit_call call = dr_exit_call(harden);
+    struct dr_proof proof = {size + call.size, {0}};
+    memcpy(proof.code, first, size);
+    memcpy(proof.code + size, call.code, call.size);
+    return proof;
+}
+
+/* Signs a code pointer with key A for a context (pacia1716, which does nothing where there is no pointer authentication). */
+static inline const void *dr_sign(const void *pointer, uint64_t context, uint32_t harden) {
+    register const void *signed_pointer __asm__("x17") = pointer;
+    register uint64_t modifier __asm__("x16") = context;
+    if (!(harden & DR_PAC))
+        return pointer;
+    __asm__("hint #8" : "+r"(signed_pointer) : "r"(modifier));
+    return signed_pointer;
+}
+
+/* braa, blraa (Arm ARM C6.2) */
+static inline bool dr_is_authenticated_branch(const uint8_t *code) {
+    uint32_t word;
+    memcpy(&word, code, sizeof word);
+    return (word & UINT32_C(0xffdffc00)) == UINT32_C(0xd71f0800);
+}
+
+/* Why the processor or the system cannot do it; NULL: they can. */
+const char *dr_harden_problem(uint32_t harden);
 
 #endif

@@ -129,7 +129,7 @@ class CoreExecutor(Executor):
         self.core.bind_thread()
         self.core.memory.map(CODE, CODE_SIZE, Access.READ | Access.EXECUTE)
         self.core.memory.map(DATA, DATA_SIZE, Access.READ | Access.WRITE)
-        self.translator = Translator(GUEST, host, self.core.memory.code)
+        self.translator = Translator(GUEST, host, self.core.memory.code, is_mixed=self.core.is_mixed)
 
     def run(self, program: Program, counts: Sequence[int]) -> list[View]:
         core = self.core

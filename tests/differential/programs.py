@@ -37,7 +37,7 @@ BRANCHES = [spec for spec in GUEST.isa if "offset" in spec.operands and spec.nam
 OTHERS = [
     spec
     for spec in GUEST.isa
-    if spec.extension != "Zicsr" and spec.name not in LEFT_OUT and "offset" not in spec.operands
+    if spec.extension not in ("Zicsr", "machine mode") and spec.name not in LEFT_OUT and "offset" not in spec.operands
 ]
 WEIGHTS = {"I": 45, "C": 30, "M": 15, "A": 9, "Zifencei": 1}
 BY_EXTENSION = {name: [spec for spec in OTHERS if spec.extension == name] for name in WEIGHTS}

@@ -66,7 +66,11 @@ DIFFERENCES = (
         _only_ours("fence", "fence.i"),
     ),
     Difference(
-        "privileged instructions are illegal at user level",
-        _only_theirs("uret", "sret", "mret", "wfi", "sfence.vma", "hfence.gvma", "hfence.bvma"),
+        "capstone takes pmpaddr13 and pmpaddr14 for each other",
+        lambda word, ours, theirs: bool(ours) and word >> 20 in (0x3BD, 0x3BE) and ours[0].startswith("csrr"),
+    ),
+    Difference(
+        "there is no supervisor mode and no user-level trap handler",
+        _only_theirs("uret", "sret", "sfence.vma", "hfence.gvma", "hfence.bvma"),
     ),
 )

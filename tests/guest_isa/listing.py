@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from guest_isa.rv32.zicsr import COUNTERS
+from guest_isa.rv32.csrs import CSRS
 from tests.guest_isa.differences import Listing
 
 MASK32 = 0xFFFF_FFFF
@@ -58,11 +58,11 @@ EXPANSIONS = {
     ("fsrmi", 1): "csrrwi zero 2 {0}",
     ("fsflagsi", 2): "csrrwi {0} 1 {1}",
     ("fsrmi", 2): "csrrwi {0} 2 {1}",
-    **{(f"rd{name}", 1): f"csrrs {{0}} {name} zero" for name, _, _ in COUNTERS.values()},
+    **{(f"rd{csr.name}", 1): f"csrrs {{0}} {csr.name} zero" for csr in CSRS.values() if csr.counter is not None},
 }
 """(pseudo-instruction, number of operands): what it stands for."""
 
-CSR_NUMBERS = {name: number for number, (name, _, _) in COUNTERS.items()}
+CSR_NUMBERS = {csr.name: number for number, csr in CSRS.items()}
 NO_FENCE_SET = "unknown"
 """What capstone prints for an empty set of a fence."""
 
@@ -86,7 +86,7 @@ def _number(word: str) -> str:
 
 
 def _csr(mnemonic: str, words: list[str], word: int) -> list[str]:
-    """The counters' names must be right; the other names are capstone's, and stand for the number."""
+    """Names of the table must be right; the other names are capstone's, and stand for the number."""
     if mnemonic.startswith("csrr"):
         name = words[1]
         known = CSR_NUMBERS.get(name)

@@ -29,7 +29,7 @@ def test_every_instruction_is_there(guest: Guest) -> None:
 
 def test_the_registry_names_every_guest() -> None:
     registry = generate_registry(bundled_guests())
-    assert all(f"return dr_step_{guest.name};" in registry for guest in bundled_guests())
+    assert all(f"return &dr_guest_{guest.name};" in registry for guest in bundled_guests())
 
 
 Meaning = Callable[[Semantics], object]

@@ -102,6 +102,14 @@ def test_pieces_signs_and_listings(isa: Isa) -> None:
     assert minus.text(aliases=False) == f"x {0xFFFF_FFFF}"
 
 
+def test_ever_new_words_do_not_fill_the_memory(isa: Isa, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("guest_isa.isa.CACHED_WORDS", 16)
+    isa.insn("x", "00000000 0000 a", "{a}")(one)
+    assert sum(isa.decode(word) is not None for word in range(100)) == 16
+    assert len(isa._cache) <= 16
+    assert isa.decode(3) is isa.decode(3)
+
+
 def test_the_most_specific_pattern_wins_by_exclusion_only(isa: Isa) -> None:
     isa.insn("x", "w 0000 a", unless={"w": (0,)})(two)
     with pytest.raises(IsaError, match="y overlaps x"):

@@ -35,7 +35,8 @@ CODE, SLOT = 0x4000_0000, 8
 DATA, DATA_SIZE, PAGE = 0x100_0000, 0x1000, 0x1000
 REGISTERS = [riscv_const.UC_RISCV_REG_X0 + n for n in range(1, 32)]
 EDGES = (0, 1, 2, 0x7FFF_FFFF, 0x8000_0000, 0x8000_0001, MASK32, MASK32 - 1, 31, 32, 0xFFFF, 0x8000)
-SPECS = [spec for spec in GUEST.isa if spec.extension != "Zicsr" and not spec.name.startswith(("lr.w", "sc.w"))]
+SYSTEM = ("Zicsr", "machine mode")
+SPECS = [spec for spec in GUEST.isa if spec.extension not in SYSTEM and not spec.name.startswith(("lr.w", "sc.w"))]
 STACK_RELATIVE = ("c.lwsp", "c.swsp")
 UNMAPPED = (unicorn.UC_ERR_READ_UNMAPPED, unicorn.UC_ERR_WRITE_UNMAPPED)
 

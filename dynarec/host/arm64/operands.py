@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dynarec.host.allocate import Allocator, Slot
-from dynarec.host.arm64.encode import ZR, Assembler
-from dynarec.host.arm64.regs import HOMES, SCRATCH, STATE
-from dynarec.host.base import HostCode
-from dynarec.host.loops import loans, with_loans
+from dynarec.host.arm64.encode import ZR, Assembler, Cond
+from dynarec.host.arm64.regs import SCRATCH, STATE
+from dynarec.host.emit import UnitEmitter
 from dynarec.ir.state import Field
 from dynarec.ir.unit import Operand, Unit
 
@@ -40,14 +39,12 @@ class Registers(Allocator):
         return ZR if type(operand) is int and operand == 0 else super().register(operand)
 
 
-class Operands:
+class Operands(UnitEmitter[Cond]):
     """One unit's code while it is made, and the places of the values in it."""
 
+    asm: Assembler
+
     def __init__(self, unit: Unit, homes: Mapping[Field, int]) -> None:
-        self.unit = unit
-        self.charged = unit.retired
-        """Guest instructions that the head takes from the budget."""
+        super().__init__(unit, homes)
         self.asm = Assembler()
-        self.lent = loans(unit, homes)
-        self.regs = Registers(unit, with_loans(homes, self.lent), self.asm)
-        self.result = HostCode(b"", loans=[(HOMES.index(loan.register), loan.borrower.index) for loan in self.lent])
+        self.regs = Registers(unit, self.homes, self.asm)

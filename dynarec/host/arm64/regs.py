@@ -16,3 +16,5 @@ HOMES = (*range(16), *range(19, 25))
 SCRATCH = (16, 17, 30)
 CALL = 16
 """Holds the exit stub's address when it is called."""
+CONTEXT = 17
+"""Holds what that address was signed for: where it is kept."""

@@ -5,14 +5,13 @@ Flags are set right before they are used: only moves come in between, which leav
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from dynarec.host.x86_64.encode import Alu, Cond, invert
 from dynarec.host.x86_64.operands import SLOTS, Operands
 from dynarec.ir import ops
 from dynarec.ir.ops import OpKind
-from dynarec.ir.state import Field
-from dynarec.ir.unit import Op, Operand, Unit
+from dynarec.ir.unit import Op, Operand
 
 _CONDITIONS = {
     ops.EQ: Cond.E, ops.NE: Cond.NE, ops.LTU: Cond.B, ops.GEU: Cond.AE, ops.LTS: Cond.L, ops.GES: Cond.GE,
@@ -28,26 +27,7 @@ _AGAINST_ZERO = {Cond.L: Cond.S, Cond.GE: Cond.NS}
 class Conditions(Operands):
     """Compares, and what uses their outcome."""
 
-    def __init__(self, unit: Unit, homes: Mapping[Field, int]) -> None:
-        super().__init__(unit, homes)
-        self.pending: Op | None = None
-        """A compare that its only use, which comes next, is going to make."""
-
-    def _fuses(self, op: Op, index: int) -> bool:
-        """Whether the compare's only use comes next, so that it need not become a value."""
-        if self.regs.left.get(op) != 1:
-            return False
-        if index + 1 < len(self.unit.ops):
-            return op in self.unit.ops[index + 1].args
-        return self.unit.terminal_value() is op
-
-    def _condition(self, operand: Operand) -> Cond:
-        """Set the flags for a condition; the code that tells it from them."""
-        pending, self.pending = self.pending, None
-        if pending is not None and pending is operand:
-            condition = self._compare(pending)
-            self.regs.done(pending)
-            return condition
+    def _test(self, operand: Operand) -> Cond:
         register = self.regs.register(operand)
         self.asm.test_rr(register, register)
         return Cond.NE
@@ -78,29 +58,10 @@ class Conditions(Operands):
             self.asm.alu_ri(Alu.CMP, register, constant)
         return condition
 
-    def compare(self, op: Op) -> None:
-        condition = self._compare(op)
-        self.regs.done(op)
-        self._set_bit(op, condition)
-
     def _set_bit(self, op: Op, condition: Cond) -> None:
         to = self.regs.result(op)
         self.asm.setcc(condition, to)
         self.asm.movzx8_rr(to, to)
-
-    def bit(self, op: Op) -> None:
-        (a,) = op.args
-        if self.pending is not None:
-            condition = self._condition(a)
-            self.regs.done(op)
-            self._set_bit(op, condition)
-            return
-        value = self.regs.value(a)
-        if isinstance(value, Op):
-            self.regs.alias(op, value)
-            self.regs.done(op)
-        else:
-            self._move(self.regs.result(op), None, value)
 
     def select(self, op: Op) -> None:
         """Fetching after the compare makes moves only, so the flags hold."""
@@ -125,9 +86,5 @@ class Conditions(Operands):
             asm.cmov_rm(code, to, first)
 
 
-CONDITIONS: dict[OpKind, Callable[[Conditions, Op], None]] = {
-    **dict.fromkeys(ops.COMPARES, Conditions.compare),
-    ops.BIT: Conditions.bit,
-    ops.SELECT: Conditions.select,
-}
+CONDITIONS: dict[OpKind, Callable[[Conditions, Op], None]] = {ops.SELECT: Conditions.select}
 """The method that emits an op of this module."""

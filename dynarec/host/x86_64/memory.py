@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dynarec.host.base import Site
 from dynarec.host.x86_64.conditions import Conditions
 from dynarec.host.x86_64.encode import Assembler, Mem, invert
 from dynarec.ir import ops
@@ -47,10 +46,6 @@ class Memory(Conditions):
                 self.regs.lock(registers[1])
                 return Mem(registers[0], offset, registers[1], 1 << parts.shift, guest=True)
         return Mem(self.regs.register(base), offset, guest=True)
-
-    def _site(self, op: Op) -> None:
-        pc = self.unit.insns[op.at].pc
-        self.result.sites.append(Site(len(self.asm.code), pc, self.charged - op.at))
 
     def load(self, op: Op) -> None:
         address = self._address(op, op.args[0], op.args[1])

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping
 
 from dynarec.host import layout
 from dynarec.host.allocate import Allocator, Slot
-from dynarec.host.base import HostCode
-from dynarec.host.loops import loans, with_loans
+from dynarec.host.emit import UnitEmitter
 from dynarec.host.x86_64.address import find_scaled
-from dynarec.host.x86_64.encode import Alu, Assembler, Mem
-from dynarec.host.x86_64.regs import HOMES, SCRATCH, STATE
+from dynarec.host.x86_64.encode import Alu, Assembler, Cond, Mem
+from dynarec.host.x86_64.regs import SCRATCH, STATE
 from dynarec.ir.state import Field
 from dynarec.ir.unit import Op, Operand, Unit
 
@@ -43,18 +42,16 @@ class Registers(Allocator):
         self.asm.mov_mi(SLOTS[slot], value)
 
 
-class Operands:
+class Operands(UnitEmitter[Cond]):
     """One unit's code while it is made, and the places of the values in it."""
 
+    asm: Assembler
+
     def __init__(self, unit: Unit, homes: Mapping[Field, int]) -> None:
-        self.unit = unit
-        self.charged = unit.retired
-        """Guest instructions that the head takes from the budget."""
+        super().__init__(unit, homes)
         self.asm = Assembler()
-        self.lent = loans(unit, homes)
         self.scaled = find_scaled(unit)
-        self.regs = Registers(unit, with_loans(homes, self.lent), self.asm, self.scaled.kept())
-        self.result = HostCode(b"", loans=[(HOMES.index(loan.register), loan.borrower.index) for loan in self.lent])
+        self.regs = Registers(unit, self.homes, self.asm, self.scaled.kept())
 
     def _slot(self, operand: Operand) -> Slot:
         slot = self.regs.slot(operand)

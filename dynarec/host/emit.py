@@ -1,0 +1,274 @@
+"""What the emitters of all hosts share: a unit's head, its ops in their order, its exits, and compares that fuse.
+
+A host derives its emitter from `UnitEmitter`; the methods of its ops stand in a table by kind.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Generic, TypeVar
+
+from dynarec.host import layout
+from dynarec.host.allocate import Allocator
+from dynarec.host.base import EXITS, HEAD, Exit, ExitKind, HostCode, Mark, Site
+from dynarec.host.buffer import Buffer, Label
+from dynarec.host.loops import loans, with_loans
+from dynarec.ir import ops
+from dynarec.ir.ops import OpKind
+from dynarec.ir.state import Field
+from dynarec.ir.unit import Branch, Interpret, Jump, JumpTo, Op, Operand, Unit
+
+Cond = TypeVar("Cond")
+"""The host's condition codes."""
+
+
+class _SideExit:
+    """A side exit whose stub is still to come; `leave` is None for the one that is out of budget.
+
+    `link` is the patchable branch in the unit's body that leads here; 0 if it cannot be patched.
+    """
+
+    __slots__ = ("executed", "label", "leave", "link", "pc")
+
+    def __init__(self, label: Label, leave: Jump | Interpret | None, pc: int, executed: int, link: int = 0) -> None:
+        self.label = label
+        self.leave = leave
+        self.pc = pc
+        self.executed = executed
+        self.link = link
+
+
+class UnitEmitter(ABC, Generic[Cond]):
+    """Emits one unit. A subclass sets `asm` and `regs`."""
+
+    asm: Buffer
+    regs: Allocator
+    methods: ClassVar[Mapping[OpKind, Callable[[Any, Op], None]]]
+    """The method that emits an op; those of this module are in `METHODS`."""
+
+    def __init__(self, unit: Unit, homes: Mapping[Field, int]) -> None:
+        self.unit = unit
+        self.charged = unit.retired
+        """Guest instructions that the head takes from the budget."""
+        self.lent = loans(unit, homes)
+        self.homes = with_loans(homes, self.lent)
+        numbers = {register: number for number, register in enumerate(homes.values())}
+        self.result = HostCode(b"", loans=[(numbers[loan.register], loan.borrower.index) for loan in self.lent])
+        self.pending: Op | None = None
+        """A compare that its only use, which comes next, is going to make."""
+        self.side_exits: list[_SideExit] = []
+        self.head = Label()
+
+    def emit(self) -> HostCode:
+        """The code of the whole unit."""
+        self._mark(HEAD)
+        self._head()
+        for index, op in enumerate(self.unit.ops):
+            self._mark(index)
+            self.regs.at = index
+            if op.kind.compares and self._fuses(op, index):
+                self.pending = op
+                continue
+            self.methods[op.kind](self, op)
+            self.regs.unlock()
+        self.regs.at = len(self.unit.ops)
+        self._mark(EXITS)
+        self._terminal()
+        for side_exit in self.side_exits:
+            self._side_exit_stub(side_exit)
+        self.result.code = self.asm.finish()
+        return self.result
+
+    def _mark(self, op: int) -> None:
+        self.result.marks.append(Mark(self.asm.here, op))
+
+    def _site(self, op: Op) -> None:
+        """The next host instruction makes the op's access."""
+        self.result.sites.append(Site(self.asm.here, self.unit.insns[op.at].pc, self.charged - op.at))
+
+    # -- primitives of the host ---------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _charge(self, out_of_budget: Label) -> None:
+        """Take `charged` from the budget; branch if that is more than it has."""
+
+    @abstractmethod
+    def _refund(self, instructions: int) -> None:
+        """Give back to the budget."""
+
+    @abstractmethod
+    def _jump(self, label: Label) -> None:
+        """Branch to the label."""
+
+    @abstractmethod
+    def _jump_linked(self) -> int:
+        """A branch to what follows it, to be linked to another unit: its `Exit.link`."""
+
+    @abstractmethod
+    def _branch_if(self, condition: Operand, label: Label) -> int:
+        """Branch to the label if the condition holds; the `Exit.link` of that branch, 0 if it cannot be linked."""
+
+    @abstractmethod
+    def _call_stub(self) -> None:
+        """Call the exit stub of the CPU state."""
+
+    @abstractmethod
+    def _jump_to(self, target: Operand) -> None:
+        """Jump to the entry for a guest pc, or leave with the pc in its word of the CPU state."""
+
+    @abstractmethod
+    def _compare(self, op: Op) -> Cond:
+        """Set the flags for a compare; the code that tells its outcome from them."""
+
+    @abstractmethod
+    def _test(self, operand: Operand) -> Cond:
+        """Set the flags for a condition that is a value, 0 or 1."""
+
+    @abstractmethod
+    def _set_bit(self, op: Op, condition: Cond) -> None:
+        """Make the op's value 1 if the flags say so, else 0."""
+
+    # -- head and exits -----------------------------------------------------------------------------------------------
+
+    def _landing_pad(self) -> None:
+        """What a hardened host wants where control comes from an indirect branch; nothing on others."""
+
+    def _head(self) -> None:
+        self._landing_pad()
+        self._exchange(outwards=False)
+        self.asm.bind(self.head)
+        if self.charged:
+            label = Label()
+            self._charge(label)
+            self.side_exits.append(_SideExit(label, None, self.unit.key, 0))
+
+    def _exchange(self, outwards: bool) -> None:
+        """Bring lent homes to their borrowers on the way in, back to their owners on the way out."""
+        for loan in self.lent:
+            leaving, coming = (loan.borrower, loan.owner) if outwards else (loan.owner, loan.borrower)
+            self.regs.store_slot(leaving.index * layout.WORD, loan.register)
+            self.regs.load_slot(loan.register, coming.index * layout.WORD)
+
+    def _call_exit(self, kind: ExitKind, target: int, refund: int, link: int = 0) -> None:
+        self._call_stub()
+        self.result.exits.append(Exit(kind, self.asm.here, link, target, refund))
+
+    def _leave(self, target: int) -> None:
+        """Go to a known guest pc, with nothing to give back."""
+        if target == self.unit.key and self.charged:
+            self._jump(self.head)
+            return
+        self._exchange(outwards=True)
+        link = self._jump_linked()
+        self._call_exit(ExitKind.JUMP, target, 0, link)
+
+    def _side_exit(self, condition: Operand, leave: Jump | Interpret, at: int) -> None:
+        """Leave from instruction `at` if the condition holds."""
+        executed = at + 1 if isinstance(leave, Jump) else at
+        if isinstance(leave, Jump) and leave.target == self.unit.key and executed == self.charged:
+            self._branch_if(condition, self.head)
+            return
+        label = Label()
+        link = self._branch_if(condition, label)
+        self.side_exits.append(_SideExit(label, leave, self.unit.insns[at].pc, executed, link))
+
+    def _side_exit_stub(self, side: _SideExit) -> None:
+        self.asm.bind(side.label)
+        refund = self.charged - side.executed
+        if side.leave is None or isinstance(side.leave, Interpret):
+            self._exchange(outwards=True)
+            kind = ExitKind.BUDGET if side.leave is None else ExitKind.INTERPRET
+            self._call_exit(kind, side.pc, refund)
+        elif side.link and refund == 0 and side.leave.target != self.unit.key and not self.lent:
+            self._call_exit(ExitKind.JUMP, side.leave.target, 0, side.link)
+        else:
+            if refund:
+                self._refund(refund)
+            self._leave(side.leave.target)
+
+    def _terminal(self) -> None:
+        match self.unit.terminal:
+            case Jump(target=target):
+                self._leave(target)
+            case JumpTo(target=target):
+                self._jump_to(target)
+            case Branch(condition=condition, taken=taken, fallthrough=fallthrough):
+                self._side_exit(condition, Jump(taken), len(self.unit.insns) - 1)
+                self._leave(fallthrough)
+            case _:
+                self._call_exit(ExitKind.INTERPRET, self.unit.insns[-1].pc, 0)
+
+    # -- conditions ---------------------------------------------------------------------------------------------------
+
+    def _fuses(self, op: Op, index: int) -> bool:
+        """Whether the compare's only use comes next, so that it need not become a value."""
+        if self.regs.left.get(op) != 1:
+            return False
+        if index + 1 < len(self.unit.ops):
+            return op in self.unit.ops[index + 1].args
+        return self.unit.terminal_value() is op
+
+    def _take_pending(self, operand: Operand) -> Op | None:
+        pending, self.pending = self.pending, None
+        return pending if pending is operand else None
+
+    def _condition(self, operand: Operand) -> Cond:
+        """Set the flags for a condition; the code that tells it from them."""
+        pending = self._take_pending(operand)
+        if pending is None:
+            return self._test(operand)
+        condition = self._compare(pending)
+        self.regs.done(pending)
+        return condition
+
+    # -- ops ----------------------------------------------------------------------------------------------------------
+
+    def compare(self, op: Op) -> None:
+        condition = self._compare(op)
+        self.regs.done(op)
+        self._set_bit(op, condition)
+
+    def bit(self, op: Op) -> None:
+        (a,) = op.args
+        value = self.regs.value(a)
+        if self.pending is not None:
+            condition = self._condition(a)
+            self.regs.done(op)
+            self._set_bit(op, condition)
+        elif isinstance(value, Op):
+            self.regs.alias(op, value)
+            self.regs.done(op)
+        else:
+            self.regs.constant(self.regs.result(op), value)
+
+    def get(self, op: Op) -> None:
+        self.regs.get(op)
+
+    def set(self, op: Op) -> None:
+        self.regs.set(op)
+
+    def exit_if(self, op: Op) -> None:
+        self._side_exit(op.args[0], op.attr, op.at)
+        self.regs.done(op)
+
+    def call(self, op: Op) -> None:
+        raise ValueError(f"{op} is the interpreter's: it must not reach a host")
+
+
+METHODS: Mapping[OpKind, Callable[[UnitEmitter[Any], Op], None]] = {
+    **dict.fromkeys(ops.COMPARES, UnitEmitter.compare),
+    ops.BIT: UnitEmitter.bit,
+    ops.GET: UnitEmitter.get,
+    ops.SET: UnitEmitter.set,
+    ops.EXIT_IF: UnitEmitter.exit_if,
+    ops.CALL: UnitEmitter.call,
+}
+
+
+def complete(host: str, *tables: Mapping[OpKind, Callable[[Any, Op], None]]) -> dict[OpKind, Callable[[Any, Op], None]]:
+    """A host's tables as one, with the methods of this module; ImportError unless it has all ops."""
+    methods = {kind: method for table in (METHODS, *tables) for kind, method in table.items()}
+    if missing := set(ops.OPS.values()) - set(methods):
+        raise ImportError(f"{host} lacks the ops {missing}")
+    return methods

@@ -1,0 +1,1 @@
+"""Devices of machines: registers behind a range of guest addresses, one class each."""

@@ -1,0 +1,2 @@
+/* libkern/OSCacheControl.h, modelled: see model.h. */
+#include "model.h"

@@ -1,0 +1,1 @@
+"""Fuzz targets: functions that any bytes must pass through, with inputs to begin from and a command that finds more."""
