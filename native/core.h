@@ -61,6 +61,7 @@ struct dr_core {
     const struct dr_guest *guest;
     uint32_t fault_homes[DR_MAX_HOMES]; /* the home registers when generated code faulted */
     int fault_signal;
+    volatile bool in_code; /* a fault now is generated code's */
     struct dr_trap trap;
     struct dr_range watches[DR_MAX_WATCHES];
     unsigned watch_count;
@@ -111,7 +112,8 @@ void dr_jump_cache_add(struct dr_core *core, const struct dr_block *block);
 /* fault.c */
 const char *dr_faults_install(void);    /* before generated code runs */
 const char *dr_faults_thread(void);     /* once a CPU thread: the handler needs a stack of its own */
-void dr_faults_expect(struct dr_core *core); /* this thread runs that core's generated code; NULL: none */
+struct dr_core *dr_faults_expect(struct dr_core *core); /* this thread runs that core from now on; NULL: none. Who was before */
+void dr_run_code(struct dr_core *core, const void *entry); /* runs generated code, on a thread that expects its faults */
 
 /* window_<host>.c */
 const char *dr_window_bind(const struct dr_core *core); /* makes the window reachable for generated code on this thread */

@@ -60,14 +60,6 @@ static int32_t slice_of(const struct dr_core *core) {
     return core->limit < (uint64_t)longest ? (int32_t)core->limit : longest;
 }
 
-static void enter(struct dr_core *core, const struct dr_block *block, int32_t slice) {
-    core->cpu.budget = slice;
-    core->cpu.fault_pc = 0;
-    dr_faults_expect(core);
-    dr_enter(core->cpu.state, core->code.run + block->start);
-    dr_faults_expect(NULL);
-}
-
 /* Gives back what was charged and not executed, and counts what was: `slice` less what is left of it. */
 static void settle(struct dr_core *core, int32_t slice, uint32_t refund) {
     core->cpu.budget += (int32_t)refund;
@@ -157,7 +149,8 @@ static int leave_by_exit(struct dr_core *core, int32_t slice) {
 
 static int run_block(struct dr_core *core, const struct dr_block *block) {
     int32_t slice = slice_of(core);
-    enter(core, block, slice);
+    core->cpu.budget = slice;
+    dr_run_code(core, core->code.run + block->start);
     return core->cpu.fault_pc ? leave_by_fault(core, slice) : leave_by_exit(core, slice);
 }
 
@@ -202,10 +195,8 @@ static bool catch_up(struct dr_core *core) {
     return dr_invalidate_changed(core, DR_DEATH_HOST_WRITE);
 }
 
-int dr_run(struct dr_core *core, uint64_t limit) {
+static int run(struct dr_core *core) {
     int stop = -1;
-    core->limit = limit;
-    core->beyond = 0;
     dr_failure = dr_codemem_is_writing() ? "a guest was to run while its code was written" : dr_window_bind(core);
     if (!dr_failure)
         dr_failure = dr_faults_install();
@@ -224,5 +215,14 @@ int dr_run(struct dr_core *core, uint64_t limit) {
             return DR_STOP_BUDGET;
         stop = run_once(core);
     }
+    return stop;
+}
+
+int dr_run(struct dr_core *core, uint64_t limit) {
+    core->limit = limit;
+    core->beyond = 0;
+    struct dr_core *before = dr_faults_expect(core);
+    int stop = run(core);
+    dr_faults_expect(before);
     return stop;
 }

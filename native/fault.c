@@ -21,8 +21,17 @@ static pthread_mutex_t installing = PTHREAD_MUTEX_INITIALIZER;
 static _Thread_local struct dr_core *running;
 static _Thread_local uint64_t passed_on[FAULT_SIGNALS]; /* where the last fault was that others were asked about */
 
-void dr_faults_expect(struct dr_core *core) {
+struct dr_core *dr_faults_expect(struct dr_core *core) {
+    struct dr_core *before = running;
     running = core;
+    return before;
+}
+
+void dr_run_code(struct dr_core *core, const void *entry) {
+    core->cpu.fault_pc = 0;
+    core->in_code = true;
+    dr_enter(core->cpu.state, entry);
+    core->in_code = false;
 }
 
 /* The fault is in generated code, or where it jumped to, so the registers are as enter.S says. */
@@ -61,7 +70,7 @@ static void pass_on(int number, siginfo_t *info, void *context) {
 
 static void on_fault(int number, siginfo_t *info, void *context) {
     struct dr_core *core = running;
-    if (core && dr_context_state(context) == core->cpu.state)
+    if (core && core->in_code && dr_context_state(context) == core->cpu.state)
         leave_generated_code(core, number, context);
     else
         pass_on(number, info, context);

@@ -18,7 +18,7 @@ bool dr_load_slow(struct dr_core *core, uint32_t address, uint32_t size, uint32_
 
 /* Units that were made from the bytes of a store die. That it came here may be because of code in the same host page. */
 static void notice_code(struct dr_core *core, uint32_t address, uint32_t size) {
-    if (!dr_memory_is_fast(&core->memory, address, size) && !dr_code_written(core, address, size, DR_DEATH_STORE))
+    if (!dr_memory_is_fast(&core->memory, address, size, DR_SLOW_WRITE) && !dr_code_written(core, address, size, DR_DEATH_STORE))
         core->failed = true;
 }
 
@@ -42,11 +42,11 @@ bool dr_store_slow(struct dr_core *core, uint32_t address, uint32_t size, uint32
     return true;
 }
 
-bool dr_fetch(struct dr_core *core, uint32_t pc, uint32_t size, uint32_t *word) {
+bool dr_fetch_slow(struct dr_core *core, uint32_t pc, uint32_t size, uint32_t *word) {
     if (!dr_memory_allows(&core->memory, pc, size, DR_EXECUTE))
         return false;
     *word = 0;
-    if (!dr_memory_is_fast(&core->memory, pc, size))
+    if (!dr_memory_is_fast(&core->memory, pc, size, DR_SLOW_READ))
         return !dr_memory_read(&core->memory, pc, word, size);
     memcpy(word, core->memory.base + pc, size);
     return true;
