@@ -7,8 +7,14 @@ static bool is_device(const struct dr_core *core, uint32_t address) {
     return core->memory.access[address >> DR_PAGE_BITS] & DR_DEVICE;
 }
 
+/* Whether accesses to the page are never made by generated code. */
+static bool is_slow(const struct dr_core *core, uint32_t address) {
+    return core->memory.access[address >> DR_PAGE_BITS] & (DR_DEVICE | DR_WATCH);
+}
+
 /* A host page may be closed to what one of its guest pages allows. */
 bool dr_load_slow(struct dr_core *core, uint32_t address, uint32_t size, uint32_t *value) {
+    core->slow_access = core->slow_access || is_slow(core, address);
     if (is_device(core, address))
         return dr_device_read(core, address, size, value);
     *value = 0;
@@ -27,6 +33,7 @@ static bool overlaps(const struct dr_range *range, uint32_t address, uint32_t si
 }
 
 bool dr_store_slow(struct dr_core *core, uint32_t address, uint32_t size, uint32_t value) {
+    core->slow_access = core->slow_access || is_slow(core, address);
     if (is_device(core, address))
         return dr_device_write(core, address, size, value);
     if (!dr_memory_allows(&core->memory, address, size, DR_WRITE))
@@ -36,7 +43,7 @@ bool dr_store_slow(struct dr_core *core, uint32_t address, uint32_t size, uint32
     notice_code(core, address, size);
     for (unsigned i = 0; i < core->watch_count; i++)
         if (overlaps(&core->watches[i], address, size)) {
-            core->stored = true;
+            core->event = DR_STOP_STORED;
             core->trap = (struct dr_trap){0, address, core->cpu.pc, size};
         }
     return true;

@@ -52,10 +52,13 @@ SYMBOL(dr_enter):
     mov rbp, rdi
     mov rdx, rsi
     EACH_HOME LOAD_HOME
+    .globl SYMBOL(dr_entered)
+SYMBOL(dr_entered):
     jmp rdx
 
-    .globl SYMBOL(dr_exit)
+    .globl SYMBOL(dr_exit), SYMBOL(dr_left)
 SYMBOL(dr_exit):
+SYMBOL(dr_left):
     mov rax, qword ptr [rsp]
     mov qword ptr [rbp + EXIT_PC], rax
     lea rax, [rip + 1f]
