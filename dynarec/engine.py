@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 UNLIMITED = 1 << 63
 """A budget that no run uses up."""
+SOURCES = range(1, 32)
 MEBI = 1 << 20
 DEFAULT_CACHE_SIZE = 16 * MEBI
 DEFAULT_HOT = 64
@@ -200,8 +201,10 @@ class Machine:
     def set_interrupt(self, source: int, up: bool) -> None:
         """Raise or lower a line into the interrupt controller of the machine; from any thread.
 
-        Sources are those of its PLIC, 1 to 31; the serial port has number 10.
+        Sources are those of its PLIC, 1 to 31; the serial port has number 10. Raises ValueError for others.
         """
+        if source not in SOURCES:
+            raise ValueError(f"interrupt source {source}: choose one of {SOURCES[0]} to {SOURCES[-1]}")
         self._core.set_source(source, up)
 
     @property

@@ -158,6 +158,8 @@ struct dr_uart {
     uint32_t backlog_first, backlog_count;
     uint8_t line[256];                             /* output that has not been handed on */
     uint32_t line_count;
+    uint64_t line_since;                           /* virtual time of its first byte */
+    uint8_t looked;                                /* the guest has asked for the status since it sent something */
 };
 
 int dr_abi_version(void);

@@ -109,7 +109,7 @@ bool dr_must_attend(struct dr_core *core) {
 
 /* Brings the devices up to date. */
 static void look_around(struct dr_core *core) {
-    if (atomic_exchange(&core->attend, false)) {
+    if (atomic_exchange(&core->attend, false) || core->uart.line_count) {
         dr_update_uart(core);
         dr_update_plic(core);
     }

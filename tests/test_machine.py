@@ -16,7 +16,7 @@ import dynarec
 from dynarec import DynarecError, Machine, StopReason
 from dynarec.errors import BadProgram, GuestMemoryError
 from dynarec.guest_state import GuestMemory
-from dynarec.machine.base import Device, Access, Exited, TrapKind
+from dynarec.machine.base import Access, Device, Exited, TrapKind
 from tests.machine.elf import Part, R, W, X, build
 
 ROMS = Path(__file__).parent.parent / "roms"

@@ -21,8 +21,8 @@ from dynarec.errors import BadProgram
 from dynarec.machine.base import (
     Access,
     AccessFault,
-    Device,
     ByteFile,
+    Device,
     Died,
     Exited,
     GuestFacts,

@@ -71,7 +71,7 @@ class FileInput:
 class LiveInput:
     """A thread that reads a descriptor and feeds a port.
 
-    feed: brings bytes to the port; how many it has taken. accept: given what came in, gives what the port is to receive.
+    feed: brings bytes to the port; how many it has taken. accept: given what came in, gives what the port receives.
     """
 
     def __init__(self, descriptor: int, feed: Feed, accept: Filter) -> None:

@@ -9,6 +9,7 @@ enum { RECEIVE_ENABLED = 1, SEND_ENABLED = 2, ENABLE_MASK = 0xF };
 enum { ID_NONE = 1, ID_SEND = 2, ID_RECEIVE = 4, ID_FIFO = 0xC0 };
 enum { FIFO_ON = 1, FIFO_CLEAR_RECEIVED = 2, LATCH = 0x80, LOOPBACK = 0x10 };
 enum { STATUS_RECEIVED = 0x01, STATUS_IDLE = 0x60 }; /* data is there; holding and shift register are empty */
+enum { LINE_PATIENCE = 1000000 };                    /* instructions that a line may wait for its end */
 enum { MODEM_PRESENT = 0xB0 };                       /* carrier, data set ready, clear to send */
 
 /* -- what comes in ---------------------------------------------------------------------------------------------------- */
@@ -74,6 +75,7 @@ void dr_flush_uart(struct dr_core *core) {
     if (!count)
         return;
     core->uart.line_count = 0;
+    core->uart.looked = false;
     if (core->uart_sender)
         core->uart_sender(core->uart_handle, core->uart.line, count < sizeof core->uart.line ? count : sizeof core->uart.line);
 }
@@ -85,6 +87,9 @@ static void transmit(struct dr_core *core, uint8_t byte) {
         receive(uart, byte);
         return;
     }
+    if (!uart->line_count)
+        uart->line_since = dr_virtual_time(core);
+    uart->looked = false;
     uart->line[uart->line_count++ % sizeof uart->line] = byte;
     if (byte == '\n' || uart->line_count >= sizeof uart->line)
         dr_flush_uart(core);
@@ -100,6 +105,8 @@ static uint8_t reason(const struct dr_uart *uart) {
 }
 
 void dr_update_uart(struct dr_core *core) {
+    if (core->uart.line_count && dr_virtual_time(core) - core->uart.line_since > LINE_PATIENCE)
+        dr_flush_uart(core);
     fill(core);
     if (core->uart_line)
         dr_set_source(core, core->uart_line, reason(&core->uart) != ID_NONE);
@@ -150,8 +157,11 @@ static void note_read(struct dr_core *core, uint32_t reg, uint8_t value) {
     }
     if (reg == FIFO && (value & ~ID_FIFO) == ID_SEND)
         uart->sent = false; /* whoever reads that the transmitter is empty takes that interrupt back */
-    if (reg == LINE_STATUS && !uart->received_count)
-        dr_flush_uart(core); /* the guest looks for an answer */
+    if (reg == LINE_STATUS && !uart->received_count) {
+        if (uart->looked)
+            dr_flush_uart(core); /* the guest waits for an answer, not for the transmitter */
+        uart->looked = true;
+    }
 }
 
 static bool read(struct dr_core *core, const struct dr_device *device, uint32_t offset, uint32_t size, uint32_t *value) {
