@@ -18,9 +18,9 @@ THREAD_NAME = "dynarec-cpu"
 OWN = {
     signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP, signal.SIGABRT, signal.SIGURG,
 }  # fmt: skip
-"""What a thread gets for what it does itself, and SIGURG, by which the core makes it leave generated code. Other signals
-are not the CPU thread's: Python answers them on the main thread, whose waiting a signal ends only if it is delivered
-there."""
+"""What a thread gets for what it does itself, and SIGURG, by which the core makes it leave generated code. Other
+signals are not the CPU thread's: Python answers them on the main thread, whose waiting a signal ends only if it is
+delivered there."""
 
 
 class Job(Generic[T]):

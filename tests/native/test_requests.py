@@ -23,7 +23,7 @@ TRIES = 30
 SLICE = 500_000
 """Guest instructions after which generated code comes back if nobody asks for anything (native/dispatch.c)."""
 SHORT = 20_000
-"""Guest instructions: far fewer than a slice, and more than what the loop of these tests runs while a signal is raised."""
+"""Guest instructions, far fewer than a slice."""
 
 # A loop of a hundred units, each with its own head; x5 counts them.
 UNITS = b"".join(asm("addi", rd="t0", rs1="t0", imm=1) + asm("jal", rd="zero", offset=4) for _ in range(100))
@@ -31,7 +31,7 @@ LOOP = UNITS + asm("jal", rd="zero", offset=-len(UNITS))
 
 
 def kernel(tmp_path: Path, tier: str) -> Machine:
-    """Enables the software interrupt and loops; the handler stores mcause and ends the machine."""
+    """Enables the software interrupt and loops; the handler takes mcause and ends the machine."""
     handler = RAM + 0x800
     start = lui("t1", handler + 0x800 & ~0xFFF) + asm(
         "addi", rd="t1", rs1="t1", imm=handler - (handler + 0x800 & ~0xFFF)
