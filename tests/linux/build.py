@@ -1,4 +1,4 @@
-"""Builds the kernel and its disk from Debian packages (linux-source-6.12, gcc-riscv64-linux-gnu, make, flex, bison, bc)."""
+"""Builds the kernel and its disk from a Debian package, with gcc-riscv64-linux-gnu, make, flex, bison and bc."""
 
 from __future__ import annotations
 

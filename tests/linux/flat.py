@@ -24,11 +24,12 @@ DIRECTORY, FILE, CHARACTERS = 0o040755, 0o100755, 0o020600
 def flat(elf: bytes) -> bytes:
     """A bFLT from an ELF file that is linked to 0 (`shell.ld`) and still has its relocations."""
     file = ELFFile(io.BytesIO(elf))
-    text, data, zeros = (file.get_section_by_name(name) for name in (".text", ".data", ".bss"))
+    sections = {section.name: section for section in file.iter_sections()}
+    text, data, zeros = (sections[name] for name in (".text", ".data", ".bss"))
     image = bytearray(text.data().ljust(data["sh_addr"], b"\0") + data.data())
     relocations = sorted(
         relocation["r_offset"]
-        for section in file.iter_sections()
+        for section in sections.values()
         if isinstance(section, RelocationSection) and file.get_section(section["sh_info"]).name in (".text", ".data")
         for relocation in section.iter_relocations()
         if relocation["r_info_type"] == ABSOLUTE
