@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import ClassVar
 
 from dynarec.errors import BadProgram, DynarecError
-from dynarec.machine import devicetree
 from dynarec.machine.base import (
     PAGE_SIZE,
     Access,
@@ -28,7 +27,7 @@ from dynarec.machine.base import (
     Profile,
     Trap,
 )
-from dynarec.machine.board import BOARDS, RAM_START, UART_SOURCE, Board, Contents, device_tree
+from dynarec.machine.board import BOARDS, RAM_START, UART_SOURCE, Board, Contents, device_tree, fit
 from dynarec.machine.console import STDERR_FD, STDOUT_FD, Output
 from dynarec.machine.devices import clint, plic
 from dynarec.machine.devices.clint import Clint, VirtualAlarm
@@ -36,6 +35,7 @@ from dynarec.machine.devices.finisher import Finisher
 from dynarec.machine.devices.host_alarm import HostAlarm
 from dynarec.machine.devices.plic import Plic
 from dynarec.machine.devices.uart import Uart
+from dynarec.machine.devicetree import Tree, decode, encode
 from dynarec.machine.htif import TOHOST, WORD_SIZE, Htif
 from dynarec.machine.serial_input import FileInput, LiveInput, descriptor_of, is_live
 from dynarec.machine.system import System
@@ -160,20 +160,28 @@ class Virt(Profile):
     def _place_tree(self) -> int:
         """Put initrd and device tree at the end of the RAM; the tree's address."""
         hardware = self.hardware
-        top = RAM_START + hardware.memory
-        tree = _read(hardware.dtb) if hardware.dtb is not None else None
-        initrd = _read(hardware.initrd) if hardware.initrd is not None else b""
-        room = PAGE_SIZE * (1 + len(tree or b"") // PAGE_SIZE + len(hardware.append) // PAGE_SIZE)
-        tree_at = (top - room - PAGE_SIZE) & -PAGE_SIZE
-        start = (tree_at - len(initrd)) & -PAGE_SIZE
-        self._check_in_ram("the initrd", start, len(initrd))
-        if tree is None:
-            span = (start, start + len(initrd)) if initrd else None
-            contents = Contents(hardware.memory, hardware.append, span)
-            tree = devicetree.encode(device_tree(self.board, self.privileged, contents))
-        self.machine.memory.write(start, initrd)
-        self.machine.memory.write(tree_at, tree)
+        tree = None if hardware.dtb is None else _read_tree(hardware.dtb)
+        initrd = None if hardware.initrd is None else _read(hardware.initrd)
+        size = len(self._encoded(tree, None if initrd is None else (0, 0)))
+        tree_at = (RAM_START + hardware.memory - size) & -PAGE_SIZE
+        self._check_in_ram("the device tree", tree_at, size)
+        span = None
+        if initrd is not None:
+            start = (tree_at - len(initrd)) & -PAGE_SIZE
+            self._check_in_ram("the initrd", start, len(initrd))
+            self.machine.memory.write(start, initrd)
+            span = (start, start + len(initrd))
+        self.machine.memory.write(tree_at, self._encoded(tree, span))
         return tree_at
+
+    def _encoded(self, tree: Tree | None, initrd: tuple[int, int] | None) -> bytes:
+        """The tree of the user, or one that is made; its size does not depend on where the initrd is."""
+        contents = Contents(self.hardware.memory, self.hardware.append, initrd)
+        if tree is None:
+            tree = Tree(device_tree(self.board, self.privileged, contents))
+        else:
+            fit(tree.root, contents)
+        return encode(tree)
 
     def _watch(self) -> None:
         """Test programs end by a store to `tohost`."""
@@ -256,6 +264,14 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise DynarecError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _read_tree(path: Path) -> Tree:
+    data = _read(path)
+    try:
+        return decode(data)
+    except DynarecError as error:
+        raise DynarecError(f"{path}: {error}") from error
 
 
 def raw_program(path: Path, machine_id: int) -> Program:

@@ -17,6 +17,7 @@ from dynarec.engine import Machine, Stop, StopReason
 from dynarec.errors import DynarecError
 from dynarec.loading import read_kernel
 from dynarec.machine.base import Hardware, TrapKind
+from dynarec.machine.devicetree import Node, Property, Tree, decode, encode
 
 KERNEL = Path(__file__).parents[2] / "roms" / "kernel.elf"
 TIERS = ("interp", "jit", "auto")
@@ -177,6 +178,32 @@ def test_a_raw_kernel_starts_with_hart_and_tree(tmp_path: Path, board: str, fini
     assert (stop.reason, stop.status, stop.instructions) == (StopReason.EXITED, 0, 4)
 
 
+def test_a_device_tree_of_the_user(tmp_path: Path) -> None:
+    image, initrd, blob = tmp_path / "Image", tmp_path / "initrd", tmp_path / "board.dtb"
+    image.write_bytes(halting(0x5555, 0x10_0000))
+    initrd.write_bytes(b"some files")
+    memory = Node("memory@80000000", {"device_type": "memory", "reg": (0, RAM, 0, 1 << 30)})
+    cells: dict[str, Property] = {"#address-cells": 2, "#size-cells": 2, "model": "of somebody else"}
+    blob.write_bytes(encode(Tree(Node("", cells, [memory]), [(RAM, 4096)])))
+    hardware = Hardware(memory=16 << 20, dtb=blob, initrd=initrd, append="console=ttyS0")
+    with Machine.load(read_kernel(image), "virt", hardware=hardware) as machine:
+        found = decode(machine.memory.read(machine.regs.a1, 4096))
+        root = found.root
+        assert (root.properties["model"], found.reserved) == (b"of somebody else\0", [(RAM, 4096)])
+        assert root.children[0].properties["reg"] == b"".join(map(cell, (0, RAM, 0, 16 << 20)))
+        chosen = root.child("chosen")
+        assert chosen is not None
+        start = machine.regs.a1 - 4096
+        assert chosen.properties == {
+            "bootargs": b"console=ttyS0\0", "linux,initrd-start": cell(start), "linux,initrd-end": cell(start + 10),
+        }  # fmt: skip
+        assert machine.memory.read(start, 10) == b"some files"
+
+
+def cell(value: int) -> bytes:
+    return value.to_bytes(4, "big")
+
+
 @pytest.mark.parametrize("tier", TIERS)
 def test_a_handler_that_traps_at_once_ends_the_run(tmp_path: Path, tier: str) -> None:
     image = tmp_path / "Image"
@@ -214,7 +241,7 @@ def test_an_exception_in_a_device_comes_out_and_the_machine_goes_on(tier: str) -
     [
         (Hardware(board="toaster"), "unknown board"), (Hardware(clock="sun"), "unknown clock"),
         (Hardware(memory=5000), "5000 bytes of memory"), (Hardware(memory=4096), "outside the RAM"),
-        (Hardware(dtb=Path("/nonexistent")), "cannot be read"),
+        (Hardware(dtb=Path("/nonexistent")), "cannot be read"), (Hardware(dtb=KERNEL), "kernel.elf: no device tree"),
     ],
 )  # fmt: skip
 def test_errors_are_one_line(hardware: Hardware, text: str) -> None:
