@@ -384,6 +384,8 @@ bool dr_invalidate_changed(struct dr_core *core, enum dr_death reason) {
 }
 
 bool dr_code_written(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason) {
+    if (!core->blocks.pages)
+        return true; /* everything is interpreted: there are no units */
     dr_lock_tables(core);
     return unlock(core, code_written(core, address, size, reason));
 }

@@ -19,6 +19,7 @@ from dynarec.machine.base import (
     Access,
     Device,
     Died,
+    Exited,
     GuestFacts,
     Hardware,
     Machine,
@@ -31,7 +32,7 @@ from dynarec.machine.board import BOARDS, RAM_START, UART_SOURCE, Board, Content
 from dynarec.machine.console import STDERR_FD, STDOUT_FD, Output
 from dynarec.machine.devices import clint, plic
 from dynarec.machine.devices.clint import Clint, VirtualAlarm
-from dynarec.machine.devices.finisher import Finisher
+from dynarec.machine.devices.finisher import FAILED, STATUS_MASK, Finisher
 from dynarec.machine.devices.host_alarm import HostAlarm
 from dynarec.machine.devices.plic import Plic
 from dynarec.machine.devices.uart import Uart
@@ -199,10 +200,22 @@ class Virt(Profile):
         return Died(trap)
 
     def stored(self, address: int, size: int) -> Outcome:
+        if self._htif is None:
+            return super().stored(address, size)
         try:
-            return self._htif.stored(address, size) if self._htif else super().stored(address, size)
+            outcome = self._htif.stored(address, size)
         except Interrupted:
             return super().stored(address, size)
+        failed = self._htif.ended_with
+        return self._failed(failed) if isinstance(outcome, Exited) and failed else outcome
+
+    def _failed(self, test: int) -> Exited:
+        """As riscv-tests tell it. A number whose eight bits are 0 is a failure too."""
+        self._flush()
+        self._stderr.write(
+            f"dynarec: {self.machine.program.name}: test {test} failed (it ended with tohost)\n".encode()
+        )
+        return Exited(test & STATUS_MASK or FAILED)
 
     def wait(self) -> None:
         """Sleep, or skip ahead to the timer when nothing else can wake the guest."""

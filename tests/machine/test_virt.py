@@ -18,6 +18,8 @@ from dynarec.errors import DynarecError
 from dynarec.loading import read_kernel
 from dynarec.machine.base import Hardware, TrapKind
 from dynarec.machine.devicetree import Node, Property, Tree, decode, encode
+from tests.machine.elf import Part, R, W, X, build
+from tests.native.guests import asm
 
 KERNEL = Path(__file__).parents[2] / "roms" / "kernel.elf"
 TIERS = ("interp", "jit", "auto")
@@ -176,6 +178,26 @@ def test_a_raw_kernel_starts_with_hart_and_tree(tmp_path: Path, board: str, fini
         assert machine.memory.read((machine.regs.a1 - 1) & -4096, 10) == b"some files"
         stop = machine.run(timeout=RUN_SECONDS)
     assert (stop.reason, stop.status, stop.instructions) == (StopReason.EXITED, 0, 4)
+
+
+TOHOST = RAM + 0x1000
+
+
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize(("number", "status"), [(0, 0), (7, 7), (0x100, 1)])
+def test_a_test_program_ends_by_tohost(tier: str, number: int, status: int) -> None:
+    code = asm("lui", rd="t0", upper=TOHOST) + asm("lui", rd="t1", upper=number << 1 & 0xFFFF_F000)
+    code += asm("addi", rd="t1", rs1="t1", imm=number << 1 & 0xFFF | 1)
+    code += asm("sw", rs1="t0", rs2="t1", imm=0) + asm("sw", rs1="t0", rs2="zero", imm=4)
+    code += asm("jal", rd="zero", offset=-8 & 0x1F_FFFF)
+    parts = [Part(RAM, code, flags=R | X), Part(TOHOST, size=8, flags=R | W)]
+    port = Port()
+    elf = build(parts, RAM, {"tohost": (TOHOST, 8, 1)})
+    with Machine.load(elf, "virt", tier=tier, stderr=port) as machine:
+        assert machine.run(timeout=RUN_SECONDS).status == status
+        name = machine.program.name
+    line = f"dynarec: {name}: test {number} failed (it ended with tohost)\n" if number else ""
+    assert port.written.decode() == line
 
 
 def test_a_device_tree_of_the_user(tmp_path: Path) -> None:
