@@ -4,6 +4,13 @@
  * A trap that is expected goes on at the address in s10, in machine mode; s7, s8, s9 are mtval, mepc, mcause. Another trap, or
  * one where s10 is 0, is a failure. Operands come from memory, so that no translator knows them.
  */
+#define MIE 0x8
+#define MPIE 0x80
+#define MPP 0x1800
+#define MPRV 0x20000
+#define MSIE 0x8
+#define MTIE 0x80
+
     .macro label number
 test_\number:
     .endm
@@ -17,9 +24,9 @@ test_\number:
     .endm
 
     .macro fail_unless condition, a, b
-    b\condition \a, \b, 1f
+    b\condition \a, \b, 99f
     j fail
-1:
+99:
     .endm
 
     .macro expect register, value
@@ -53,7 +60,10 @@ trap:
     beqz s10, fail
     csrw mepc, s10
     li s10, 0
-    li t6, 0x1800
+    bgez s9, 1f
+    li t6, MPIE                     /* interrupts stay off behind one: its line is up still */
+    csrc mstatus, t6
+1:  li t6, MPP
     csrs mstatus, t6
     mret
 
@@ -63,9 +73,22 @@ pass:
 fail:
     slli gp, gp, 1
     ori gp, gp, 1
-1:  la t0, tohost
+1:
+#ifdef FINISHER                         /* for machines without tohost: that of QEMU's board virt */
+    srli t1, gp, 1
+    slli t1, t1, 16
+    li t0, 0x3333
+    or t1, t1, t0
+    li t0, 1
+    bne gp, t0, 2f
+    li t1, 0x5555
+2:  li t0, 0x00100000
+    sw t1, 0(t0)
+#else
+    la t0, tohost
     sw gp, 0(t0)
     sw zero, 4(t0)
+#endif
     j 1b
 
     .section .tohost, "aw", @progbits
@@ -157,4 +180,14 @@ words_\@:
     .ifnc \value, skip
     fail_unless eq, s7, \value
     .endif
+    .endm
+
+    /* What follows is done in user mode. */
+    .macro to_user
+    la t6, 8f
+    csrw mepc, t6
+    li t6, MPP
+    csrc mstatus, t6
+    mret
+8:
     .endm
