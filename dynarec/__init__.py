@@ -15,10 +15,12 @@ from dynarec.errors import DynarecError
 
 if TYPE_CHECKING:
     from dynarec.engine import Machine, Stop, StopReason
+    from dynarec.machine.base import AccessFault, Device
 
     __version__: str
 
-__all__ = ["DynarecError", "Machine", "Stop", "StopReason", "__version__"]
+__all__ = ["AccessFault", "Device", "DynarecError", "Machine", "Stop", "StopReason", "__version__"]
+DEVICES = ("AccessFault", "Device")
 
 
 def __getattr__(name: str) -> object:
@@ -28,7 +30,7 @@ def __getattr__(name: str) -> object:
 
         return version("dynarec")
     if name in __all__:
-        return getattr(import_module("dynarec.engine"), name)
+        return getattr(import_module("dynarec.machine.base" if name in DEVICES else "dynarec.engine"), name)
     raise AttributeError(f"module 'dynarec' has no attribute {name!r}")
 
 

@@ -19,7 +19,7 @@ from dynarec.loading import read_kernel
 from dynarec.machine.base import Hardware, TrapKind
 from dynarec.machine.devicetree import Node, Property, Tree, decode, encode
 from tests.machine.elf import Part, R, W, X, build
-from tests.native.guests import asm
+from tests.native.guests import asm, li
 
 KERNEL = Path(__file__).parents[2] / "roms" / "kernel.elf"
 TIERS = ("interp", "jit", "auto")
@@ -121,6 +121,25 @@ def test_the_clock_of_the_host() -> None:
     done = run("auto", "ticks 20\rtime\rhalt\r", hardware=Hardware(clock="host"))
     assert done.stop.status == 0
     assert time.monotonic() - since > 20 * 100e-6  # the periods of the timer
+
+
+@pytest.mark.parametrize("clock", ["virtual", "host"])
+@pytest.mark.parametrize("tier", TIERS)
+def test_the_timer_interrupts_a_guest_that_does_nothing_but_run(tmp_path: Path, tier: str, clock: str) -> None:
+    code = asm("auipc", rd="t0", upper=0) + asm("addi", rd="t0", rs1="t0", imm=HANDLER)
+    code += asm("csrrw", rd="zero", csr=0x305, rs1="t0")  # mtvec
+    code += asm("lui", rd="t0", upper=0x0200_C000) + asm("lw", rd="t1", rs1="t0", imm=-8 & 0xFFF)  # mtime
+    code += asm("addi", rd="t1", rs1="t1", imm=2000) + asm("lui", rd="t0", upper=0x0200_4000)
+    code += asm("sw", rs1="t0", rs2="t1", imm=0) + asm("sw", rs1="t0", rs2="zero", imm=4)  # mtimecmp
+    code += li("t0", 0x80) + asm("csrrw", rd="zero", csr=0x304, rs1="t0")  # mie
+    code += asm("csrrsi", rd="zero", csr=0x300, zimm=8) + asm("jal", rd="zero", offset=0)  # mstatus
+    image = tmp_path / "Image"
+    image.write_bytes(code.ljust(HANDLER, b"\0") + halting(0x5555, 0x10_0000))
+    with Machine.load(read_kernel(image), "virt", tier=tier, hardware=Hardware(clock=clock)) as machine:
+        assert machine.run(timeout=RUN_SECONDS).status == 0
+
+
+HANDLER = 0x100
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -281,10 +300,11 @@ def interrupted(tier: str, rng: random.Random) -> list[dict[str, int]]:
     seen = []
     port = Port("user\rtime\r" * 20)
     with Machine.load(KERNEL, tier=tier, hot=2, stdin=port, stdout=port) as machine:
+        machine.interrupts.set_clock(10_000_000, 1)  # a tick is an instruction
         machine.run(20_000)
         for _ in range(PIECES):
             timer = machine.guest.privileged.timer  # type: ignore[union-attr]
-            machine.interrupts.set_deadline(machine.interrupts.virtual_time + rng.randrange(400), timer)
+            machine.interrupts.set_deadline(machine.interrupts.ticks + rng.randrange(400), timer)
             machine.run(rng.randrange(1, 900))
             seen.append({name: machine.regs[name] for name in machine.regs})
     return seen

@@ -420,6 +420,24 @@ after_vectors:
     fail_unless ge, a1, zero
     no_timer
 
+    test                                /* one that comes while the program does nothing but run */
+    li a0, CLINT_MTIME
+    lw a1, 0(a0)
+    lw a2, 4(a0)
+    li a3, 20000
+    add a3, a1, a3
+    sltu a4, a3, a1
+    add a2, a2, a4
+    li a0, CLINT_MTIMECMP
+    sw a3, 0(a0)
+    sw a2, 4(a0)
+    la s10, 1f
+    csrsi mstatus, MIE
+2:  j 2b
+1:  expect s9, 0x80000007
+    csrci mstatus, MIE
+    no_timer
+
     test                                /* and is taken behind it, where it is */
     timer_now
     la s10, 1f
