@@ -172,8 +172,8 @@ static int run_block(struct dr_core *core, const struct dr_block *block) {
 
 static int run_without_block(struct dr_core *core) {
     bool interpreting = core->config.tier == DR_TIER_INTERP;
-    if (interpreting)
-        return interpret(core, core->limit, false);
+    if (interpreting) /* the host's clock is looked at between slices */
+        return interpret(core, core->own_traps ? (uint64_t)slice_of(core) : core->limit, false);
     if (core->config.tier == DR_TIER_JIT || becomes_hot(core))
         return DR_STOP_TRANSLATE;
     core->pending_exit = NULL;

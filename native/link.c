@@ -416,6 +416,8 @@ bool dr_invalidate_changed(struct dr_core *core, enum dr_death reason) {
 }
 
 bool dr_code_written(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason) {
+    if (!core->blocks.pages)
+        return true; /* everything is interpreted: there are no units */
     return lock_to_change(core) && unlock(core, code_written(core, address, size, reason));
 }
 
