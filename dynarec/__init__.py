@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from dynarec.errors import DynarecError
 
 if TYPE_CHECKING:
-    from dynarec.engine import Machine, Stop, StopReason
+    from dynarec.engine import Machine, Snapshot, Stop, StopReason
 
     __version__: str
 
-__all__ = ["DynarecError", "Machine", "Stop", "StopReason", "__version__"]
+__all__ = ["DynarecError", "Machine", "Snapshot", "Stop", "StopReason", "__version__"]
 
 
 def __getattr__(name: str) -> object:

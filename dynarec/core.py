@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from dynarec._native import ffi, lib
 from dynarec.errors import DynarecError
+from dynarec.guest_pages import Moment, Pages, read_moment, write_moment
 from dynarec.guest_state import GuestMemory, Registers
 
 if TYPE_CHECKING:
@@ -294,6 +295,23 @@ class Core:
     def is_mixed(self, address: int, size: int) -> bool:
         """Whether a range has pages that are code and data alike: units made from it compare their bytes themselves."""
         return bool(lib.dr_is_mixed(self.pointer, address, size))
+
+    @property
+    def moment(self) -> Moment:
+        """The guest's registers and time; may be set while the guest does not run."""
+        return read_moment(self.pointer)
+
+    @moment.setter
+    def moment(self, moment: Moment) -> None:
+        write_moment(self.pointer, moment)
+
+    def save_pages(self) -> Pages:
+        """Guest memory as it is; the guest does not run. Raises DynarecError when the host has no memory for it."""
+        return Pages(lib.dr_save_pages(self.pointer))
+
+    def restore_pages(self, pages: Pages) -> None:
+        """Make guest memory what it was; units made from bytes that differ die. Raises DynarecError."""
+        self.check(lib.dr_restore_pages(self.pointer, pages.pointer))
 
     def deaths(self, first: int = 0) -> list[Death]:
         """The deaths of units from number `first` on, as far as the log of the last 1024 goes back. Any thread."""

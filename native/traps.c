@@ -3,6 +3,7 @@
  * Virtual time is counted in guest instructions, so it is the same in every tier: the run loop runs up to the deadline, raises
  * the lines that belong to it, and delivers what is pending before the next instruction.
  */
+#include <string.h>
 #include <time.h>
 
 #include "core.h"
@@ -35,7 +36,7 @@ uint64_t dr_time(const struct dr_core *core) {
     const struct dr_clock *clock = &core->clock;
     if (clock->instructions_per_tick)
         return dr_virtual_time(core) / clock->instructions_per_tick;
-    uint64_t elapsed = host_time() - clock->epoch;
+    uint64_t elapsed = host_time() - __atomic_load_n(&clock->epoch, __ATOMIC_RELAXED);
     return elapsed / NS_PER_SECOND * clock->ticks_per_second +
            elapsed % NS_PER_SECOND * clock->ticks_per_second / NS_PER_SECOND;
 }
@@ -109,4 +110,29 @@ int dr_waiting(struct dr_core *core) {
         return -1;
     meet_deadline(core, dr_virtual_time(core));
     return core->guest->wakes(core) ? -1 : DR_STOP_WAIT;
+}
+
+/* -- snapshots -------------------------------------------------------------------------------------------------------- */
+
+void dr_get_moment(const struct dr_core *core, struct dr_moment *moment) {
+    *moment = (struct dr_moment){
+        .instructions = dr_instructions(core),
+        .skipped = core->clock.skipped,
+        .elapsed = host_time() - core->clock.epoch,
+        .deadline = core->deadline,
+        .deadline_lines = core->deadline_lines,
+        .lines = atomic_load(&core->lines),
+        .pc = core->cpu.pc,
+    };
+    memcpy(moment->state, core->cpu.state, sizeof moment->state);
+}
+
+void dr_set_moment(struct dr_core *core, const struct dr_moment *moment) {
+    __atomic_store_n(&core->rewound, core->stats.instructions - moment->instructions, __ATOMIC_RELAXED);
+    __atomic_store_n(&core->clock.skipped, moment->skipped, __ATOMIC_RELAXED);
+    __atomic_store_n(&core->clock.epoch, host_time() - moment->elapsed, __ATOMIC_RELAXED);
+    atomic_store(&core->lines, moment->lines);
+    dr_set_deadline(core, moment->deadline, moment->deadline_lines);
+    core->cpu.pc = moment->pc;
+    memcpy(core->cpu.state, moment->state, sizeof moment->state);
 }

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from guest_isa.guest import TrapKind as TrapKind
+from dynarec.machine.state import State
 from guest_isa.privileged import Privileged
 from guest_isa.profile import Abi
 
@@ -286,6 +287,23 @@ class Profile(ABC):
     def devices(self) -> Sequence[tuple[range, Device]]:
         """Devices and their addresses, whole pages each; asked once, after `load`."""
         return ()
+
+    @property
+    def parts(self) -> State:
+        """What the machine is made of, as far as the user chooses: a snapshot fits one that is made of the same."""
+        return {}
+
+    def save(self) -> State:
+        """What the machine is around its CPU and memory, for a snapshot; output that is held back goes out first."""
+        return {}
+
+    def restore(self, state: State) -> None:
+        """Become what `save` gave; registers and time of the CPU are those of then already, and memory follows.
+
+        Raises BadState for a state that cannot have been saved, and DynarecError for one that cannot be had here; what
+        is half done then is undone by a `restore` of what was before.
+        """
+        return
 
     def wait(self) -> None:
         """The guest waits for an interrupt: return when there may be one, or when `interrupt` is called."""
