@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from dynarec.errors import DynarecError
 
 if TYPE_CHECKING:
-    from dynarec.engine import Machine, Snapshot, Stop, StopReason
+    from dynarec.engine import Machine, Stop, StopReason
+    from dynarec.snapshot import Snapshot
 
     __version__: str
 

@@ -12,8 +12,8 @@ A file is, in little-endian order:
 
 META is one table of values (dynarec/machine/state.py): what the snapshot is of, registers and time, the permissions of
 guest pages as runs of pages, the state of the machine profile. PAGE is the numbers of up to 256 pages (u32), in
-ascending order through the whole file, and behind them their bytes, 4096 each. Pages that are zero are left out. END has the number
-of pages (u32).
+ascending order through the whole file, and behind them their bytes, 4096 each. Pages that are zero are left out. END
+has the number of pages (u32).
 
 A reader trusts nothing: sizes are checked before anything is allocated, and what the values mean when they are used.
 """

@@ -14,8 +14,8 @@ from enum import IntFlag
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from guest_isa.guest import TrapKind as TrapKind
 from dynarec.machine.state import State
+from guest_isa.guest import TrapKind as TrapKind
 from guest_isa.privileged import Privileged
 from guest_isa.profile import Abi
 

@@ -9,12 +9,16 @@ from collections.abc import Callable
 
 from dynarec.machine.base import ByteFile
 from dynarec.machine.devices.uart import Uart
+from dynarec.machine.input_position import input_position, set_input_position
 from dynarec.machine.own_streams import own_stream
+from dynarec.machine.state import Fields, State
 from dynarec.machine.waiting import Interrupted, Waiter
 
 STDIN = 0
 ROOM_PERIOD = 0.2
 """Seconds after which the thread looks whether it should end while the guest fetches nothing."""
+
+POSITION_END = 1 << 63
 
 Filter = Callable[[bytes], bytes]
 
@@ -63,6 +67,17 @@ class FileInput:
         except OSError:
             return b""
 
+    def save(self) -> State:
+        position = input_position(self._file, self._descriptor)
+        return {} if position is None else {"position": position, "ended": int(self._ended)}
+
+    def restore(self, state: State) -> None:
+        fields = Fields(state, "input")
+        if "position" in fields:
+            position, ended = fields.number("position", POSITION_END), fields.flag("ended")
+            if set_input_position(self._file, self._descriptor, position):
+                self._ended = ended
+
     def close(self) -> None:
         """Nothing is held."""
 
@@ -87,6 +102,13 @@ class LiveInput:
     def read(self, size: int) -> bytes:
         """Nothing: the thread brings it."""
         return b""
+
+    def save(self) -> State:
+        """Nothing: what somebody types does not come again."""
+        return {}
+
+    def restore(self, state: State) -> None:
+        """It goes on where it is."""
 
     def close(self) -> None:
         """End the thread. May be called twice."""

@@ -1,15 +1,16 @@
-"""The state of machine profiles and devices as plain values, which can be kept in a file and read from one with care."""
+"""The state of machine profiles and devices as plain values, to be kept in a file and read from one with care."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias, TypeVar
 
 from dynarec.errors import DynarecError
 
 Value: TypeAlias = "int | bytes | str | list[Value] | dict[str, Value]"
 State: TypeAlias = dict[str, Value]
+T = TypeVar("T")
 
 NO_LIMIT = 1 << 64
 MOST_DEPTH = 16
@@ -24,7 +25,6 @@ class BadState(DynarecError):  # noqa: N818
     """A snapshot that holds what no machine can have saved; the message names the place in it."""
 
 
-@runtime_checkable
 class Stateful(Protocol):
     """Something whose state is part of a snapshot."""
 
@@ -96,6 +96,10 @@ class Fields:
             found.append(item)
         return found
 
+    def value(self, name: str) -> Value | None:
+        """Whatever it is, to be compared; None if there is none."""
+        return self._state.get(name)
+
     def state(self, name: str) -> State:
         """A State inside of this one."""
         return self._get(name, dict)
@@ -112,7 +116,7 @@ class Fields:
         """The error that a field is not what it must be."""
         return BadState(f"the snapshot is damaged: {self._where}.{name} {what}")
 
-    def _get(self, name: str, kind: type) -> Any:
+    def _get(self, name: str, kind: type[T]) -> T:
         value = self._state.get(name)
         if not isinstance(value, kind):
             raise self.bad(name, "is missing" if value is None else f"is no {kind.__name__}")

@@ -38,6 +38,7 @@ from dynarec.machine.devices.plic import Plic
 from dynarec.machine.devices.uart import Uart
 from dynarec.machine.htif import TOHOST, WORD_SIZE, Htif
 from dynarec.machine.serial_input import FileInput, LiveInput, descriptor_of, is_live
+from dynarec.machine.state import Fields, State, Stateful
 from dynarec.machine.system import System
 from dynarec.machine.terminal import EscapeFilter
 from dynarec.machine.waiting import Interrupted
@@ -182,6 +183,30 @@ class Virt(Profile):
             self._system = System(self.machine, self.options)
             self._htif = Htif(self._system, tohost)
             self.machine.memory.watch(tohost, WORD_SIZE)
+
+    # -- snapshots ----------------------------------------------------------------------------------------------------
+
+    @property
+    def parts(self) -> State:
+        return {"board": self.hardware.board, "memory": self.hardware.memory, "clock": self.hardware.clock}
+
+    def _stateful(self) -> dict[str, Stateful]:
+        """What has a state, by its name in a snapshot; the serial port after the controller that it is joined to."""
+        known: dict[str, Stateful | None] = {
+            "clint": self.clint, "plic": self.plic, "input": self._input, "uart": self.uart,
+            "system": self._system, "htif": self._htif,
+        }  # fmt: skip
+        return {name: each for name, each in known.items() if each is not None}
+
+    def save(self) -> State:
+        self._flush()
+        return {name: each.save() for name, each in self._stateful().items()}
+
+    def restore(self, state: State) -> None:
+        self._flush()
+        fields = Fields(state, "virt")
+        for name, each in self._stateful().items():
+            each.restore(fields.state(name))
 
     # -- while it runs ------------------------------------------------------------------------------------------------
 

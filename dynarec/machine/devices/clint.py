@@ -9,6 +9,7 @@ from typing import Protocol
 
 from dynarec.machine.base import Interrupts
 from dynarec.machine.devices.registers import part, replaced
+from dynarec.machine.state import Fields, State
 
 MSIP, MTIMECMP, MTIME = 0x0, 0x4000, 0xBFF8
 SIZE = 0x10000
@@ -61,8 +62,21 @@ class Clint:
             self.compare = replaced(self.compare, offset - MTIMECMP, width, value)
             self._compare()
         elif offset == MSIP:
-            self._pending = value & 1
-            self._interrupts.set_lines(self._software, bool(self._pending))
+            self._set_pending(value & 1)
+
+    def save(self) -> State:
+        """The registers; the time is not the device's own, and the alarm follows from both."""
+        return {"pending": self._pending, "compare": self.compare}
+
+    def restore(self, state: State) -> None:
+        fields = Fields(state, "clint")
+        pending, self.compare = fields.number("pending", 2), fields.number("compare")
+        self._set_pending(pending)
+        self._compare()
+
+    def _set_pending(self, pending: int) -> None:
+        self._pending = pending
+        self._interrupts.set_lines(self._software, bool(pending))
 
     def _compare(self) -> None:
         """The line is up when the time is not before mtimecmp.

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 
 from dynarec.machine.devices.registers import WORD, check_word
+from dynarec.machine.state import Fields, State, Value
 
 SIZE = 0x60_0000
 SOURCES = 32
@@ -16,6 +17,7 @@ SOURCES = 32
 PENDING, ENABLE, THRESHOLD, CLAIM = 0x1000, 0x2000, 0x20_0000, 0x20_0004
 PRIORITY_MASK = 7
 WORD_MASK = 0xFFFF_FFFF
+WORD_END = 1 << 32
 
 
 class Plic:
@@ -54,6 +56,22 @@ class Plic:
                 self._threshold = value & PRIORITY_MASK
             elif offset == CLAIM and value < SOURCES and self._enabled >> value & 1:
                 self._claimed &= ~(1 << value)
+            self._update()
+
+    def save(self) -> State:
+        with self._lock:
+            masks: dict[str, Value] = {
+                "levels": self._levels, "pending": self._pending, "claimed": self._claimed, "enabled": self._enabled,
+            }  # fmt: skip
+            return {**masks, "threshold": self._threshold, "priority": list(self._priority)}
+
+    def restore(self, state: State) -> None:
+        fields = Fields(state, "plic")
+        with self._lock:
+            self._levels, self._pending = fields.number("levels", WORD_END), fields.number("pending", WORD_END)
+            self._claimed, self._enabled = fields.number("claimed", WORD_END), fields.number("enabled", WORD_END)
+            self._threshold = fields.number("threshold", PRIORITY_MASK + 1)
+            self._priority = fields.numbers("priority", PRIORITY_MASK + 1, SOURCES)
             self._update()
 
     def _update(self) -> None:

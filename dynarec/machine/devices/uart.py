@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from enum import IntEnum
 
+from dynarec.machine.state import Fields, State
+
 SIZE = 0x100
 FIFO_BYTES = 16
 BYTE = 0xFF
@@ -84,6 +86,23 @@ class Uart:
     def interrupts_on_input(self) -> bool:
         """Whether input raises the interrupt."""
         return bool(self._registers[Register.INTERRUPTS] & RECEIVE_ENABLED)
+
+    def save(self) -> State:
+        with self._lock:
+            return {
+                "received": list(self._received), "registers": list(self._registers), "divisor": list(self._divisor),
+                "fifo": int(self._fifo), "sent": int(self._sent),
+            }  # fmt: skip
+
+    def restore(self, state: State) -> None:
+        fields = Fields(state, "uart")
+        with self._lock:
+            self._received = deque(fields.numbers("received", BYTE + 1))
+            self._registers = fields.numbers("registers", BYTE + 1, len(Register))
+            self._divisor = fields.numbers("divisor", BYTE + 1, 2)
+            self._fifo, self._sent = fields.flag("fifo"), fields.flag("sent")
+            self._room.notify_all()
+            self._update()
 
     # -- the guest's side ---------------------------------------------------------------------------------------------
 
