@@ -68,6 +68,10 @@ class Pages:
         found = lib.dr_page_bytes(self.pointer, page)
         return bytes(PAGE) if found == ffi.NULL else bytes(ffi.buffer(found, PAGE))
 
+    def place(self, number: int) -> int:
+        """Where the bytes of a page are in this process, so that it can be seen what snapshots share; 0: zeros."""
+        return int(ffi.cast("uintptr_t", lib.dr_page_bytes(self.pointer, number)))
+
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
         """Number and bytes of the pages that are not zero, in order."""
         return ((number, self[number]) for number in self.numbers)

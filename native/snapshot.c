@@ -347,6 +347,10 @@ static size_t zeros(const struct dr_memory *memory, const struct dr_tree *tree, 
     return at - first;
 }
 
+static const char *open_row(struct dr_memory *memory, size_t first, size_t end) {
+    return dr_memory_open(memory, (uint64_t)memory->dirty[first] << DR_PAGE_BITS, (uint64_t)(end - first) << DR_PAGE_BITS);
+}
+
 /* The host's pages are open. */
 static void write_row(struct dr_core *core, const struct dr_tree *tree, size_t first, size_t end) {
     const struct dr_memory *memory = &core->memory;
@@ -361,31 +365,30 @@ static void clear_row(struct dr_core *core, size_t first, size_t end) {
         note_code(core, memory->dirty[i]);
 }
 
-/* Pages of the row from number `first` of the list on: long stretches of zeros by themselves. */
-static size_t next_part(const struct dr_memory *memory, const struct dr_tree *tree, size_t first, size_t end) {
-    size_t at = first;
-    while (at < end) {
-        size_t count = zeros(memory, tree, at, end);
+/* Where the next long stretch of zeros begins, from number `first` of the list on; `end` if none does. */
+static size_t next_zeros(const struct dr_memory *memory, const struct dr_tree *tree, size_t first, size_t end) {
+    for (size_t at = first, count; at < end; at += count ? count : 1) {
+        count = zeros(memory, tree, at, end);
         if (count >= WORTH_RETURNING)
-            return at == first ? first + count : at;
-        at += count ? count : 1;
+            return at;
     }
     return end;
 }
 
 static const char *restore_row(struct dr_core *core, const struct dr_tree *tree, size_t first, size_t end) {
     struct dr_memory *memory = &core->memory;
-    for (size_t next; first < end; first = next) {
-        uint64_t start = (uint64_t)memory->dirty[first] << DR_PAGE_BITS;
-        next = next_part(memory, tree, first, end);
-        if (next - first >= WORTH_RETURNING && !dr_tree_page(tree, memory->dirty[first])) {
+    while (first < end) {
+        size_t next = next_zeros(memory, tree, first, end);
+        if (next == first) {
+            next = first + zeros(memory, tree, first, end);
             clear_row(core, first, next);
-            continue;
+        } else {
+            const char *error = open_row(memory, first, next);
+            if (error)
+                return error;
+            write_row(core, tree, first, next);
         }
-        const char *error = dr_memory_open(memory, start, (uint64_t)(next - first) << DR_PAGE_BITS);
-        if (error)
-            return error;
-        write_row(core, tree, first, next);
+        first = next;
     }
     return NULL;
 }
