@@ -15,11 +15,13 @@ from dynarec.errors import DynarecError
 
 if TYPE_CHECKING:
     from dynarec.engine import Machine, Stop, StopReason
+    from dynarec.machine.base import AccessFault, Device
     from dynarec.snapshot import Snapshot
 
     __version__: str
 
-__all__ = ["DynarecError", "Machine", "Snapshot", "Stop", "StopReason", "__version__"]
+__all__ = ["AccessFault", "Device", "DynarecError", "Machine", "Snapshot", "Stop", "StopReason", "__version__"]
+DEVICES = ("AccessFault", "Device")
 
 
 def __getattr__(name: str) -> object:
@@ -29,7 +31,7 @@ def __getattr__(name: str) -> object:
 
         return version("dynarec")
     if name in __all__:
-        return getattr(import_module("dynarec.engine"), name)
+        return getattr(import_module("dynarec.machine.base" if name in DEVICES else "dynarec.engine"), name)
     raise AttributeError(f"module 'dynarec' has no attribute {name!r}")
 
 

@@ -17,8 +17,10 @@ from dynarec import loading
 from dynarec.core import Core, CoreStop
 from dynarec.cpu_thread import CpuThread, Job
 from dynarec.errors import DynarecError
-from dynarec.guest_state import GuestMemory, Registers
-from dynarec.machine.base import ByteFile, Continue, Died, Exited, Hardware, Options, Outcome, Profile, Trap
+from dynarec.guest_pages import Moment
+from dynarec.guest_state import PAGE, GuestMemory, Registers
+from dynarec.machine.base import ByteFile, Continue, Device, Died, Exited, Hardware, Options, Outcome, Profile, Trap
+from dynarec.machine.state import Fields, State
 from dynarec.snapshot import Origin, Snapshot
 from dynarec.stats import Counters, Stats, collect
 from dynarec.tuning import SAMPLE_INTERVAL, HomeTuner
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 UNLIMITED = 1 << 63
 """A budget that no run uses up."""
+SOURCES = range(1, 32)
 MEBI = 1 << 20
 DEFAULT_CACHE_SIZE = 16 * MEBI
 DEFAULT_HOT = 64
@@ -164,7 +167,7 @@ class Machine:
         self._closed = False
         try:
             self.profile.load()
-            loading.connect_device(self._core, self.profile)
+            loading.connect_devices(self._core, self.profile)
         except BaseException:
             self.close()
             raise
@@ -194,6 +197,21 @@ class Machine:
     def interrupts(self) -> Core:
         """The interrupt lines and the clock, for the machine profile."""
         return self._core
+
+    def add_device(self, address: int, device: Device, size: int = PAGE) -> None:
+        """Let a device answer the guest's accesses to whole pages. Raises DynarecError, also while the machine runs."""
+        if self._busy.locked():
+            raise DynarecError("devices are added while the machine does not run: stop it first")
+        self._core.add_device(range(address, address + size), device, loading.REFUSALS)
+
+    def set_interrupt(self, source: int, up: bool) -> None:
+        """Raise or lower a line into the interrupt controller of the machine; from any thread.
+
+        Sources are those of its PLIC, 1 to 31; the serial port has number 10. Raises ValueError for others.
+        """
+        if source not in SOURCES:
+            raise ValueError(f"interrupt source {source}: choose one of {SOURCES[0]} to {SOURCES[-1]}")
+        self._core.set_source(source, up)
 
     @property
     def symbols(self) -> Symbols:
@@ -226,7 +244,15 @@ class Machine:
         with self._owned():
             status = None if self._exited is None else self._exited.status
             state = self.profile.save()
-            return Snapshot(self._origin, self._core.moment, self._core.save_pages(), self._answered, status, state)
+            return Snapshot(
+                origin=self._origin,
+                moment=self._core.moment,
+                pages=self._core.save_pages(),
+                answered=self._answered,
+                exited=status,
+                profile=state,
+                devices=self._save_devices(),
+            )
 
     def restore(self, snapshot: Snapshot) -> None:
         """Become what a machine with the same program was when it took the snapshot, and go on from there.
@@ -239,17 +265,31 @@ class Machine:
         """
         with self._owned():
             snapshot.check(self.guest, self._origin)
-            moment, state = self._core.moment, self.profile.save()
+            before = self.profile.save(), self._core.moment, self._save_devices()
             try:
-                self._core.moment = snapshot.moment
-                self.profile.restore(snapshot.profile)
+                self._restore_around(snapshot.profile, snapshot.moment, snapshot.devices)
                 self._core.restore_pages(snapshot.pages)
             except BaseException:
-                self._core.moment = moment
-                self.profile.restore(state)
+                self._restore_around(*before)
                 raise
             self._answered = snapshot.answered
             self._exited = None if snapshot.exited is None else Exited(snapshot.exited)
+
+    def _restore_around(self, profile: State, moment: Moment, devices: State) -> None:
+        """All but memory."""
+        self._core.moment = moment
+        self.profile.restore(profile)
+        saved = Fields(devices, "devices")
+        for name, device in self._added_devices().items():
+            device.restore(saved.state(name))
+
+    def _save_devices(self) -> State:
+        return {name: device.save() for name, device in self._added_devices().items()}
+
+    def _added_devices(self) -> dict[str, Device]:
+        """Devices by their addresses, but the profile, which may be one itself."""
+        profile: object = self.profile
+        return {name: each for name, each in self._core.devices.items() if each is not profile}
 
     @cached_property
     def _origin(self) -> Origin:
@@ -418,6 +458,8 @@ class Machine:
             case CoreStop.WAIT:
                 self.profile.wait()
                 return None
+            case CoreStop.OFF:
+                return Exited(self._core.off_status)
             case CoreStop.STORED:
                 info = self._core.trap
                 return _ending(self.profile.stored(info.value, info.length))
@@ -425,7 +467,7 @@ class Machine:
                 raise DynarecError(f"{self.program.name}: the core cannot go on: {self._core.error}")
 
     def _on_request(self) -> StopReason | Exited | Died | None:
-        outcome = self._core.bus.take_outcome()
+        outcome = self._core.take_outcome()
         if outcome is None:
             return self._stop_reason or StopReason.REQUEST
         self._clear_stop()
@@ -438,7 +480,7 @@ class Machine:
             self._core.request_stop()
 
     def _on_trap(self) -> StopReason | Exited | Died | None:
-        self._core.bus.take_outcome()
+        self._core.take_outcome()
         info = self._core.trap
         cause = self.guest.causes[info.cause]
         trap = Trap(cause.kind, info.cause, cause.name, info.pc, info.value, info.length)
@@ -451,6 +493,7 @@ class Machine:
     def _translate(self) -> None:
         assert self._translator is not None
         since = time.perf_counter()
+        self._translator.left = self._core.left_alone()
         translation = self._translator.translate(self.pc)
         self._core.install(translation)
         self._counters.count(translation, time.perf_counter() - since)

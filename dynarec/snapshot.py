@@ -59,6 +59,7 @@ class Snapshot:
     """What a machine was at one moment: `Machine.snapshot` takes one, `Machine.restore` goes back to it.
 
     answered: instructions that trapped and that the profile then did. exited: status of a program that had ended.
+    profile: the state of the machine profile; devices: those of devices that were added to it, by their addresses.
     source: how messages call it.
     """
 
@@ -68,6 +69,7 @@ class Snapshot:
     answered: int
     exited: int | None
     profile: State
+    devices: State
     source: str = "the snapshot"
 
     @property

@@ -101,7 +101,7 @@ def _meta(snapshot: Snapshot) -> State:
         "instructions": moment.instructions, "skipped": moment.skipped, "elapsed": moment.elapsed,
         "deadline": moment.deadline, "deadline lines": moment.deadline_lines, "lines": moment.lines,
         "pc": moment.pc, "state": list(moment.state),
-        "answered": snapshot.answered, "runs": runs, "profile": snapshot.profile,
+        "answered": snapshot.answered, "runs": runs, "profile": snapshot.profile, "devices": snapshot.devices,
     }  # fmt: skip
     if snapshot.exited is not None:
         meta["exited"] = snapshot.exited
@@ -148,6 +148,7 @@ class _Reader:
             answered=meta.number("answered"),
             exited=meta.number("exited", STATUS_END) if "exited" in meta else None,
             profile=meta.state("profile"),
+            devices=meta.state("devices"),
             source=source,
         )
 

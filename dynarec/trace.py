@@ -9,7 +9,7 @@ memory) is done less often. A trace ends where the way is not known, where it me
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dynarec.ir.builder import Builder
 from dynarec.ir.ops import EQ, NEGATED, STORE32_IF, STORES
@@ -86,19 +86,36 @@ class _Code:
         return insn if insn is not None and insn.length <= have else None
 
 
-def form_trace(guest: Guest, fetch: Fetch, key: int, stops: Collection[int] = (), limit: int = TRACE_LIMIT) -> Trace:
-    """The trace from `key`; it ends before the addresses in `stops`, which are entered by a block of their own."""
-    return _Former(guest, fetch, key, stops, limit).form()
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Where traces end.
+
+    stops: addresses that no trace runs across: each is entered by a block of its own. left: addresses of instructions
+    that are left to the interpreter. length: guest instructions of the longest trace.
+    """
+
+    stops: Collection[int] = ()
+    left: Collection[int] = ()
+    length: int = TRACE_LIMIT
 
 
-def form_checked_trace(guest: Guest, fetch: Fetch, key: int, stops: Collection[int], limit: int) -> Trace:
+ORDINARY = Limits()
+
+
+def form_trace(guest: Guest, fetch: Fetch, key: int, limits: Limits = ORDINARY) -> Trace:
+    """The trace from `key`."""
+    return _Former(guest, fetch, key, limits).form()
+
+
+def form_checked_trace(guest: Guest, fetch: Fetch, key: int, limits: Limits = ORDINARY) -> Trace:
     """A trace from memory that is code and data alike, where stores go unnoticed.
 
     It compares its bytes with guest memory before anything else, and ends behind a store, which may have changed what
     follows. If the bytes differ, it leaves to the interpreter before its first instruction.
     """
-    ranges = _Former(guest, fetch, key, stops, limit, checked=True).form().ranges
-    former = _Former(guest, fetch, key, stops, limit, checked=True)
+    limits = replace(limits, length=min(limits.length, CHECKED_LIMIT))
+    ranges = _Former(guest, fetch, key, limits, checked=True).form().ranges
+    former = _Former(guest, fetch, key, limits, checked=True)
     former.expected = [(address, fetch(address, size)[:size]) for address, size in ranges]
     return former.form()
 
@@ -106,13 +123,10 @@ def form_checked_trace(guest: Guest, fetch: Fetch, key: int, stops: Collection[i
 class _Former:
     """Forms one trace."""
 
-    def __init__(
-        self, guest: Guest, fetch: Fetch, key: int, stops: Collection[int], limit: int, checked: bool = False
-    ) -> None:
+    def __init__(self, guest: Guest, fetch: Fetch, key: int, limits: Limits, checked: bool = False) -> None:
         self.code = _Code(guest, fetch)
         self.key = key
-        self.stops = stops
-        self.limit = limit
+        self.limits = limits
         self.checked = checked
         self.expected: list[tuple[int, bytes]] = []
         self.builder = TraceBuilder(key)
@@ -133,14 +147,15 @@ class _Former:
 
     def _step(self, pc: int) -> int | None:
         """Add the instruction at pc; where the trace goes on, or None if it ends."""
-        if pc in self.seen or len(self.unit.insns) >= self.limit or (pc in self.stops and pc != self.key):
+        limits = self.limits
+        if pc in self.seen or len(self.unit.insns) >= limits.length or (pc in limits.stops and pc != self.key):
             self.unit.terminal = Jump(pc)
             return None
         self.seen.add(pc)
         insn = self.code.decode(pc)
         self._begin(pc, insn.length if insn is not None else 0)
         self._compare()
-        if insn is None or insn.spec.interpreted:
+        if insn is None or insn.spec.interpreted or pc in limits.left:
             self.unit.terminal = Interpret()
             return None
         self.decoded.append(insn)

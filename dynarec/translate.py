@@ -11,7 +11,7 @@ from dynarec.host.allocate import OutOfRegisters
 from dynarec.host.base import Host, HostCode
 from dynarec.ir.unit import Unit
 from dynarec.opt import PASSES, Pass
-from dynarec.trace import CHECKED_LIMIT, TRACE_LIMIT, Fetch, Trace, form_checked_trace, form_trace
+from dynarec.trace import TRACE_LIMIT, Fetch, Limits, Trace, form_checked_trace, form_trace
 from guest_isa.guest import Guest
 
 
@@ -53,14 +53,17 @@ class Translator:
         self.is_mixed = is_mixed
         self.stops: set[int] = set()
         """Guest addresses that no trace runs across."""
+        self.left: Collection[int] = ()
+        """Addresses of instructions that are left to the interpreter."""
         lowering = Pass("lower", host.lower, "what the host lacks becomes something that it has")
         self.passes = [each for each in (*PASSES, lowering) if each.name not in without]
 
     def form(self, key: int, limit: int | None = None) -> Trace:
         """The trace from `key`, not yet optimised."""
-        trace = form_trace(self.guest, self.fetch, key, self.stops, limit or self.limit)
+        limits = Limits(self.stops, self.left, limit or self.limit)
+        trace = form_trace(self.guest, self.fetch, key, limits)
         if self.is_mixed is not None and any(self.is_mixed(*piece) for piece in trace.ranges):
-            return form_checked_trace(self.guest, self.fetch, key, self.stops, min(limit or self.limit, CHECKED_LIMIT))
+            return form_checked_trace(self.guest, self.fetch, key, limits)
         return trace
 
     def translate(self, key: int) -> Translation:

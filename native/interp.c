@@ -7,8 +7,14 @@ static bool is_device(const struct dr_core *core, uint32_t address) {
     return core->memory.access[address >> DR_PAGE_BITS] & DR_DEVICE;
 }
 
+/* Whether accesses to the page are never made by generated code. */
+static bool is_slow(const struct dr_core *core, uint32_t address) {
+    return core->memory.access[address >> DR_PAGE_BITS] & (DR_DEVICE | DR_WATCH);
+}
+
 /* A host page may be closed to what one of its guest pages allows. */
 bool dr_load_slow(struct dr_core *core, uint32_t address, uint32_t size, uint32_t *value) {
+    core->slow_access = core->slow_access || is_slow(core, address);
     if (is_device(core, address))
         return dr_device_read(core, address, size, value);
     *value = 0;
@@ -18,7 +24,7 @@ bool dr_load_slow(struct dr_core *core, uint32_t address, uint32_t size, uint32_
 
 /* Units that were made from the bytes of a store die. That it came here may be because of code in the same host page. */
 static void notice_code(struct dr_core *core, uint32_t address, uint32_t size) {
-    if (!dr_memory_is_fast(&core->memory, address, size) && !dr_code_written(core, address, size, DR_DEATH_STORE))
+    if (!dr_memory_is_fast(&core->memory, address, size, DR_SLOW_WRITE) && !dr_code_written(core, address, size, DR_DEATH_STORE))
         core->failed = true;
 }
 
@@ -27,6 +33,7 @@ static bool overlaps(const struct dr_range *range, uint32_t address, uint32_t si
 }
 
 bool dr_store_slow(struct dr_core *core, uint32_t address, uint32_t size, uint32_t value) {
+    core->slow_access = core->slow_access || is_slow(core, address);
     if (is_device(core, address))
         return dr_device_write(core, address, size, value);
     if (!dr_memory_allows(&core->memory, address, size, DR_WRITE))
@@ -36,17 +43,17 @@ bool dr_store_slow(struct dr_core *core, uint32_t address, uint32_t size, uint32
     notice_code(core, address, size);
     for (unsigned i = 0; i < core->watch_count; i++)
         if (overlaps(&core->watches[i], address, size)) {
-            core->stored = true;
+            core->event = DR_STOP_STORED;
             core->trap = (struct dr_trap){0, address, core->cpu.pc, size};
         }
     return true;
 }
 
-bool dr_fetch(struct dr_core *core, uint32_t pc, uint32_t size, uint32_t *word) {
+bool dr_fetch_slow(struct dr_core *core, uint32_t pc, uint32_t size, uint32_t *word) {
     if (!dr_memory_allows(&core->memory, pc, size, DR_EXECUTE))
         return false;
     *word = 0;
-    if (!dr_memory_is_fast(&core->memory, pc, size))
+    if (!dr_memory_is_fast(&core->memory, pc, size, DR_SLOW_READ))
         return !dr_memory_read(&core->memory, pc, word, size);
     memcpy(word, core->memory.base + pc, size);
     return true;

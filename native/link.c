@@ -378,12 +378,19 @@ bool dr_invalidate(struct dr_core *core, struct dr_block *block, enum dr_death r
     return unlock(core, invalidate(core, block, reason, address) && commit(core));
 }
 
+bool dr_invalidate_at(struct dr_core *core, uint32_t pc, enum dr_death reason) {
+    dr_lock_tables(core);
+    return unlock(core, invalidate_bytes(core, pc, 1, reason) && commit(core));
+}
+
 bool dr_invalidate_changed(struct dr_core *core, enum dr_death reason) {
     dr_lock_tables(core);
     return unlock(core, invalidate_changed(core, reason));
 }
 
 bool dr_code_written(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason) {
+    if (!core->blocks.pages)
+        return true; /* everything is interpreted */
     dr_lock_tables(core);
     return unlock(core, code_written(core, address, size, reason));
 }

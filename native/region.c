@@ -233,9 +233,9 @@ static const char *run_proof(struct dr_codemem *memory, struct dr_core *core, ui
     const char *error = dr_codemem_write(memory, &patch, 1);
     if (error)
         return error;
-    dr_faults_expect(core);
-    dr_enter(core->cpu.state, memory->run);
-    dr_faults_expect(NULL);
+    struct dr_core *before = dr_faults_expect(core);
+    dr_run_code(core, memory->run);
+    dr_faults_expect(before);
     if (core->cpu.fault_pc)
         return "code written to the region could not be executed";
     return core->cpu.state[0] == number ? NULL : "code written to the region did not run as written";

@@ -12,7 +12,7 @@ from dynarec.core import CoreConfig
 from dynarec.engine import Machine, StopReason
 from dynarec.errors import DynarecError
 from dynarec.guest_pages import Pages
-from dynarec.machine.base import Access
+from dynarec.machine.base import Access, Device
 from dynarec.snapshot import Snapshot
 from tests.machine.elf import Part, R, W, X, build
 from tests.native.guests import CODE, DATA, EXIT, PAGE, asm, li, load, lui
@@ -218,7 +218,7 @@ def test_stores_to_a_watched_word_are_still_reported(tier: str) -> None:
 def test_memory_where_there_is_a_device() -> None:
     with load(EXIT) as machine:
         snapshot = machine.snapshot()
-        machine.memory.device(DATA, PAGE, machine)  # type: ignore[arg-type]
+        machine.add_device(DATA, Device())
         with pytest.raises(DynarecError, match="has a device"):
             machine.restore(snapshot)
 
