@@ -264,7 +264,7 @@ class Machine:
         cannot be opened again: the machine is then what it was.
         """
         with self._owned():
-            snapshot.check(self.guest, self._origin)
+            snapshot.check(self.guest, self._origin, self._added_devices().keys())
             before = self.profile.save(), self._core.moment, self._save_devices()
             try:
                 self._restore_around(snapshot.profile, snapshot.moment, snapshot.devices)

@@ -7,6 +7,7 @@ the same parts: in another tier, in another process, on another host.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,9 +96,12 @@ class Snapshot:
 
         return snapshot_file.load(Path(path))
 
-    def check(self, guest: Guest, origin: Origin) -> None:
-        """Raise DynarecError unless a machine of that origin can go on from here."""
+    def check(self, guest: Guest, origin: Origin, devices: Collection[str]) -> None:
+        """Raise DynarecError unless a machine of that origin, with devices at these addresses, can go on from here."""
         difference = self.origin.difference(origin)
+        if difference is None and set(self.devices) != set(devices):
+            there, here = (", ".join(sorted(names)) or "none" for names in (self.devices, devices))
+            difference = f"is of a machine with other added devices: {there}, and here {here}"
         if difference is not None:
             raise DynarecError(f"{self.source} {difference}")
         bits = {field.index: field.bits for field in guest.layout}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -219,8 +220,10 @@ def test_memory_where_there_is_a_device() -> None:
     with load(EXIT) as machine:
         snapshot = machine.snapshot()
         machine.add_device(DATA, Device())
-        with pytest.raises(DynarecError, match="has a device"):
+        with pytest.raises(DynarecError, match="other added devices: none, and here 0x20000"):
             machine.restore(snapshot)
+        with pytest.raises(DynarecError, match="has a device"):
+            machine.restore(replace(snapshot, devices={f"{DATA:#x}": {}}))
 
 
 @pytest.mark.parametrize(
