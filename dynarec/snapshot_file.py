@@ -8,7 +8,7 @@ A file is, in little-endian order:
         kind  4 bytes   "META", then "PAGE" any number of times, then "END " and nothing behind it
         size  u32       bytes as they are stored: compressed by zlib
         full  u32       bytes uncompressed
-        crc   u32       CRC-32 of the uncompressed bytes
+        crc   u32       CRC-32 of the bytes as they are stored
 
 META is one table of values (dynarec/machine/state.py): what the snapshot is of, registers and time, the permissions of
 guest pages as runs of pages, the state of the machine profile. PAGE is the numbers of up to 256 pages (u32), in
@@ -89,7 +89,7 @@ def _write(snapshot: Snapshot, file: BinaryIO) -> None:
 
 def _write_section(file: BinaryIO, kind: bytes, data: bytes) -> None:
     stored = zlib.compress(data, LEVEL)
-    file.write(SECTION.pack(kind, len(stored), len(data), zlib.crc32(data)) + stored)
+    file.write(SECTION.pack(kind, len(stored), len(data), zlib.crc32(stored)) + stored)
 
 
 def _meta(snapshot: Snapshot) -> State:
@@ -117,11 +117,16 @@ def load(path: Path) -> Snapshot:
         if not stat.S_ISREG(path.stat().st_mode):
             raise DynarecError("is no file: name one that was written by Snapshot.save or --save-snapshot")
         with path.open("rb") as file:
-            return _Reader(file, os.fstat(file.fileno()).st_size).snapshot(str(path))
+            return read(file, os.fstat(file.fileno()).st_size, str(path))
     except DynarecError as error:
         raise DynarecError(f"{path}: {error}") from error
     except (OSError, ValueError) as error:
         raise DynarecError(f"{path}: cannot be read: {_reason(error)}") from error
+
+
+def read(file: BinaryIO, size: int, source: str) -> Snapshot:
+    """Read a snapshot from a file of so many bytes; messages about it call it `source`. Raises DynarecError."""
+    return _Reader(file, size).snapshot(source)
 
 
 def _reason(error: Exception) -> str:
@@ -173,10 +178,10 @@ class _Reader:
         kind, size, full, crc = SECTION.unpack(self._take(SECTION.size))
         if kind not in kinds or full > min(most, size * MOST_RATIO):
             raise BadState("the snapshot is damaged: a section is none, or too large")
-        data = _uncompressed(self._take(size), full)
-        if zlib.crc32(data) != crc:
+        stored = self._take(size)
+        if zlib.crc32(stored) != crc:
             raise BadState("the snapshot is damaged: a checksum is wrong")
-        return kind, data
+        return kind, _uncompressed(stored, full)
 
     def _fill(self, pages: Pages) -> None:
         count, last = 0, -1

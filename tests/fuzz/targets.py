@@ -16,6 +16,7 @@ MODULES = {
     "elf": "tests.fuzz.elf",
     "machine": "tests.fuzz.machine",
     "code": "tests.fuzz.code",
+    "snapshot": "tests.fuzz.snapshot",
 }
 Mutate = Callable[[bytes, int, int], bytes]
 CORPUS = Path(__file__).parent / "corpus"
