@@ -305,8 +305,6 @@ static const char *map_region(struct book *book) {
 
 /* Maps and proves; a region that fails is gone again. */
 static const char *establish(struct book *book, struct dr_rules rules) {
-    if (book->region.run)
-        return NULL;
     const char *error = map_region(book);
     if (!error)
         error = prove(&book->region, rules);
@@ -318,6 +316,9 @@ static const char *establish(struct book *book, struct dr_rules rules) {
 static struct dr_region *region_at(unsigned index, struct dr_rules rules, const char **error) {
     bool pads = rules.harden & DR_BTI;
     struct book *book = &books[pads ? MAX_POLICIES + index : index];
+    *error = NULL;
+    if (book->region.run) /* other machines' threads read it: it does not change any more */
+        return &book->region;
     book->region.policy = dr_policies[index];
     book->region.execute = PROT_EXEC | (pads ? DR_PROT_BTI : 0);
     *error = establish(book, rules);
