@@ -123,7 +123,7 @@ def test_the_other_host_goes_on_alike(host: str) -> None:
 def test_self_modifying_code(tier: str, policy: str, at: int) -> None:
     """A function is written anew in each round; after many, its page is code and data alike."""
     code = modifying.CALLING.ljust(modifying.FUNCTION - CODE, b"\0") + li("a0", 0) + asm("jalr", rd=0, rs1="ra", imm=0)
-    with modifying.machine(code, li("a0", 1) + li("a0", 2), tier=tier, wx=policy) as machine:
+    with modifying.load_pair(code, li("a0", 1) + li("a0", 2), tier=tier, wx=policy) as machine:
         machine.run(at)
         kept = machine.snapshot()
         machine.run(1234)
