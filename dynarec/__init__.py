@@ -16,10 +16,11 @@ from dynarec.errors import DynarecError
 if TYPE_CHECKING:
     from dynarec.engine import Machine, Stop, StopReason
     from dynarec.machine.base import AccessFault, Device
+    from dynarec.snapshot import Snapshot
 
     __version__: str
 
-__all__ = ["AccessFault", "Device", "DynarecError", "Machine", "Stop", "StopReason", "__version__"]
+__all__ = ["AccessFault", "Device", "DynarecError", "Machine", "Snapshot", "Stop", "StopReason", "__version__"]
 DEVICES = ("AccessFault", "Device")
 
 

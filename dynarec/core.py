@@ -13,12 +13,15 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 from dynarec._native import ffi, lib
+from dynarec.device_states import restore_devices, save_devices
 from dynarec.errors import DynarecError
+from dynarec.guest_pages import Moment, Pages, read_moment, write_moment
 from dynarec.guest_state import GuestMemory, Registers
 
 if TYPE_CHECKING:
     from dynarec.ir.state import Field, StateLayout
     from dynarec.machine.base import Device, Outcome, SerialPort
+    from dynarec.machine.state import State
     from dynarec.translate import Translation
 
 WORD_MASK = (1 << 32) - 1
@@ -242,6 +245,11 @@ class Core:
         self.check(lib.dynarec_add_device(self.pointer, where.start, len(where), handle))
         self._slots.append((slot, handle))
 
+    @property
+    def devices(self) -> dict[str, Device]:
+        """The devices of Python, by their addresses."""
+        return {f"{slot.where.start:#x}": slot.device for slot, _ in self._slots}
+
     def fail(self, error: BaseException) -> None:
         """A device raised something that is no refusal: the run ends with it."""
         self._device_error = error
@@ -330,6 +338,12 @@ class Core:
     def flush_uart(self) -> None:
         lib.dr_flush_uart(self.pointer)
 
+    def save_devices(self) -> State:
+        return save_devices(self.pointer)
+
+    def restore_devices(self, state: State) -> None:
+        restore_devices(self.pointer, state)
+
     @property
     def uart_hears(self) -> bool:
         return bool(lib.dr_uart_hears(self.pointer))
@@ -382,6 +396,23 @@ class Core:
     def is_mixed(self, address: int, size: int) -> bool:
         """Whether a range has pages that are code and data alike: units made from it compare their bytes themselves."""
         return bool(lib.dr_is_mixed(self.pointer, address, size))
+
+    @property
+    def moment(self) -> Moment:
+        """The guest's registers and time; may be set while the guest does not run."""
+        return read_moment(self.pointer)
+
+    @moment.setter
+    def moment(self, moment: Moment) -> None:
+        write_moment(self.pointer, moment)
+
+    def save_pages(self) -> Pages:
+        """Guest memory as it is; the guest does not run. Raises DynarecError when the host has no memory for it."""
+        return Pages(lib.dr_save_pages(self.pointer))
+
+    def restore_pages(self, pages: Pages) -> None:
+        """Make guest memory what it was; units made from bytes that differ die. Raises DynarecError."""
+        self.check(lib.dr_restore_pages(self.pointer, pages.pointer))
 
     def deaths(self, first: int = 0) -> list[Death]:
         """The deaths of units from number `first` on, as far as the log of the last 1024 goes back. Any thread."""

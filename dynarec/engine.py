@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -15,8 +17,11 @@ from dynarec import loading
 from dynarec.core import Core, CoreStop
 from dynarec.cpu_thread import CpuThread, Job
 from dynarec.errors import DynarecError
+from dynarec.guest_pages import Moment
 from dynarec.guest_state import PAGE, GuestMemory, Registers
 from dynarec.machine.base import ByteFile, Continue, Device, Died, Exited, Hardware, Options, Outcome, Profile, Trap
+from dynarec.machine.state import Fields, State
+from dynarec.snapshot import Origin, Snapshot
 from dynarec.stats import Counters, Stats, collect
 from dynarec.tuning import SAMPLE_INTERVAL, HomeTuner
 
@@ -118,6 +123,7 @@ class Machine:
         self._translator = translator
         self._tuner = HomeTuner(guest, core, translator) if translator is not None else None
         self._counters = Counters()
+        self._answered = 0
         self._busy = threading.Lock()
         self._stop_reason: StopReason | None = None
         self._exited: Exited | None = None
@@ -227,8 +233,11 @@ class Machine:
 
     @property
     def instructions(self) -> int:
-        """Guest instructions retired so far, with the system calls that the machine answered."""
-        return self._core.instructions + self._counters.answered
+        """Guest instructions retired so far, with the system calls that the machine answered.
+
+        A restore sets it back to what it was: it says where in the program's run the machine is.
+        """
+        return self._core.instructions + self._answered
 
     def address(self, where: int | str) -> int:
         """An address, or that of a symbol. Raises DynarecError for an unknown symbol."""
@@ -237,6 +246,75 @@ class Machine:
     def stats(self) -> Stats:
         """What the machine has done so far; may be called while it runs."""
         return collect(self._core, self._counters)
+
+    # -- snapshots ----------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """All that the machine is now, to go back to. It costs as much as was written since the last one.
+
+        Raises DynarecError while the machine runs, or when it is closed.
+        """
+        with self._owned():
+            status = None if self._exited is None else self._exited.status
+            state = self.profile.save()
+            return Snapshot(
+                origin=self._origin,
+                moment=self._core.moment,
+                pages=self._core.save_pages(),
+                answered=self._answered,
+                exited=status,
+                profile=state,
+                devices=self._save_devices(),
+            )
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Become what a machine with the same program was when it took the snapshot, and go on from there.
+
+        What the program has written to files and streams stays written; files that it had open are open again, at their
+        positions. Translations live on, unless memory held other code then.
+
+        Raises DynarecError while the machine runs, when it is closed, and when the snapshot does not fit it or a file
+        cannot be opened again: the machine is then what it was.
+        """
+        with self._owned():
+            snapshot.check(self.guest, self._origin, self._added_devices().keys())
+            before = self.profile.save(), self._core.moment, self._save_devices()
+            try:
+                self._restore_around(snapshot.profile, snapshot.moment, snapshot.devices)
+                self._core.restore_pages(snapshot.pages)
+            except BaseException:
+                self._restore_around(*before)
+                raise
+            self._answered = snapshot.answered
+            self._exited = None if snapshot.exited is None else Exited(snapshot.exited)
+
+    def _restore_around(self, profile: State, moment: Moment, devices: State) -> None:
+        """All but memory."""
+        self._core.moment = moment
+        self.profile.restore(profile)
+        saved = Fields(devices, "devices")
+        for name, device in self._added_devices().items():
+            device.restore(saved.state(name))
+
+    def _save_devices(self) -> State:
+        return {name: device.save() for name, device in self._added_devices().items()}
+
+    def _added_devices(self) -> dict[str, Device]:
+        """Devices by their addresses, but the profile, which may be one itself."""
+        profile: object = self.profile
+        return {name: each for name, each in self._core.devices.items() if each is not profile}
+
+    @cached_property
+    def _origin(self) -> Origin:
+        names = {field.index: field.name for field in self.guest.layout}
+        return Origin(
+            guest=self.guest.name,
+            program=self.program.name,
+            digest=self.program.digest(),
+            machine=self.profile.name,
+            parts=self.profile.parts,
+            registers=tuple(names.get(index, "") for index in range(max(names) + 1)),
+        )
 
     # -- running ------------------------------------------------------------------------------------------------------
 
@@ -265,10 +343,7 @@ class Machine:
         target = None if until is None else self.address(until)
         if target is not None and target not in ADDRESSES:
             raise ValueError(f"a run until {target:#x}, which is no address")
-        if self._closed:
-            raise DynarecError("the machine is closed: load the program again")
-        if not self._busy.acquire(blocking=False):
-            raise DynarecError(self._why_busy())
+        self._own()
         self._stop_reason = None
         self._core.clear_stop()
         try:
@@ -277,6 +352,21 @@ class Machine:
             self._busy.release()
             raise
         return Run(self, job, timeout)
+
+    def _own(self) -> None:
+        """From now on nobody else may use the machine. Raises DynarecError if it runs, or is closed."""
+        if self._closed:
+            raise DynarecError("the machine is closed: load the program again")
+        if not self._busy.acquire(blocking=False):
+            raise DynarecError(self._why_busy())
+
+    @contextmanager
+    def _owned(self) -> Iterator[None]:
+        self._own()
+        try:
+            yield
+        finally:
+            self._busy.release()
 
     def _why_busy(self) -> str:
         if self._thread.is_left_behind:
@@ -418,6 +508,7 @@ class Machine:
         ending = _ending(self.profile.trap(trap))
         if self.pc != trap.pc or isinstance(ending, Exited):
             self._counters.answered += 1
+            self._answered += 1
         return ending
 
     def _translate(self) -> None:

@@ -5,6 +5,7 @@ Nothing here allocates what a header merely claims: the data held is never more 
 
 from __future__ import annotations
 
+import hashlib
 import io
 import itertools
 import struct
@@ -78,6 +79,15 @@ class Program:
     def end(self) -> int:
         """The first address after the last segment."""
         return max(segment.end for segment in self.segments)
+
+    def digest(self) -> bytes:
+        """32 bytes that only programs share which load the same to the same places."""
+        digest = hashlib.sha256(struct.pack("<3I", self.machine_id, self.flags, self.entry))
+        for each in self.segments:
+            access = each.readable | each.writable << 1 | each.executable << 2
+            digest.update(struct.pack("<4QI", each.address, each.physical, each.size, len(each.data), access))
+            digest.update(each.data)
+        return digest.digest()
 
 
 def load_program(source: Path | str | bytes, machine_ids: Mapping[int, str]) -> Program:

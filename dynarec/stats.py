@@ -85,7 +85,7 @@ def collect(core: Core, counters: Counters) -> Stats:
     """The numbers of the core and of the engine in one."""
     native = core.stats()
     return Stats(
-        instructions=core.instructions + counters.answered,
+        instructions=cast(int, native["instructions"]) + counters.answered,
         run_seconds=counters.run_seconds,
         translation_seconds=counters.translation_seconds,
         install_seconds=counters.install_seconds,

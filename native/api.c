@@ -287,7 +287,7 @@ void dr_trap_info(const struct dr_core *core, struct dr_trap *trap) {
 }
 
 uint64_t dr_instructions(const struct dr_core *core) {
-    return __atomic_load_n(&core->stats.instructions, __ATOMIC_RELAXED);
+    return __atomic_load_n(&core->stats.instructions, __ATOMIC_RELAXED) - __atomic_load_n(&core->rewound, __ATOMIC_RELAXED);
 }
 
 static void add_generation(const struct dr_generation *generation, struct dr_stats *stats) {

@@ -39,6 +39,28 @@ struct dr_death_record {
     uint32_t address;      /* that was written, if it was that */
 };
 
+/* The guest's registers and time. */
+struct dr_moment {
+    uint64_t instructions;    /* that the guest counts */
+    uint64_t skipped;         /* by which virtual time is ahead of them */
+    uint64_t elapsed;         /* nanoseconds of the host's clock since tick 0 */
+    uint64_t deadline;        /* in ticks: when `deadline_lines` go up; UINT64_MAX: never */
+    uint32_t deadline_lines;
+    uint32_t lines;           /* the interrupt lines that are up */
+    uint32_t pc;
+    uint32_t state[DR_STATE_WORDS];
+};
+
+/* Guest pages with equal permissions, one after the other. */
+struct dr_run {
+    uint32_t first; /* number of the first page */
+    uint32_t count;
+    uint32_t access; /* enum dr_access bits; devices are in no run */
+};
+
+/* Guest memory at one moment: shares what did not change with others; immutable. */
+struct dr_pages;
+
 enum dr_tier { DR_TIER_AUTO, DR_TIER_JIT, DR_TIER_INTERP };
 
 /* Permissions of guest pages. DR_OWNED: none, and yet the page is somebody's, and its bytes come back with permissions. */
@@ -116,7 +138,7 @@ struct dr_trap {
 };
 
 struct dr_stats {
-    uint64_t instructions; /* guest instructions retired */
+    uint64_t instructions; /* guest instructions retired, ever */
     uint64_t interpreted;  /* of these, by the interpreter */
     uint64_t blocks;       /* units in the cache */
     uint64_t installed;    /* units ever installed */
@@ -204,6 +226,8 @@ void dr_set_source(struct dr_core *core, uint32_t number, int up); /* a line int
 uint32_t dr_feed_uart(struct dr_core *core, const uint8_t *data, uint32_t count); /* input; how much there is room for; any thread */
 int dr_uart_hears(const struct dr_core *core); /* whether input raises an interrupt, or could not */
 void dr_flush_uart(struct dr_core *core);      /* hands on what the guest has sent */
+void dr_settle_devices(struct dr_core *core);  /* before their states are read: output and lines are where they belong */
+void dr_resume_devices(struct dr_core *core);  /* after their states were written */
 struct dr_clint *dr_get_clint(struct dr_core *core);
 struct dr_plic *dr_get_plic(struct dr_core *core);
 struct dr_uart *dr_get_uart(struct dr_core *core);
@@ -231,9 +255,19 @@ void dr_set_deadline(struct dr_core *core, uint64_t ticks, uint32_t lines); /* t
 void dr_wait(struct dr_core *core, uint64_t instructions_per_second);
 void dr_trap_info(const struct dr_core *core, struct dr_trap *trap);
 void dr_get_stats(struct dr_core *core, struct dr_stats *stats);
-uint64_t dr_instructions(const struct dr_core *core);
+uint64_t dr_instructions(const struct dr_core *core); /* that the guest counts: a restore sets them back */
 uint32_t dr_deaths(struct dr_core *core, uint64_t first, struct dr_death_record *records, uint32_t count); /* how many */
 int dr_is_mixed(const struct dr_core *core, uint32_t address, uint64_t size);
+void dr_get_moment(const struct dr_core *core, struct dr_moment *moment);
+void dr_set_moment(struct dr_core *core, const struct dr_moment *moment);
+struct dr_pages *dr_save_pages(struct dr_core *core); /* NULL: see dr_error */
+int dr_restore_pages(struct dr_core *core, const struct dr_pages *pages);
+struct dr_pages *dr_make_pages(const struct dr_run *runs, uint32_t count); /* zeros; NULL: see dr_error */
+int dr_put_page(struct dr_pages *pages, uint32_t page, const void *bytes); /* into one that was just made */
+void dr_free_pages(struct dr_pages *pages);
+uint32_t dr_list_pages(const struct dr_pages *pages, uint32_t *numbers, uint32_t room); /* those not zero; how many there are */
+const void *dr_page_bytes(const struct dr_pages *pages, uint32_t page); /* NULL: zeros */
+const struct dr_run *dr_page_runs(const struct dr_pages *pages, uint32_t *count);
 int64_t dr_find(struct dr_core *core, uint64_t key); /* offset of a unit's code in the region, -1: none */
 int dr_read_code(struct dr_core *core, uint64_t offset, void *to, uint64_t size);
 

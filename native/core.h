@@ -93,6 +93,7 @@ struct dr_core {
     uint32_t deadline_lines;
     struct dr_clock clock;
     struct dr_stats stats;
+    uint64_t rewound;      /* of the instructions in `stats`, those that the guest does not count: they were undone */
     atomic_bool stop;
     atomic_bool sync;      /* guest memory was written from outside: compare the units with it before running */
     pthread_mutex_t wake_lock; /* for the next four */

@@ -60,11 +60,11 @@ bool dr_fetch_slow(struct dr_core *core, uint32_t pc, uint32_t size, uint32_t *w
 }
 
 uint64_t dr_counter_instret(const struct dr_core *core) {
-    return core->stats.instructions;
+    return dr_instructions(core);
 }
 
 uint64_t dr_counter_cycle(const struct dr_core *core) {
-    return core->stats.instructions;
+    return dr_instructions(core);
 }
 
 uint64_t dr_counter_time(const struct dr_core *core) {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "api.h"
+#include "snapshot.h"
 
 static void *reserve(size_t size, int protection) {
     void *memory = mmap(NULL, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -32,6 +33,7 @@ const char *dr_memory_create(struct dr_memory *memory, uint64_t host_page) {
 }
 
 void dr_memory_destroy(struct dr_memory *memory) {
+    dr_tracking_free(memory);
     if (memory->mapping)
         munmap(memory->mapping, DR_WINDOW + 2 * DR_GUARD + ALIGNMENT);
     if (memory->access)
@@ -46,7 +48,8 @@ static int protection(const struct dr_memory *memory, uint64_t address) {
         any |= dr_memory_page(memory, page);
     if (any & DR_DEVICE || !(any & DR_READ))
         return PROT_NONE;
-    return PROT_READ | (any & DR_WRITE && !(any & (DR_WATCH | DR_CODE)) ? PROT_WRITE : 0);
+    bool noticed = any & (DR_WATCH | DR_CODE) || (memory->tracked && !(any & DR_DIRTY));
+    return PROT_READ | (any & DR_WRITE && !noticed ? PROT_WRITE : 0);
 }
 
 static void set_page(struct dr_memory *memory, uint64_t address, int access) {
@@ -64,8 +67,8 @@ static void note_slow(struct dr_memory *memory, uint64_t start, uint64_t end, in
     }
 }
 
-/* Brings the host's protection of a range in line with the permissions, in runs of equal protection. */
-static const char *apply(struct dr_memory *memory, uint64_t address, uint64_t size) {
+/* In runs of equal protection. */
+const char *dr_memory_apply(struct dr_memory *memory, uint64_t address, uint64_t size) {
     uint64_t start = address & ~(memory->host - 1), end = (address + size + memory->host - 1) & ~(memory->host - 1);
     while (start < end) {
         int wanted = protection(memory, start);
@@ -84,7 +87,7 @@ bool dr_memory_mark(struct dr_memory *memory, uint32_t page, uint16_t flag, bool
     uint64_t address = (uint64_t)page << DR_PAGE_BITS;
     uint16_t access = dr_memory_page(memory, address);
     set_page(memory, address, on ? access | flag : access & ~flag);
-    if (!apply(memory, address, DR_PAGE))
+    if (!dr_memory_apply(memory, address, DR_PAGE))
         return true;
     set_page(memory, address, access);
     return false;
@@ -101,8 +104,8 @@ static bool aligned(uint64_t address, uint64_t size) {
     return !((address | size) & (DR_PAGE - 1)) && address <= DR_WINDOW && size <= DR_WINDOW - address;
 }
 
-/* Zeroes a range. Whole host pages go back to the system; the rest of a host page may hold other guest pages. */
-static const char *clear(struct dr_memory *memory, uint64_t address, uint64_t size) {
+/* Whole host pages go back to the system; the rest of a host page may hold other guest pages. */
+const char *dr_memory_clear(struct dr_memory *memory, uint64_t address, uint64_t size) {
     uint64_t host = memory->host, end = address + size;
     uint64_t first = (address + host - 1) & ~(host - 1), last = end & ~(host - 1);
     if (first < last && mmap(memory->base + first, last - first, PROT_NONE,
@@ -134,7 +137,7 @@ static bool is_shared_with_device(const struct dr_memory *memory, uint64_t addre
 static void restore(struct dr_memory *memory, uint64_t address, uint64_t size, const uint16_t *before) {
     for (uint64_t i = 0; i < size >> DR_PAGE_BITS; i++)
         set_page(memory, address + (i << DR_PAGE_BITS), before[i]);
-    if (apply(memory, address, size))
+    if (dr_memory_apply(memory, address, size))
         for (uint64_t page = address; page < address + size; page += DR_PAGE)
             set_page(memory, page, dr_memory_page(memory, page) | DR_SLOW_READ | DR_SLOW_WRITE);
 }
@@ -144,7 +147,8 @@ const char *dr_memory_map(struct dr_memory *memory, uint64_t address, uint64_t s
         return "a range of guest memory is not made of whole pages";
     if (is_shared_with_device(memory, address, size, access))
         return "a device and memory share a page of the host: put the device at a multiple of the host's page size";
-    const char *error = clear(memory, address, size);
+    dr_tracking_note_clear(memory, address, size);
+    const char *error = dr_memory_clear(memory, address, size);
     return error ? error : dr_memory_protect(memory, address, size, access);
 }
 
@@ -156,8 +160,9 @@ const char *dr_memory_protect(struct dr_memory *memory, uint64_t address, uint64
         return "no memory to change the permissions of pages";
     memcpy(before, memory->access + (address >> DR_PAGE_BITS), (size >> DR_PAGE_BITS) * sizeof *before);
     for (uint64_t page = address; page < address + size; page += DR_PAGE)
-        set_page(memory, page, access | (dr_memory_page(memory, page) & DR_KEPT));
-    const char *error = apply(memory, address, size);
+        set_page(memory, page, (access & ~DR_KEPT) | (dr_memory_page(memory, page) & DR_KEPT));
+    dr_tracking_note_map(memory);
+    const char *error = dr_memory_apply(memory, address, size);
     if (error)
         restore(memory, address, size, before);
     free(before);
@@ -176,16 +181,22 @@ int64_t dr_memory_check(const struct dr_memory *memory, uint64_t address, uint64
     return -1;
 }
 
+const char *dr_memory_open(struct dr_memory *memory, uint64_t address, uint64_t size) {
+    uint64_t start = address & ~(memory->host - 1), end = (address + size + memory->host - 1) & ~(memory->host - 1);
+    return mprotect(memory->base + start, end - start, PROT_READ | PROT_WRITE) ? strerror(errno) : NULL;
+}
+
 /* Opens the host pages of a range for a copy, unless they let it through as they are. */
 static const char *copy(struct dr_memory *memory, uint64_t address, uint64_t size, int wanted, void *to, const void *from) {
-    uint64_t start = address & ~(memory->host - 1), end = (address + size + memory->host - 1) & ~(memory->host - 1);
+    uint64_t start = address & ~(memory->host - 1), end = address + size;
     bool open = true;
     for (uint64_t page = start; page < end; page += memory->host)
         open = open && protection(memory, page) & wanted;
-    if (!open && mprotect(memory->base + start, end - start, PROT_READ | PROT_WRITE))
-        return strerror(errno);
+    const char *error = open ? NULL : dr_memory_open(memory, address, size);
+    if (error)
+        return error;
     memcpy(to, from, size);
-    return open ? NULL : apply(memory, address, size);
+    return open ? NULL : dr_memory_apply(memory, address, size);
 }
 
 const char *dr_memory_read(struct dr_memory *memory, uint64_t address, void *to, uint64_t size) {
@@ -203,5 +214,6 @@ bool dr_memory_equals(struct dr_memory *memory, uint64_t address, const uint8_t 
 }
 
 const char *dr_memory_write(struct dr_memory *memory, uint64_t address, const void *from, uint64_t size) {
-    return copy(memory, address, size, PROT_WRITE, memory->base + address, from);
+    const char *error = dr_tracking_note_store(memory, address, size);
+    return error ? error : copy(memory, address, size, PROT_WRITE, memory->base + address, from);
 }

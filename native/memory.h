@@ -21,10 +21,15 @@
 enum dr_page {
     DR_CODE = 64,  /* units were made from bytes in it, and stores to it are noticed */
     DR_MIXED = 128, /* code and data alike: stores are not noticed, its units compare their bytes when they are entered */
+    DR_DIRTY = 2048, /* perhaps not what it is in `dr_memory.image`: all guest pages of a host page, or none (snapshot.h) */
     DR_SLOW_READ = 256, /* the guest may read the page, and its host page does not let that through */
     DR_SLOW_WRITE = 4096, /* likewise */
 };
-#define DR_KEPT (DR_CODE | DR_MIXED) /* when the guest's permissions change */
+#define DR_KEPT (DR_CODE | DR_MIXED | DR_DIRTY) /* when the guest's permissions change */
+#define DR_GUEST (DR_READ | DR_WRITE | DR_EXECUTE | DR_OWNED) /* the guest's permissions */
+
+struct dr_tree;
+struct dr_map;
 
 struct dr_memory {
     uint8_t *base;    /* host address of guest address 0 */
@@ -32,6 +37,11 @@ struct dr_memory {
     bool all_mixed;   /* as if every page were DR_MIXED */
     uint64_t host;    /* bytes of a host page */
     uint8_t *mapping;
+    bool tracked;          /* the first store to a page that is not DR_DIRTY is noticed */
+    uint32_t *dirty;       /* the pages that are DR_DIRTY */
+    size_t dirty_count, dirty_room;
+    struct dr_tree *image; /* the bytes of all pages at the last snapshot or restore */
+    struct dr_map *map;    /* the guest's permissions; NULL: they have changed since somebody asked */
 };
 
 /* host_page: 0, or a size that host pages are taken to have, no smaller than they are. */
@@ -48,6 +58,15 @@ int64_t dr_memory_check(const struct dr_memory *memory, uint64_t address, uint64
 /* Sets or clears DR_CODE or DR_MIXED for a guest page. */
 bool dr_memory_mark(struct dr_memory *memory, uint32_t page, uint16_t flag, bool on);
 bool dr_memory_is_mixed(const struct dr_memory *memory, uint32_t address, uint64_t size);
+
+/* Brings the host's protection of a range in line with the permissions. */
+const char *dr_memory_apply(struct dr_memory *memory, uint64_t address, uint64_t size);
+
+/* Opens the host pages of a range for the host, until dr_memory_apply. */
+const char *dr_memory_open(struct dr_memory *memory, uint64_t address, uint64_t size);
+
+/* Zeroes a range, whose host pages are closed or open then, until dr_memory_apply. */
+const char *dr_memory_clear(struct dr_memory *memory, uint64_t address, uint64_t size);
 
 /* Copies out or in, past the guest's permissions; the range is mapped. */
 const char *dr_memory_read(struct dr_memory *memory, uint64_t address, void *to, uint64_t size);

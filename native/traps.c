@@ -4,6 +4,7 @@
  * the lines that belong to it, and delivers what is pending before the next instruction. What other threads want is left in
  * atomic variables, and a signal makes generated code leave, so that the CPU thread looks.
  */
+#include <string.h>
 #include <time.h>
 
 #include "core.h"
@@ -36,7 +37,7 @@ uint64_t dr_time(const struct dr_core *core) {
     const struct dr_clock *clock = &core->clock;
     if (clock->instructions_per_tick)
         return dr_virtual_time(core) / clock->instructions_per_tick;
-    uint64_t elapsed = host_time() - clock->epoch;
+    uint64_t elapsed = host_time() - __atomic_load_n(&clock->epoch, __ATOMIC_RELAXED);
     return elapsed / NS_PER_SECOND * clock->ticks_per_second +
            elapsed % NS_PER_SECOND * clock->ticks_per_second / NS_PER_SECOND;
 }
@@ -205,4 +206,40 @@ void dr_wait(struct dr_core *core, uint64_t instructions_per_second) {
         uint64_t now = dr_time(core), left = core->deadline > now ? core->deadline - now : 0;
         (void)doze(core, core->deadline == UINT64_MAX ? UINT64_MAX : scaled(left, NS_PER_SECOND, core->clock.ticks_per_second) + 1);
     }
+}
+
+/* -- snapshots -------------------------------------------------------------------------------------------------------- */
+
+void dr_get_moment(const struct dr_core *core, struct dr_moment *moment) {
+    *moment = (struct dr_moment){
+        .instructions = dr_instructions(core),
+        .skipped = core->clock.skipped,
+        .elapsed = host_time() - core->clock.epoch,
+        .deadline = core->deadline,
+        .deadline_lines = core->deadline_lines,
+        .lines = atomic_load(&core->lines),
+        .pc = core->cpu.pc,
+    };
+    memcpy(moment->state, core->cpu.state, sizeof moment->state);
+}
+
+void dr_settle_devices(struct dr_core *core) {
+    dr_flush_uart(core);
+    dr_update_plic(core);
+}
+
+void dr_resume_devices(struct dr_core *core) {
+    atomic_store(&core->sources, core->plic.levels);
+    core->uart_ended = false;
+    atomic_store(&core->attend, true);
+}
+
+void dr_set_moment(struct dr_core *core, const struct dr_moment *moment) {
+    __atomic_store_n(&core->rewound, core->stats.instructions - moment->instructions, __ATOMIC_RELAXED);
+    __atomic_store_n(&core->clock.skipped, moment->skipped, __ATOMIC_RELAXED);
+    __atomic_store_n(&core->clock.epoch, host_time() - moment->elapsed, __ATOMIC_RELAXED);
+    atomic_store(&core->lines, moment->lines);
+    dr_set_deadline(core, moment->deadline, moment->deadline_lines);
+    core->cpu.pc = moment->pc;
+    memcpy(core->cpu.state, moment->state, sizeof moment->state);
 }

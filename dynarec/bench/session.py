@@ -6,7 +6,7 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -15,6 +15,7 @@ from dynarec.bench.counts import COUNTED_HOSTS, Counted, count_program, mean_rat
 from dynarec.bench.installs import install_costs, installs_text
 from dynarec.bench.processes import WrongResult
 from dynarec.bench.programs import BenchProgram, Size, load_programs
+from dynarec.bench.snapshots import snapshot_costs, snapshots_text
 from dynarec.bench.timing import HELLO, Hello, Timing, mean_slowdowns, measure_hello, time_program
 
 Given = ParamSpec("Given")
@@ -92,9 +93,10 @@ def measure(plan: Plan) -> int:
     timings = list(_timed(programs, rival, plan.repeat, problems))
     hello = problems.guarded(measure_hello, plan.folder.parent / HELLO, plan.repeat)
     costs = install_costs()
-    _print_times_end(plan, timings, hello, costs)
+    snapshots = snapshot_costs(programs[0])
+    _print_times_end(plan, timings, hello, [installs_text(costs), snapshots_text(snapshots)])
     if plan.json is not None:
-        results = results_file.timings_json(timings, hello) | {"installs": costs}
+        results = results_file.timings_json(timings, hello) | {"installs": costs, "snapshots": asdict(snapshots)}
         results_file.write(plan.json, _preface(plan, facts, problems) | results)
     return problems.status
 
@@ -164,13 +166,13 @@ def _counted(programs: Sequence[BenchProgram], problems: Problems) -> Iterator[C
                 yield counted
 
 
-def _print_times_end(plan: Plan, timings: Sequence[Timing], hello: Hello | None, costs: dict[str, int]) -> None:
+def _print_times_end(plan: Plan, timings: Sequence[Timing], hello: Hello | None, costs: Sequence[str]) -> None:
     print("", tables.TIMING_LEGEND, sep="\n")
     if plan.size == "small":
         print(tables.SMALL_LEGEND)
     if hello is not None:
         print(tables.hello_text(hello))
-    print(installs_text(costs))
+    print(*costs, sep="\n")
     for clock in ("wall", "cpu") if timings else ():
         print(tables.means_text(mean_slowdowns(timings, clock)))
 

@@ -52,6 +52,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--verbose", action="store_true", help="say what is run, and how")
     add("--root", type=arguments.path, metavar="DIR", help="the directory whose files the program may use")
     add("--seed", type=arguments.count, metavar="N", help="make random numbers repeatable")
+    add("--restore", type=arguments.path, metavar="F", help="go on from a snapshot of the same program")
+    add(
+        "--save-snapshot", type=arguments.path, metavar="F", help="write a snapshot when a limit or Ctrl-C ends the run"
+    )
     add("--cache-size", type=arguments.size, metavar="BYTES", help="size of the code cache (K, M, G)")
     _configure_hardware(parser)
 
@@ -69,6 +73,8 @@ def _configure_hardware(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run it; the exit status."""
+    from dynarec.snapshot import Snapshot
+
     with _load(args) as machine:
         console = _console(machine)
         if args.screenshot and console is None:
@@ -77,9 +83,15 @@ def main(args: argparse.Namespace) -> int:
             )
         if args.verbose:
             _describe(machine)
+        if args.restore:
+            machine.restore(Snapshot.load(args.restore))
         stop = None
         try:
             stop = _run(machine, console, args)
+            _keep(machine, args.save_snapshot, stop)
+        except KeyboardInterrupt:
+            _keep(machine, args.save_snapshot, None)
+            raise
         finally:
             _report(machine, console, args, stop)
         return _status(machine, stop)
@@ -187,6 +199,16 @@ def _report(machine: Machine, console: Console | None, args: argparse.Namespace,
             print(run_stats.as_text(stats), file=sys.stderr)
         if args.stats_json:
             run_stats.write_json(args.stats_json, stats, stop)
+
+
+def _keep(machine: Machine, path: Path | None, stop: Stop | None) -> None:
+    """Write the snapshot that the user asked for, if the program can go on."""
+    if path is None:
+        return
+    if stop is not None and stop.status is not None:
+        _say(f"there is no snapshot to write to {path}: the program has ended")
+    else:
+        machine.snapshot().save(path)
 
 
 def _save_picture(console: Console, path: Path) -> None:

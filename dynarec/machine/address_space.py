@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dynarec.machine.base import PAGE_SIZE, Access, Memory
+from dynarec.machine.state import BadState
 from dynarec.program import ADDRESS_SPACE, Segment
 
 
@@ -40,6 +41,12 @@ class AddressSpace:
     def spans(self) -> list[Span]:
         """The taken spans, in order."""
         return list(self._taken)
+
+    def restore(self, ends: list[int]) -> None:
+        """Take exactly these spans: start and end of one after the other. Raises BadState for what are none."""
+        if len(ends) % 2 or ends != sorted(ends) or any(end % PAGE_SIZE for end in ends):
+            raise BadState("the snapshot is damaged: the addresses that are taken are no spans of pages")
+        self._taken = [Span(start, end) for start, end in zip(ends[::2], ends[1::2], strict=True) if start < end]
 
     def is_free(self, start: int, end: int) -> bool:
         """Whether nothing in the range is taken."""

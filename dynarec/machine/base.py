@@ -14,6 +14,7 @@ from enum import IntFlag
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from dynarec.machine.state import State
 from guest_isa.guest import TrapKind as TrapKind
 from guest_isa.privileged import Privileged
 from guest_isa.profile import Abi
@@ -145,6 +146,12 @@ class Interrupts(Protocol):
 
     def flush_uart(self) -> None:
         """Hand on what the guest has sent."""
+
+    def save_devices(self) -> State:
+        """The state of these devices, for a snapshot; what the guest has sent is handed on first."""
+
+    def restore_devices(self, state: State) -> None:
+        """Make them what they were. Raises BadState."""
 
     @property
     def uart_hears(self) -> bool:
@@ -307,6 +314,14 @@ class Device:
         """The guest stores. An Outcome ends the run."""
         raise AccessFault(f"write at {offset:#x}")
 
+    def save(self) -> State:
+        """What it needs to be what it is now, for a snapshot: plain values that share nothing that changes."""
+        return {}
+
+    def restore(self, state: State) -> None:
+        """Become what `save` gave. Raises BadState for what it cannot have given (`dynarec.machine.state.Fields`)."""
+        return
+
     def peek(self, offset: int, width: int, /) -> int | None:
         """What `read` would give, for somebody who looks on: nothing may change. None: that cannot be told."""
         return None
@@ -338,6 +353,23 @@ class Profile(ABC):
     def devices(self) -> Sequence[tuple[range, Device]]:
         """Devices and their addresses, whole pages each; asked once, after `load`."""
         return ()
+
+    @property
+    def parts(self) -> State:
+        """What the machine is made of, as far as the user chooses: a snapshot fits one that is made of the same."""
+        return {}
+
+    def save(self) -> State:
+        """What the machine is around its CPU and memory, for a snapshot; output that is held back goes out first."""
+        return {}
+
+    def restore(self, state: State) -> None:
+        """Become what `save` gave; registers and time of the CPU are those of then already, and memory follows.
+
+        Raises BadState for a state that cannot have been saved, and DynarecError for one that cannot be had here; what
+        is half done then is undone by a `restore` of what was before.
+        """
+        return
 
     def wait(self) -> None:
         """The guest waits for an interrupt: return when there may be one, or when `interrupt` is called."""

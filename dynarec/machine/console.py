@@ -34,6 +34,8 @@ from dynarec.machine.base import (
 )
 from dynarec.machine.framebuffer import PALETTE_BYTES, Framebuffer, Picture, Setting
 from dynarec.machine.own_streams import own_stream
+from dynarec.machine.random_state import restore_random, save_random
+from dynarec.machine.state import Fields, State, Value
 
 if TYPE_CHECKING:
     from dynarec.program import Program, Segment
@@ -60,6 +62,8 @@ EVENT_QUEUE_LENGTH = 256
 """Key events kept for a ROM that does not fetch them; the oldest are dropped."""
 
 EVENT_PRESSED = 1 << 31
+FRAMES_END = 1 << 53
+"""Neither frames nor milliseconds ever come to so many."""
 DEBUG_BUFFER_BYTES = 4096
 STDOUT_FD = 1
 STDERR_FD = 2
@@ -174,6 +178,23 @@ class Controls:
         with self._lock:
             return self._events.popleft() if self._events else 0
 
+    def save(self) -> State:
+        with self._lock:
+            (x, y), buttons = self._position, self._buttons
+            held, events = list[Value](sorted(self._held)), list[Value](self._events)
+            return {"held": held, "events": events, "x": x, "y": y, "buttons": buttons}
+
+    def restore(self, state: State) -> None:
+        fields = Fields(state, "controls")
+        with self._lock:
+            self._held = set(fields.numbers("held", EVENT_PRESSED))
+            self._events = deque(fields.numbers("events", WORD_MASK + 1), EVENT_QUEUE_LENGTH)
+            self._position = (
+                fields.number("x", EVENT_PRESSED, -EVENT_PRESSED),
+                fields.number("y", EVENT_PRESSED, -EVENT_PRESSED),
+            )
+            self._buttons = fields.number("buttons", WORD_MASK + 1)
+
     def _change(self, code: int, pressed: bool) -> None:
         if pressed == (code in self._held):
             return
@@ -197,6 +218,11 @@ class Stopwatch:
 
     def stop(self) -> None:
         self._state = (self._seconds(), None)
+
+    def set(self, milliseconds: int) -> None:
+        """Go on, or stand still, at that time."""
+        _, since = self._state
+        self._state = (milliseconds / MS_PER_SECOND, None if since is None else self._now())
 
     @property
     def milliseconds(self) -> int:
@@ -286,6 +312,27 @@ class Console(Profile, Device):
         """Hand out what DEBUG still holds, and wake whoever waits."""
         self.stop()
         self._flush_debug()
+
+    def save(self) -> State:
+        self._flush_debug()
+        return {
+            "frame": self._frame, "milliseconds": self._stopwatch.milliseconds, "random": save_random(self._random),
+            "controls": self.controls.save(), "framebuffer": self._framebuffer.save(),
+        }  # fmt: skip
+
+    def restore(self, state: State) -> None:
+        """What a user holds now, in front of a window, stays so."""
+        self._flush_debug()
+        fields = Fields(state, "console")
+        frame = fields.number("frame", FRAMES_END)
+        self._stopwatch.set(fields.number("milliseconds", FRAMES_END))
+        restore_random(self._random, fields.fields("random"))
+        if not self._has_display:
+            self.controls.restore(fields.state("controls"))
+        self._framebuffer.restore(fields.state("framebuffer"))
+        with self._blank:
+            self._frame = frame
+            self._blank.notify_all()
 
     def attach_display(self) -> None:
         """There is a window: real time, VSYNC waits for `next_frame`, and RANDOM differs from run to run."""

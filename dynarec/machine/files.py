@@ -5,13 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from select import PIPE_BUF
 
+from dynarec.errors import DynarecError
 from dynarec.machine.base import ByteFile, Options
+from dynarec.machine.input_position import input_position, set_input_position
 from dynarec.machine.linux_errno import EACCES, EBADF, EISDIR, EMFILE, ENOTDIR, ESPIPE, GuestError
 from dynarec.machine.own_streams import own_stream
 from dynarec.machine.sandbox import Sandbox
+from dynarec.machine.state import Fields, State, Value
 from dynarec.machine.waiting import Interrupted, Waiter
 
 MAX_FILES = 1024
@@ -19,10 +24,21 @@ MAX_TRANSFER = 1 << 26
 """The most bytes of one read: a guest's huge count must not become a huge allocation here."""
 STREAM_DEVICE_MODE = stat.S_IFCHR | 0o620
 STREAM_BLOCK_SIZE = 1024
+STDIN = 0
+OFFSET_END = 1 << 63
+MOST_SERIAL = 1 << 62
+PERMISSIONS_END = 0o1000
 
 
 class OpenFile:
-    """What a descriptor refers to: a host descriptor, shared by its duplicates."""
+    """What a descriptor refers to: a host descriptor, shared by its duplicates.
+
+    serial: tells the files of one table apart, so that a restore finds one that is still open.
+    stream: the number of a standard stream; None for a file.
+    """
+
+    serial = 0
+    stream: int | None = None
 
     def __init__(self, fd: int, waiter: Waiter, parts: tuple[str, ...] = (), *, flags: int, owned: bool = True) -> None:
         """parts: the guest path. flags: the guest's open flags, for F_GETFL. owned: closed with its last duplicate."""
@@ -102,11 +118,51 @@ class OpenFile:
             self._listing = [(".", here, stat.S_IFDIR), ("..", here, stat.S_IFDIR), *named]
         return self._listing
 
+    def save(self) -> State:
+        """What it takes to find or open it again. Flags have numbers of their own on each host, so they go by name."""
+        if self.stream is not None:
+            return _save_stream(self.stream, None, self.fd)
+        state: State = {
+            "serial": self.serial, "path": list[Value](self.parts), "mode": self.flags & os.O_ACCMODE,
+            "append": int(bool(self.flags & os.O_APPEND)), "directory": int(self.is_directory),
+        }  # fmt: skip
+        if self.is_directory:
+            names, inodes, kinds = (list[Value](entry[column] for entry in self._listing) for column in range(3))
+            return {**state, "entry": self.next_entry, "names": names, "inodes": inodes, "kinds": kinds}
+        return {**state, "offset": os.lseek(self.fd, 0, os.SEEK_CUR)}
+
+    def restore(self, fields: Fields) -> None:
+        """Be where it was then."""
+        if self.stream is not None:
+            _restore_stream(fields, None, self.fd)
+        elif self.is_directory:
+            names, inodes, kinds = fields.texts("names"), fields.numbers("inodes"), fields.numbers("kinds", 1 << 16)
+            if not len(names) == len(inodes) == len(kinds):
+                raise fields.bad("names", "is not as long as what belongs to it")
+            self.next_entry = fields.number("entry", len(names) + 1)
+            self._listing = list(zip(names, inodes, kinds, strict=True))
+        else:
+            try:
+                os.lseek(self.fd, fields.number("offset", OFFSET_END), os.SEEK_SET)
+            except OSError as error:
+                raise fields.bad("offset", "is none that a file here can have") from error
+
     def close(self) -> None:
         """Release the host descriptor, unless it is one of this process's own streams."""
         if self._owned and self.fd >= 0:
             os.close(self.fd)
         self.fd = -1
+
+
+def _save_stream(number: int, file: ByteFile | None, descriptor: int | None) -> State:
+    """Only input is read again: what was written stays written."""
+    position = input_position(file, descriptor) if number == STDIN else None
+    return {"stream": number} if position is None else {"stream": number, "offset": position}
+
+
+def _restore_stream(fields: Fields, file: ByteFile | None, descriptor: int | None) -> None:
+    if "offset" in fields:
+        set_input_position(file, descriptor, fields.number("offset", OFFSET_END))
 
 
 def made_up_status(mode: int, size: int) -> os.stat_result:
@@ -151,6 +207,13 @@ class StreamFile(OpenFile):
     def is_terminal(self) -> bool:
         return False
 
+    def save(self) -> State:
+        assert self.stream is not None, "a made-up file says itself what it is"
+        return _save_stream(self.stream, self._stream, None)
+
+    def restore(self, fields: Fields) -> None:
+        _restore_stream(fields, self._stream, None)
+
     def close(self) -> None:
         """The object belongs to whoever gave it."""
 
@@ -171,12 +234,21 @@ class FileTable:
         self.cwd: tuple[str, ...] = ()
         self.umask = 0o022
         self._waiter = waiter
+        self._streams = (options.stdin, options.stdout, options.stderr)
+        self._serial = 0
         self._slots: dict[int, Slot] = {}
-        for number, stream in enumerate((options.stdin, options.stdout, options.stderr)):
+        self.makers: dict[str, Callable[[], OpenFile]] = {}
+        """What makes the files that are none of the host's, by the name they have in a snapshot."""
+        for number in range(len(self._streams)):
             with contextlib.suppress(OSError):  # the user closed it: the guest finds it closed too
-                self._slots[number] = Slot(self._standard(number, stream))
+                self._slots[number] = Slot(self._standard(number))
 
-    def _standard(self, number: int, stream: ByteFile | None) -> OpenFile:
+    def _standard(self, number: int) -> OpenFile:
+        file = self._open_standard(number, self._streams[number])
+        file.stream = number
+        return file
+
+    def _open_standard(self, number: int, stream: ByteFile | None) -> OpenFile:
         flags = os.O_RDONLY if number == 0 else os.O_WRONLY
         if stream is None:
             return OpenFile(own_stream(number), self._waiter, flags=flags, owned=False)
@@ -258,4 +330,91 @@ class FileTable:
             if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
                 os.close(fd)
                 raise GuestError(EACCES)
-            return OpenFile(fd, self._waiter, place.parts, flags=flags)
+            file = OpenFile(fd, self._waiter, place.parts, flags=flags)
+            self._serial += 1
+            file.serial = self._serial
+            return file
+
+    # -- snapshots ----------------------------------------------------------------------------------------------------
+
+    def save(self) -> State:
+        """Each open file once, and which number refers to which."""
+        files = list({id(slot.file): slot.file for slot in self._slots.values()}.values())
+        slots: list[Value] = [
+            {"number": number, "file": files.index(slot.file), "close on exec": int(slot.close_on_exec)}
+            for number, slot in self._slots.items()
+        ]
+        return {
+            "cwd": list[Value](self.cwd), "umask": self.umask, "files": [file.save() for file in files], "slots": slots,
+        }  # fmt: skip
+
+    def restore(self, state: State) -> None:
+        """Files that are still open are used again, others are opened.
+
+        Raises DynarecError for a file that cannot be opened again, and BadState; the table is then what it was.
+        """
+        fields = Fields(state, "files")
+        cwd, umask, parts = tuple(fields.texts("cwd")), fields.number("umask", PERMISSIONS_END), fields.parts("files")
+        with ExitStack() as opened:
+            files = [self._again(part, opened) for part in parts]
+            slots = dict(_slot(part, files) for part in fields.parts("slots"))
+            for file, part in zip(files, parts, strict=True):
+                if file is not None:
+                    file.restore(part)
+            opened.pop_all()
+        before, self._slots = self._slots, {number: slot for number, slot in slots.items() if slot is not None}
+        self.cwd, self.umask = cwd, umask
+        for left in {*(slot.file for slot in before.values()), *files}:
+            if left is not None:
+                self._release(left)
+
+    def _again(self, fields: Fields, opened: ExitStack) -> OpenFile | None:
+        """The file that was saved; None for a standard stream that this process does not have."""
+        file = next((slot.file for slot in self._slots.values() if _is_saved(slot.file, fields)), None)
+        if file is None:
+            file = self._open_again(fields)
+            if file is not None:
+                opened.callback(file.close)
+        return file
+
+    def _open_again(self, fields: Fields) -> OpenFile | None:
+        if "stream" in fields:
+            with contextlib.suppress(OSError):
+                return self._standard(fields.number("stream", len(self._streams)))
+            return None
+        if "made" in fields:
+            made = self.makers.get(fields.text("made"))
+            if made is None:
+                raise fields.bad("made", "is no file that this machine knows")
+            return made()
+        return self._reopen(fields)
+
+    def _reopen(self, fields: Fields) -> OpenFile:
+        path = "/" + "/".join(fields.texts("path"))
+        flags = fields.number("mode", os.O_RDWR + 1) | (os.O_APPEND if fields.flag("append") else 0)
+        try:
+            file = self.open(path, flags | (os.O_DIRECTORY if fields.flag("directory") else 0))
+        except (GuestError, OSError, ValueError) as error:
+            reason = os.strerror(error.number) if isinstance(error, GuestError) else getattr(error, "strerror", error)
+            advice = "" if self.sandbox.has_root else ": give the machine the directory that it had (--root)"
+            raise DynarecError(f"the guest's file {path!r} cannot be opened again: {reason}{advice}") from error
+        file.serial = fields.number("serial", MOST_SERIAL)
+        self._serial = max(self._serial, file.serial)
+        return file
+
+
+def _is_saved(file: OpenFile, fields: Fields) -> bool:
+    """Whether an open file is the one that was saved; not those that are made up, which hold nothing."""
+    if "stream" in fields:
+        return file.stream == fields.number("stream")
+    if "made" in fields or file.stream is not None:
+        return False
+    known = file.save()
+    return all(known.get(name) == fields.value(name) for name in ("serial", "path", "mode", "append", "directory"))
+
+
+def _slot(fields: Fields, files: list[OpenFile | None]) -> tuple[int, Slot | None]:
+    """A number, and what it refers to."""
+    file = files[fields.number("file", len(files))]
+    closes = fields.flag("close on exec")
+    return fields.number("number", MAX_FILES), None if file is None else Slot(file, closes)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from dynarec.machine.state import Fields, State, Value
+
 if TYPE_CHECKING:
     import pygame
 
@@ -178,6 +180,29 @@ class Framebuffer:
             return None
         return latched or self._capture(layout)
 
+    def save(self) -> State:
+        state: State = {
+            "settings": list[Value](self._settings), "palette": bytes(self.palette),
+            "complained": int(self._complained),
+        }  # fmt: skip
+        layout, latched = self._layout, self._latched
+        if layout is not None:
+            state["layout"] = [layout.address, layout.width, layout.height, layout.stride, int(layout.format)]
+        if latched is not None:
+            state["picture"] = {
+                "width": latched.width, "height": latched.height, "stride": latched.stride,
+                "format": int(latched.format), "palette": latched.palette, "pixels": latched.pixels,
+            }  # fmt: skip
+        return state
+
+    def restore(self, state: State) -> None:
+        fields = Fields(state, "framebuffer")
+        self._settings = fields.numbers("settings", 1 << 32, len(Setting))
+        self.palette = bytearray(fields.data("palette", PALETTE_BYTES))
+        self._complained = fields.flag("complained")
+        self._layout = _saved_layout(fields, self._ram) if "layout" in fields else None
+        self._latched = _saved_picture(fields.fields("picture")) if "picture" in fields else None
+
     def _judge(self) -> None:
         """Take the set-up that the settings describe, or turn the picture off when it is impossible."""
         self._layout, problem = self._described()
@@ -211,6 +236,27 @@ class Framebuffer:
     def _capture(self, layout: Layout) -> Picture:
         pixels = self._memory.read(layout.address, layout.size)
         return Picture(layout.width, layout.height, layout.pitch, layout.format, bytes(self.palette), pixels)
+
+
+def _saved_layout(fields: Fields, ram: range) -> Layout:
+    address, width, height, stride, number = fields.numbers("layout", 1 << 32, len(Setting))
+    if number not in PIXEL_BYTES:
+        raise fields.bad("layout", "has a format that there is not")
+    layout = Layout(address, width, height, stride, Format(number))
+    problem = layout.problem(ram)
+    if problem is not None:
+        raise fields.bad("layout", f"cannot be shown: {problem}")
+    return layout
+
+
+def _saved_picture(fields: Fields) -> Picture:
+    width, height = fields.number("width", MAX_WIDTH + 1, 1), fields.number("height", MAX_HEIGHT + 1, 1)
+    number = fields.number("format", len(Format), Format.XRGB8888)
+    layout = Layout(0, width, height, fields.number("stride", 1 << 32), Format(number))
+    if layout.stride < layout.row_bytes:
+        raise fields.bad("stride", "is shorter than a row")
+    pixels = fields.data("pixels", layout.size)
+    return Picture(width, height, layout.stride, layout.format, fields.data("palette", PALETTE_BYTES), pixels)
 
 
 def rgb_of_xrgb8888(pixels: bytes) -> bytes:

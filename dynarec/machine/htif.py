@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dynarec.machine.base import Continue, Exited, Outcome
 from dynarec.machine.linux_errno import GuestError
+from dynarec.machine.state import Fields, State
 from dynarec.machine.syscalls import perform
 from dynarec.machine.system import System
 
@@ -58,6 +59,12 @@ class Htif:
         outcome = self._perform(value)
         self._clear()
         return outcome
+
+    def save(self) -> State:
+        return {"half seen": int(self._half_seen)}
+
+    def restore(self, state: State) -> None:
+        self._half_seen = Fields(state, "htif").flag("half seen")
 
     def _value(self) -> int:
         size = HALF_SIZE if self._is_half else WORD_SIZE

@@ -16,7 +16,9 @@ from dynarec.errors import GuestMemoryError
 from dynarec.machine.base import Exited, Machine, Outcome, Trap
 from dynarec.machine.files import OpenFile, StreamFile, made_up_status
 from dynarec.machine.linux_errno import EINVAL, ENOSYS, GuestError, from_host
+from dynarec.machine.state import Fields, State
 from dynarec.machine.system import System, signed
+from dynarec.program import ADDRESS_SPACE
 from guest_isa.profile import SemihostingMarker
 
 FAILED = -1
@@ -99,6 +101,12 @@ class FeaturesFile(StreamFile):
         self._position = min(max(offset, 0), len(FEATURES))
         return self._position
 
+    def save(self) -> State:
+        return {"made": FEATURES_NAME, "offset": self._position}
+
+    def restore(self, fields: Fields) -> None:
+        self._position = fields.number("offset", len(FEATURES) + 1)
+
     def status(self) -> os.stat_result:
         return made_up_status(READ_ONLY_FILE, len(FEATURES))
 
@@ -122,6 +130,7 @@ class Semihosting:
     def __init__(self, system: System) -> None:
         self.system = system
         self.errno = 0
+        system.files.makers[FEATURES_NAME] = FeaturesFile
         self._operations: dict[int, Callable[[int], int | Outcome]] = {
             Operation.OPEN: self._open,
             Operation.CLOSE: self._close,
@@ -159,6 +168,12 @@ class Semihosting:
         except OSError as error:
             self.errno = from_host(error)
         return FAILED
+
+    def save(self) -> State:
+        return {"errno": self.errno}
+
+    def restore(self, state: State) -> None:
+        self.errno = Fields(state, "semihosting").number("errno", ADDRESS_SPACE)
 
     def _words(self, address: int, count: int) -> tuple[int, ...]:
         return self.system.unpack(address, f"<{count}I")
@@ -263,7 +278,7 @@ class Semihosting:
         return 0
 
     def _nanoseconds(self) -> int:
-        return time.monotonic_ns() - self.system.started
+        return self.system.age
 
     def _clock(self, _parameter: int) -> int:
         return self._nanoseconds() // CENTISECOND

@@ -8,13 +8,17 @@ import threading
 from collections.abc import Callable
 
 from dynarec.machine.base import ByteFile
+from dynarec.machine.input_position import input_position, set_input_position
 from dynarec.machine.own_streams import own_stream
+from dynarec.machine.state import Fields, State
 from dynarec.machine.waiting import Interrupted, Waiter
 
 STDIN = 0
 PIECE = 256
 ROOM_PERIOD = 0.01
 """Seconds after which the thread tries again to bring what the guest has had no room for."""
+
+POSITION_END = 1 << 63
 
 Feed = Callable[[bytes], int]
 Filter = Callable[[bytes], bytes]
@@ -64,6 +68,17 @@ class FileInput:
         except OSError:
             return b""
 
+    def save(self) -> State:
+        position = input_position(self._file, self._descriptor)
+        return {} if position is None else {"position": position, "ended": int(self._ended)}
+
+    def restore(self, state: State) -> None:
+        fields = Fields(state, "input")
+        if "position" in fields:
+            position, ended = fields.number("position", POSITION_END), fields.flag("ended")
+            if set_input_position(self._file, self._descriptor, position):
+                self._ended = ended
+
     def close(self) -> None:
         """Nothing is held."""
 
@@ -87,6 +102,13 @@ class LiveInput:
     def read(self, size: int) -> bytes:
         """Nothing: the thread brings it."""
         return b""
+
+    def save(self) -> State:
+        """Nothing: what somebody types does not come again."""
+        return {}
+
+    def restore(self, state: State) -> None:
+        """It goes on where it is."""
 
     def close(self) -> None:
         """End the thread. May be called twice."""

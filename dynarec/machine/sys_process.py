@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import struct
-import time
 from enum import IntEnum
 
 from dynarec.machine.linux_errno import EAGAIN, EFAULT, EINVAL, ENOSYS, ESRCH, ETIMEDOUT, GuestError
-from dynarec.machine.system import Args, CallTable, Result, System, died_of_signal, signed
+from dynarec.machine.system import ACTION_SIZE, MASK_SIZE, Args, CallTable, Result, System, died_of_signal, signed
 
 PROCESS_CALLS = CallTable()
 _call = PROCESS_CALLS.call
@@ -21,9 +20,6 @@ NAME_SIZE = 65
 MAX_SIGNAL = 64
 SIGKILL, SIGSTOP, SIGCHLD, SIGCONT, SIGURG, SIGWINCH = 9, 19, 17, 18, 23, 28
 IGNORED_BY_DEFAULT = frozenset({SIGCHLD, SIGCONT, SIGURG, SIGWINCH})
-ACTION_SIZE = 16
-"""struct sigaction of the kernel on a 32-bit guest without sa_restorer: handler, flags, 64-bit mask."""
-MASK_SIZE = 8
 SIG_DFL, SIG_IGN = 0, 1
 SIG_BLOCK, SIG_UNBLOCK, SIG_SETMASK = 0, 1, 2
 UNLIMITED = (1 << 64) - 1
@@ -93,7 +89,7 @@ def uname(system: System, args: Args) -> Result:
 @_call(179, "sysinfo")
 def sysinfo(system: System, args: Args) -> Result:
     """sysinfo(result)"""
-    uptime = (time.monotonic_ns() - system.started) // 10**9
+    uptime = system.age // 10**9
     memory = (TOTAL_MEMORY, TOTAL_MEMORY // 2, 0, 0, 0, 0)
     system.pack(args[0], SYSINFO_LAYOUT, uptime, 0, 0, 0, *memory, 1, 0, 0, 0, 1)
     return 0

@@ -29,14 +29,14 @@ LONGEST_SLEEP = 1e8
 SIGN_MASK = 0xFFFFFFFF
 
 
-def _now(clock: int) -> int:
+def _now(system: System, clock: int) -> int:
     """Nanoseconds of a Linux clock id."""
     if clock in REALTIME_CLOCKS:
         return time.time_ns()
     if clock in MONOTONIC_CLOCKS:
-        return time.monotonic_ns()
+        return system.monotonic.now()
     if clock in (CLOCK_PROCESS, CLOCK_THREAD):
-        return time.process_time_ns()
+        return system.cpu_time.now()
     raise GuestError(EINVAL)
 
 
@@ -51,26 +51,26 @@ def _store(system: System, address: int, layout: str, nanoseconds: int) -> int:
 @_call(113, "clock_gettime")
 def clock_gettime(system: System, args: Args) -> Result:
     """clock_gettime(clock, result): 32-bit seconds and nanoseconds."""
-    return _store(system, args[1], NARROW, _now(args[0]))
+    return _store(system, args[1], NARROW, _now(system, args[0]))
 
 
 @_call(403, "clock_gettime64")
 def clock_gettime64(system: System, args: Args) -> Result:
     """clock_gettime64(clock, result): 64-bit seconds and nanoseconds."""
-    return _store(system, args[1], WIDE, _now(args[0]))
+    return _store(system, args[1], WIDE, _now(system, args[0]))
 
 
 @_call(114, "clock_getres")
 def clock_getres(system: System, args: Args) -> Result:
     """clock_getres(clock, result)"""
-    _now(args[0])
+    _now(system, args[0])
     return _store(system, args[1], NARROW, RESOLUTION) if args[1] else 0
 
 
 @_call(406, "clock_getres64")
 def clock_getres64(system: System, args: Args) -> Result:
     """clock_getres_time64(clock, result)"""
-    _now(args[0])
+    _now(system, args[0])
     return _store(system, args[1], WIDE, RESOLUTION) if args[1] else 0
 
 
@@ -95,10 +95,10 @@ def time_(system: System, args: Args) -> Result:
 @_call(153, "times")
 def times(system: System, args: Args) -> Result:
     """times(result): user time is the time of this process; the result counts from the program's start."""
-    ticks = time.process_time_ns() * TICKS_PER_SECOND // NANOSECONDS
+    ticks = system.cpu_time.now() * TICKS_PER_SECOND // NANOSECONDS
     if args[0]:
         system.pack(args[0], "<iiii", ticks, 0, 0, 0)
-    return (time.monotonic_ns() - system.started) * TICKS_PER_SECOND // NANOSECONDS & (SIGN_MASK >> 1)
+    return system.age * TICKS_PER_SECOND // NANOSECONDS & (SIGN_MASK >> 1)
 
 
 def _sleep(system: System, clock: int, flags: int, address: int, layout: str) -> int:
@@ -107,7 +107,7 @@ def _sleep(system: System, clock: int, flags: int, address: int, layout: str) ->
         raise GuestError(EINVAL)
     duration = seconds * NANOSECONDS + rest
     if flags & TIMER_ABSTIME:
-        duration -= _now(clock)
+        duration -= _now(system, clock)
     system.waiter.sleep(min(max(duration, 0) / NANOSECONDS, LONGEST_SLEEP))
     return 0
 

@@ -14,6 +14,8 @@ from dynarec.machine.address_space import AddressSpace
 from dynarec.machine.base import PAGE_SIZE, SIGNAL_STATUS_BASE, Access, Exited, Machine, Options, Outcome
 from dynarec.machine.files import MAX_TRANSFER, FileTable
 from dynarec.machine.linux_errno import EFAULT, ENAMETOOLONG, GuestError
+from dynarec.machine.random_state import restore_random, save_random
+from dynarec.machine.state import BadState, Fields, State, Value
 from dynarec.machine.waiting import Waiter
 from dynarec.program import ADDRESS_SPACE
 
@@ -23,6 +25,14 @@ MAX_STRING = 4096
 """PATH_MAX."""
 NEWLIB_SYMBOLS = ("_impure_ptr", "_impure_data", "__sinit", "__sflush_r")
 """Names that only programs linked with newlib have: its calls differ in open flags and in lseek."""
+
+ADDRESSES = ("heap_start", "heap_end", "heap_limit", "stack_top", "mmap_top")
+"""Attributes of a System, and their names in a snapshot."""
+ACTION_SIZE = 16
+"""struct sigaction of the kernel on a 32-bit guest without sa_restorer: handler, flags, 64-bit mask."""
+MASK_SIZE = 8
+TIME_END = 1 << 62
+"""Nanoseconds: no clock gets so far."""
 
 Args = tuple[int, ...]
 Result = int | Outcome
@@ -39,6 +49,23 @@ def signed64(low: int, high: int) -> int:
     return low | signed(high) << 32
 
 
+class Clock:
+    """A clock of the host that is only asked how much time has passed: in a snapshot it stands still."""
+
+    def __init__(self, source: Callable[[], int]) -> None:
+        """source: gives nanoseconds."""
+        self._source = source
+        self._ahead = 0
+
+    def now(self) -> int:
+        """Nanoseconds."""
+        return self._source() + self._ahead
+
+    def set(self, now: int) -> None:
+        """Go on from there."""
+        self._ahead = now - self._source()
+
+
 class System:
     """One guest process. Faults of guest pointers become GuestError(EFAULT) here, so that no call has to check."""
 
@@ -53,7 +80,8 @@ class System:
         self.mmap_top = ADDRESS_SPACE - PAGE_SIZE
         self.signal_actions: dict[int, bytes] = {}
         self.signal_mask = bytes(8)
-        self.started = time.monotonic_ns()
+        self.monotonic, self.cpu_time = Clock(time.monotonic_ns), Clock(time.process_time_ns)
+        self.started = self.monotonic.now()
         self._random = random.Random(options.seed) if options.seed is not None else None
         self._uses_newlib: bool | None = None
 
@@ -61,6 +89,11 @@ class System:
         """Release the host's files."""
         self.files.close()
         self.waiter.close()
+
+    @property
+    def age(self) -> int:
+        """Nanoseconds since the program's start."""
+        return self.monotonic.now() - self.started
 
     @property
     def uses_newlib(self) -> bool:
@@ -126,10 +159,47 @@ class System:
         if limit > start:
             self.space.take(start, limit)
 
+    def save(self) -> State:
+        """Without the seed that a run was not given: it takes random numbers from the host as before."""
+        addresses: State = {name: getattr(self, name) for name in ADDRESSES}
+        return {
+            **addresses,
+            "spans": [at for span in self.space.spans() for at in (span.start, span.end)],
+            "signals": {str(number): action for number, action in self.signal_actions.items()},
+            "signal mask": self.signal_mask,
+            "age": self.age, "monotonic": self.monotonic.now(), "cpu time": self.cpu_time.now(),
+            "arguments": list[Value](self.options.args),
+            "files": self.files.save(),
+            **({"random": save_random(self._random)} if self._random else {}),
+        }  # fmt: skip
+
+    def restore(self, state: State) -> None:
+        fields = Fields(state, "system")
+        for name in ADDRESSES:
+            setattr(self, name, fields.number(name, ADDRESS_SPACE + 1))
+        self.space.restore(fields.numbers("spans", ADDRESS_SPACE + 1))
+        self.signal_actions = _signal_actions(fields.fields("signals"), fields.state("signals"))
+        self.signal_mask = fields.data("signal mask", MASK_SIZE)
+        self.monotonic.set(fields.number("monotonic", TIME_END))
+        self.cpu_time.set(fields.number("cpu time", TIME_END))
+        self.started = fields.number("monotonic") - fields.number("age", TIME_END)
+        self.options.args = fields.texts("arguments")
+        if "random" in fields:
+            self._random = self._random or random.Random()
+            restore_random(self._random, fields.fields("random"))
+        self.files.restore(fields.state("files"))
+
     def map_anonymous(self, start: int, size: int, access: Access) -> None:
         """Map zeroed pages and take the addresses."""
         self.machine.memory.map(start, size, access)
         self.space.take(start, start + size)
+
+
+def _signal_actions(fields: Fields, names: State) -> dict[int, bytes]:
+    """The actions by their numbers. Raises BadState."""
+    if not all(name.isdecimal() and name.isascii() and len(name) <= len("64") for name in names):
+        raise BadState("the snapshot is damaged: a signal has no number")
+    return {int(name): fields.data(name, ACTION_SIZE) for name in names}
 
 
 class CallTable:

@@ -10,6 +10,7 @@ from dynarec.machine.address_space import page_down, page_up, place_segments
 from dynarec.machine.base import Continue, Died, GuestFacts, Machine, Options, Outcome, Profile, Trap, TrapKind
 from dynarec.machine.htif import TOHOST, WORD_SIZE, Htif
 from dynarec.machine.semihosting import Semihosting, is_call
+from dynarec.machine.state import Fields, State, Stateful
 from dynarec.machine.syscalls import perform
 from dynarec.machine.system import ADDRESS_MASK, System
 from dynarec.machine.waiting import Interrupted
@@ -108,6 +109,19 @@ class UserProfile(Profile):
             return self.htif.stored(address, size)
         except Interrupted:
             return Continue()
+
+    def _stateful(self) -> dict[str, Stateful]:
+        """What has a state, by its name in a snapshot."""
+        always: dict[str, Stateful] = {"semihosting": self.semihosting, "system": self.system}
+        return always if self.htif is None else {**always, "htif": self.htif}
+
+    def save(self) -> State:
+        return {name: each.save() for name, each in self._stateful().items()}
+
+    def restore(self, state: State) -> None:
+        fields = Fields(state, "user")
+        for name, each in self._stateful().items():
+            each.restore(fields.state(name))
 
     def interrupt(self) -> None:
         self.system.waiter.interrupt()

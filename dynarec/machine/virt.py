@@ -29,6 +29,7 @@ from dynarec.machine.console import STDERR_FD, STDOUT_FD, Output
 from dynarec.machine.devicetree import Tree, decode, encode
 from dynarec.machine.htif import TOHOST, WORD_SIZE, Htif
 from dynarec.machine.serial_input import FileInput, LiveInput, descriptor_of, is_live
+from dynarec.machine.state import Fields, State, Stateful
 from dynarec.machine.system import System
 from dynarec.machine.terminal import EscapeFilter
 from dynarec.machine.waiting import Interrupted
@@ -156,6 +157,28 @@ class Virt(Profile):
             self._system = System(self.machine, self.options)
             self._htif = Htif(self._system, tohost)
             self.machine.memory.watch(tohost, WORD_SIZE)
+
+    # -- snapshots ----------------------------------------------------------------------------------------------------
+
+    @property
+    def parts(self) -> State:
+        return {"board": self.hardware.board, "memory": self.hardware.memory, "clock": self.hardware.clock}
+
+    def _stateful(self) -> dict[str, Stateful]:
+        """What has a state beside the core's own devices, by its name in a snapshot."""
+        known: dict[str, Stateful | None] = {"input": self._input, "system": self._system, "htif": self._htif}
+        return {name: each for name, each in known.items() if each is not None}
+
+    def save(self) -> State:
+        devices = self.machine.interrupts.save_devices()
+        return {"devices": devices, **{name: each.save() for name, each in self._stateful().items()}}
+
+    def restore(self, state: State) -> None:
+        self.machine.interrupts.flush_uart()
+        fields = Fields(state, "virt")
+        for name, each in self._stateful().items():
+            each.restore(fields.state(name))
+        self.machine.interrupts.restore_devices(fields.state("devices"))
 
     # -- while it runs ------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from dynarec.core import policies, probe_policy
 from dynarec.engine import Machine, Run, StopReason
+from dynarec.snapshot import Snapshot
 from tests.machine.test_virt import KERNEL, Port
 from tests.native.guests import CODE, load, registers
 from tests.native.test_devices import DEVICE, ROUNDS, Register, loop, random_body
@@ -78,6 +79,25 @@ def overwrite(rng: random.Random) -> None:
         _same("code", machine.memory[CODE : CODE + 4096], oracle.memory[CODE : CODE + 4096])
 
 
+def go_back(rng: random.Random) -> None:
+    """Code that overwrites itself, with snapshots in between; each tier goes back to those of the other."""
+    code, data = random_program(rng)
+    kept: list[tuple[Snapshot, Snapshot]] = []
+    with load_pair(code, data, tier="interp") as oracle, load_pair(code, data, **_options(rng)) as machine:
+        for piece in _pieces(rng) + _pieces(rng):
+            if kept and rng.random() < 0.5:
+                of_oracle, of_machine = rng.choice(kept)
+                oracle.restore(of_machine)
+                machine.restore(of_oracle)
+            oracle.run(piece)
+            machine.run(piece)
+            _same("registers", registers(machine), registers(oracle))
+            _same("instructions", machine.instructions, oracle.instructions)
+            _same("code", machine.memory[CODE : CODE + 4096], oracle.memory[CODE : CODE + 4096])
+            if rng.random() < 0.5:
+                kept.append((oracle.snapshot(), machine.snapshot()))
+
+
 def access(rng: random.Random) -> None:
     """Loops over devices and memory."""
     body, pieces = random_body(rng), _pieces(rng)
@@ -132,4 +152,4 @@ def _disturb(machine: Machine, run: Run, rng: random.Random) -> None:
         run.stop()
 
 
-TASKS: dict[str, Task] = {each.__name__: each for each in (overwrite, access, command, ask)}
+TASKS: dict[str, Task] = {each.__name__: each for each in (overwrite, go_back, access, command, ask)}

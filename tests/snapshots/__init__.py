@@ -1,0 +1,1 @@
+"""Snapshots: guest memory, registers and time, machines and devices, files."""
