@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 from dynarec.errors import DynarecError
 
 if TYPE_CHECKING:
-    from dynarec.engine import Machine, Stop, StopReason
+    from dynarec.engine import Hook, Machine, MemoryAccess, Stop, StopReason, SystemCall
 
     __version__: str
 
-__all__ = ["DynarecError", "Machine", "Stop", "StopReason", "__version__"]
+__all__ = [
+    "DynarecError", "Hook", "Machine", "MemoryAccess", "Stop", "StopReason", "SystemCall", "__version__",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> object:

@@ -45,6 +45,7 @@ class CoreStop(IntEnum):
     UNTIL = 5
     ERROR = 6
     WAIT = 7
+    HOOK = 8
 
 
 EXIT_KINDS = ("jump", "indirect", "interpret", "budget")
@@ -91,6 +92,22 @@ class TrapInfo:
     value: int
     pc: int
     length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """What the run loop stopped for (struct dr_hit). kinds: bits by HookKind. address, size, value: of an access."""
+
+    kinds: int
+    pc: int
+    address: int
+    size: int
+    value: int
+
+    @property
+    def is_access(self) -> bool:
+        """Whether it is an access that the instruction at pc is about to make."""
+        return self.size != 0
 
 
 class Device(Protocol):
@@ -272,8 +289,30 @@ class Core:
         """Forget every translation. CPU thread only; raises DynarecError."""
         self.check(lib.dr_flush(self.pointer))
 
+    def hook(self, kind: int, start: int, end: int, reason: str) -> None:
+        """Make `run` stop before something (enum dr_hook) in a range of addresses. CPU thread only.
+
+        reason: why translations die that were made without the hook. Raises DynarecError.
+        """
+        self.check(lib.dr_hook(self.pointer, kind, start, end, DEATHS.index(reason)))
+
+    def unhook(self, kind: int, start: int, end: int, reason: str) -> None:
+        """Undo `hook`. CPU thread only; raises DynarecError."""
+        self.check(lib.dr_unhook(self.pointer, kind, start, end, DEATHS.index(reason)))
+
+    @property
+    def hit(self) -> Hit:
+        """What `run` returned CoreStop.HOOK for."""
+        hit = ffi.new("struct dr_hit *")
+        lib.dr_hit_info(self.pointer, hit)
+        return Hit(hit.kinds, hit.pc, hit.address, hit.size, hit.value)
+
+    def is_hooked(self, pc: int, begins: bool) -> bool:
+        """Whether the instruction at pc is hooked; or, if it begins one, the basic block. CPU thread only."""
+        return bool(lib.dr_is_hooked(self.pointer, pc, begins))
+
     def set_until(self, key: int | None) -> None:
-        """Make `run` stop before the block `key`, which no translation may run across. CPU thread only."""
+        """Make `run` stop before that pc. CPU thread only; raises DynarecError."""
         self.check(lib.dr_set_until(self.pointer, -1 if key is None else key))
 
     def set_homes(self, fields: Sequence[Field]) -> None:
@@ -357,7 +396,7 @@ def _native_config(config: CoreConfig) -> tuple[Any, tuple[Any, ...]]:
 def _native_unit(translation: Translation) -> tuple[Any, tuple[Any, ...]]:
     """A struct dr_unit, and what has to live as long as it."""
     code, unit = translation.code, translation.unit
-    exits = ffi.new("struct dr_exit[]", [(e.kind, e.ret, e.link, e.target, e.refund) for e in code.exits])
+    exits = ffi.new("struct dr_exit[]", [(e.kind, e.ret, e.link, e.target, e.refund, e.inside) for e in code.exits])
     sites = ffi.new("struct dr_site[]", [(s.offset, s.pc, s.refund) for s in code.sites])
     ranges = ffi.new("struct dr_range[]", translation.ranges)
     loans = ffi.new("struct dr_loan[]", code.loans)

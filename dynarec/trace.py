@@ -8,7 +8,7 @@ memory) is done less often. A trace ends where the way is not known, where it me
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from dynarec.ir.builder import Builder
@@ -31,6 +31,15 @@ FETCH_SIZE = 256
 
 Fetch = Callable[[int, int], bytes]
 """(address, size) -> executable bytes from there on; fewer, or none, where guest memory ends or may not be executed."""
+IsHooked = Callable[[int, bool], bool]
+"""(pc, begins) -> whether something looks at the guest before it executes the instruction at pc, or the basic block that
+begins there."""
+
+
+def unhooked(pc: int, begins: bool) -> bool:
+    """Nothing looks at the guest."""
+    return False
+
 
 
 class TraceBuilder(Builder):
@@ -86,19 +95,21 @@ class _Code:
         return insn if insn is not None and insn.length <= have else None
 
 
-def form_trace(guest: Guest, fetch: Fetch, key: int, stops: Collection[int] = (), limit: int = TRACE_LIMIT) -> Trace:
-    """The trace from `key`; it ends before the addresses in `stops`, which are entered by a block of their own."""
-    return _Former(guest, fetch, key, stops, limit).form()
+def form_trace(
+    guest: Guest, fetch: Fetch, key: int, is_hooked: IsHooked = unhooked, limit: int = TRACE_LIMIT
+) -> Trace:
+    """The trace from `key`; it ends before what is hooked, which is entered by a unit of its own."""
+    return _Former(guest, fetch, key, is_hooked, limit).form()
 
 
-def form_checked_trace(guest: Guest, fetch: Fetch, key: int, stops: Collection[int], limit: int) -> Trace:
+def form_checked_trace(guest: Guest, fetch: Fetch, key: int, is_hooked: IsHooked, limit: int) -> Trace:
     """A trace from memory that is code and data alike, where stores go unnoticed.
 
     It compares its bytes with guest memory before anything else, and ends behind a store, which may have changed what
     follows. If the bytes differ, it leaves to the interpreter before its first instruction.
     """
-    ranges = _Former(guest, fetch, key, stops, limit, checked=True).form().ranges
-    former = _Former(guest, fetch, key, stops, limit, checked=True)
+    ranges = _Former(guest, fetch, key, is_hooked, limit, checked=True).form().ranges
+    former = _Former(guest, fetch, key, is_hooked, limit, checked=True)
     former.expected = [(address, fetch(address, size)[:size]) for address, size in ranges]
     return former.form()
 
@@ -107,16 +118,17 @@ class _Former:
     """Forms one trace."""
 
     def __init__(
-        self, guest: Guest, fetch: Fetch, key: int, stops: Collection[int], limit: int, checked: bool = False
+        self, guest: Guest, fetch: Fetch, key: int, is_hooked: IsHooked, limit: int, checked: bool = False
     ) -> None:
         self.code = _Code(guest, fetch)
         self.key = key
-        self.stops = stops
+        self.is_hooked = is_hooked
         self.limit = limit
         self.checked = checked
         self.expected: list[tuple[int, bytes]] = []
         self.builder = TraceBuilder(key)
         self.unit = self.builder.unit
+        self.unit.hooked = is_hooked(key, True)
         self.seen: set[int] = set()
         self.ranges: list[tuple[int, int]] = []
         self.decoded: list[Insn] = []
@@ -133,8 +145,8 @@ class _Former:
 
     def _step(self, pc: int) -> int | None:
         """Add the instruction at pc; where the trace goes on, or None if it ends."""
-        if pc in self.seen or len(self.unit.insns) >= self.limit or (pc in self.stops and pc != self.key):
-            self.unit.terminal = Jump(pc)
+        if self.unit.insns and self._ends_before(pc):
+            self._cut(pc)
             return None
         self.seen.add(pc)
         insn = self.code.decode(pc)
@@ -146,9 +158,20 @@ class _Former:
         self.decoded.append(insn)
         insn.lift(self.builder)
         if self.checked and self._has_stored():
-            self.unit.terminal = Jump(self.builder.next_pc)  # what follows is compared anew
+            self._cut(self.builder.next_pc)  # what follows is compared anew
             return None
         return self._follow()
+
+    def _ends_before(self, pc: int) -> bool:
+        return pc in self.seen or len(self.unit.insns) >= self.limit or self.is_hooked(pc, self._has_branched())
+
+    def _has_branched(self) -> bool:
+        """Whether the instruction before ends its basic block."""
+        return self.builder.terminal is not None
+
+    def _cut(self, pc: int) -> None:
+        self.unit.terminal = Jump(pc)
+        self.unit.cut = not self._has_branched()
 
     def _has_stored(self) -> bool:
         return any(op.kind in STORING for op in self.unit.ops)

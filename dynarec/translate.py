@@ -11,7 +11,7 @@ from dynarec.host.allocate import OutOfRegisters
 from dynarec.host.base import Host, HostCode
 from dynarec.ir.unit import Unit
 from dynarec.opt import PASSES, Pass
-from dynarec.trace import CHECKED_LIMIT, TRACE_LIMIT, Fetch, Trace, form_checked_trace, form_trace
+from dynarec.trace import CHECKED_LIMIT, TRACE_LIMIT, Fetch, IsHooked, Trace, form_checked_trace, form_trace, unhooked
 from guest_isa.guest import Guest
 
 
@@ -41,26 +41,28 @@ class Translator:
         without: Collection[str] = (),
         limit: int = TRACE_LIMIT,
         is_mixed: Callable[[int, int], bool] | None = None,
+        is_hooked: IsHooked = unhooked,
     ) -> None:
         """without: names of passes to leave out. limit: guest instructions of the longest trace.
 
         is_mixed: (address, size) -> whether the range is code and data alike; stores to it are not noticed.
+        is_hooked: what no trace runs across.
         """
         self.guest = guest
         self.host = host
         self.fetch = fetch
         self.limit = limit
         self.is_mixed = is_mixed
-        self.stops: set[int] = set()
-        """Guest addresses that no trace runs across."""
+        self.is_hooked = is_hooked
         lowering = Pass("lower", host.lower, "what the host lacks becomes something that it has")
         self.passes = [each for each in (*PASSES, lowering) if each.name not in without]
 
     def form(self, key: int, limit: int | None = None) -> Trace:
         """The trace from `key`, not yet optimised."""
-        trace = form_trace(self.guest, self.fetch, key, self.stops, limit or self.limit)
+        trace = form_trace(self.guest, self.fetch, key, self.is_hooked, limit or self.limit)
         if self.is_mixed is not None and any(self.is_mixed(*piece) for piece in trace.ranges):
-            return form_checked_trace(self.guest, self.fetch, key, self.stops, min(limit or self.limit, CHECKED_LIMIT))
+            limit = min(limit or self.limit, CHECKED_LIMIT)
+            return form_checked_trace(self.guest, self.fetch, key, self.is_hooked, limit)
         return trace
 
     def translate(self, key: int) -> Translation:

@@ -24,8 +24,8 @@ NATIVE = ROOT / "native"
 MODULE = "dynarec._native"
 
 SHARED = (
-    "api", "blocks", "codemem", "codemem_dualmap", "codemem_split", "device", "dispatch", "fault", "interp", "link",
-    "memory", "region", "traps", "verify_arm64", "verify_x86_64",
+    "api", "blocks", "codemem", "codemem_dualmap", "codemem_split", "device", "dispatch", "fault", "hooks", "interp",
+    "link", "memory", "region", "traps", "verify_arm64", "verify_x86_64",
 )  # fmt: skip
 HOSTS = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 SYSTEMS = {

@@ -9,11 +9,11 @@
 #include "blocks.h"
 #include "codemem.h"
 #include "device.h"
+#include "hooks.h"
 #include "host.h"
 #include "memory.h"
 
 #define DR_HOT_SLOTS 16384
-#define DR_MAX_WATCHES 16
 #define DR_DEATH_LOG 1024u
 #define DR_STORE_COUNTS 4096u /* pages share them, as in a hash table */
 #define DR_MOST_STORES 16
@@ -22,9 +22,11 @@
 enum dr_status {
     DR_STEPPED, /* the next instruction follows */
     DR_JUMPED,  /* control went elsewhere */
+    DR_FELL,    /* the next instruction follows, for a branch was not taken */
     DR_SYNC,    /* the guest says that it changed code */
     DR_WAITING, /* the next instruction follows, once there is an interrupt */
     DR_TRAPPED, /* see `trap`; nothing of the instruction has happened */
+    DR_HELD,    /* neither, for an access of it is hooked */
 };
 
 /* What went wrong last on this thread. */
@@ -62,14 +64,13 @@ struct dr_core {
     uint32_t fault_homes[DR_MAX_HOMES]; /* the home registers when generated code faulted */
     int fault_signal;
     struct dr_trap trap;
-    struct dr_range watches[DR_MAX_WATCHES];
-    unsigned watch_count;
-    bool stored;           /* the last step stored to watched memory: see `trap` */
+    struct dr_hooks hooks;
+    bool stored;           /* the last step stored where DR_HOOK_STORED is: see `trap` */
     struct dr_link *pending_exit; /* exit that led to a block without translation, to be linked once it has one */
     bool failed;           /* units could not be invalidated: see `dr_failure` */
     uint8_t stores[DR_STORE_COUNTS]; /* that faulted because of code, by page */
     struct dr_death_record deaths[DR_DEATH_LOG];
-    int64_t until;         /* block key to stop before, -1: none */
+    int64_t until;         /* pc to stop before, which is hooked; -1: none */
     uint64_t limit;        /* guest instructions that dr_run may still retire before it has to look at the clock */
     uint64_t beyond;       /* and those after that */
     bool own_traps;        /* traps and interrupts are delivered to the guest */
@@ -96,11 +97,17 @@ int dr_waiting(struct dr_core *core);      /* the last step waits: as above */
 bool dr_must_attend(struct dr_core *core); /* whether dr_attend has something to do */
 void dr_attend(struct dr_core *core);      /* before any instruction: the deadline, then interrupts; sets `limit` */
 
+/* As dr_hooks_in_page, for any address. */
+static inline uint32_t dr_hooks_at(const struct dr_core *core, uint32_t pc, bool begins) {
+    return dr_memory_page(&core->memory, pc) & DR_HOOKED ? dr_hooks_in_page(core, pc, begins) : 0;
+}
+
 /* link.c */
 bool dr_link(struct dr_core *core, struct dr_link *link, struct dr_block *block); /* false: see `dr_failure`; here and below */
 bool dr_invalidate(struct dr_core *core, struct dr_block *block, enum dr_death reason, uint32_t address);
 bool dr_invalidate_changed(struct dr_core *core, enum dr_death reason);
 bool dr_code_written(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason);
+bool dr_discard(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason); /* units with bytes there */
 bool dr_install_unit(struct dr_core *core, const struct dr_unit *unit);
 void dr_flush_all(struct dr_core *core);
 void dr_make_lock(struct dr_core *core);

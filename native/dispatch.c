@@ -18,6 +18,8 @@ static struct dr_block *block_at_pc(struct dr_core *core) {
 static void retire(struct dr_core *core, uint64_t count) {
     DR_COUNT(core->stats.instructions, count);
     core->limit -= count;
+    if (count)
+        core->hooks.passed = -1;
 }
 
 /* Counts one more execution of the block at pc; whether it has become worth a translation. */
@@ -33,6 +35,11 @@ static int interpret(struct dr_core *core, uint64_t steps, bool until_jump) {
     while (steps--) {
         core->stored = false;
         enum dr_status status = core->guest->step(core);
+        if (status == DR_HELD) {
+            dr_hooks_held(core);
+            return DR_STOP_HOOK;
+        }
+        core->hooks.begins = status != DR_STEPPED;
         if (status == DR_TRAPPED)
             return dr_trapped(core);
         retire(core, 1);
@@ -41,10 +48,12 @@ static int interpret(struct dr_core *core, uint64_t steps, bool until_jump) {
             return DR_STOP_STORED;
         if ((status == DR_SYNC && !dr_invalidate_changed(core, DR_DEATH_FENCE)) || core->failed)
             return DR_STOP_ERROR;
-        if (atomic_load_explicit(&core->stop, memory_order_relaxed) || core->cpu.pc == core->until)
+        if (atomic_load_explicit(&core->stop, memory_order_relaxed))
             return -1;
         if (status == DR_WAITING)
             return dr_waiting(core);
+        if (dr_hooks_at(core, core->cpu.pc, core->hooks.begins))
+            return -1;
         if (core->own_traps && dr_must_attend(core))
             return -1;
         if (status == DR_JUMPED && until_jump)
@@ -127,6 +136,14 @@ static int leave_to_interpreter(struct dr_core *core, struct dr_block *unit) {
     return core->limit ? interpret(core, 1, false) : -1;
 }
 
+/* Behind its head, a unit has no beginning of a basic block that is hooked; where none is, it does not matter. */
+static void note_block(struct dr_core *core, const struct dr_link *link) {
+    if (link->exit.kind != DR_EXIT_INTERPRET)
+        core->hooks.begins = !link->exit.inside;
+    else if (link->exit.target != link->unit->key)
+        core->hooks.begins = false;
+}
+
 static int leave_by_exit(struct dr_core *core, int32_t slice) {
     struct dr_link *link = dr_blocks_exit(&core->blocks, core->cpu.exit_pc - (uint64_t)core->code.run);
     if (!link) {
@@ -138,6 +155,7 @@ static int leave_by_exit(struct dr_core *core, int32_t slice) {
     settle(core, slice, exit->refund);
     if (exit->kind != DR_EXIT_INDIRECT)
         core->cpu.pc = exit->target;
+    note_block(core, link);
     switch ((enum dr_exit_kind)exit->kind) {
     case DR_EXIT_JUMP:
         return follow_jump(core, link);
@@ -188,6 +206,8 @@ static bool reopen(struct dr_core *core) {
 static int run_once(struct dr_core *core) {
     if (core->code.region && dr_codemem_is_stale(&core->code) && !reopen(core))
         return DR_STOP_ERROR;
+    if (dr_hooks_resume(core))
+        return interpret(core, 1, false);
     const struct dr_block *block = block_at_pc(core);
     if (!block)
         return run_without_block(core);
@@ -202,15 +222,8 @@ static bool catch_up(struct dr_core *core) {
     return dr_invalidate_changed(core, DR_DEATH_HOST_WRITE);
 }
 
-int dr_run(struct dr_core *core, uint64_t limit) {
+static int loop(struct dr_core *core) {
     int stop = -1;
-    core->limit = limit;
-    core->beyond = 0;
-    dr_failure = dr_codemem_is_writing() ? "a guest was to run while its code was written" : dr_window_bind(core);
-    if (!dr_failure)
-        dr_failure = dr_faults_install();
-    if (dr_failure)
-        return DR_STOP_ERROR;
     while (stop < 0) {
         if (atomic_load_explicit(&core->sync, memory_order_relaxed) && !catch_up(core))
             return DR_STOP_ERROR;
@@ -222,7 +235,23 @@ int dr_run(struct dr_core *core, uint64_t limit) {
             return DR_STOP_UNTIL;
         if (!core->limit)
             return DR_STOP_BUDGET;
+        if (dr_hooks_stop(core))
+            return DR_STOP_HOOK;
         stop = run_once(core);
     }
+    return stop;
+}
+
+int dr_run(struct dr_core *core, uint64_t limit) {
+    core->limit = limit;
+    core->beyond = 0;
+    dr_failure = dr_codemem_is_writing() ? "a guest was to run while its code was written" : dr_window_bind(core);
+    if (!dr_failure)
+        dr_failure = dr_faults_install();
+    if (dr_failure)
+        return DR_STOP_ERROR;
+    dr_hooks_enter(core);
+    int stop = loop(core);
+    dr_hooks_leave(core);
     return stop;
 }

@@ -43,8 +43,14 @@ static bool commit(struct dr_core *core) {
 
 /* -- links ----------------------------------------------------------------------------------------------------------- */
 
+/* Whether control may come to a unit without the run loop. What nothing could be fetched for lies in no page, so a hook that is
+ * added there would not find it. */
+static bool is_reachable(const struct dr_core *core, const struct dr_block *block) {
+    return block->range_count && !dr_hooks_at(core, (uint32_t)block->key, true);
+}
+
 static bool link_exit(struct dr_core *core, struct dr_link *link, struct dr_block *block) {
-    if (!link->exit.link || link->to || !link->unit->alive)
+    if (!link->exit.link || link->to || !link->unit->alive || !is_reachable(core, block))
         return true;
     link->to = block;
     link->next = block->incoming;
@@ -100,6 +106,8 @@ static void jump_clear(struct dr_core *core, size_t slot) {
 }
 
 void dr_jump_cache_add(struct dr_core *core, const struct dr_block *block) {
+    if (!is_reachable(core, block))
+        return;
     const void *entry = core->code.run + block->start;
     *jump_slot(core, block->key) = (struct dr_jump){block->key, dr_sign(entry, block->key, core->config.harden)};
 }
@@ -173,10 +181,10 @@ static void flush_all(struct dr_core *core) {
 
 /* -- guest memory that is code --------------------------------------------------------------------------------------- */
 
-/* A store to a page with units: those that have bytes there die. */
+/* The units with bytes in a range die. */
 static bool invalidate_bytes(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason) {
     bool good = true;
-    for (uint64_t page = address >> DR_PAGE_BITS; page <= (address + size - 1) >> DR_PAGE_BITS; page++)
+    for (uint64_t page = address >> DR_PAGE_BITS; core->blocks.pages && page <= (address + size - 1) >> DR_PAGE_BITS; page++)
         for (struct dr_page_use *use = core->blocks.pages[page]; use;) {
             struct dr_block *block = use->unit;
             if (!dr_block_overlaps(block, address, size)) {
@@ -386,6 +394,12 @@ bool dr_invalidate_changed(struct dr_core *core, enum dr_death reason) {
 bool dr_code_written(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason) {
     dr_lock_tables(core);
     return unlock(core, code_written(core, address, size, reason));
+}
+
+bool dr_discard(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason) {
+    dr_lock_tables(core);
+    bool good = invalidate_bytes(core, address, size, reason);
+    return unlock(core, commit(core) && good);
 }
 
 bool dr_install_unit(struct dr_core *core, const struct dr_unit *unit) {

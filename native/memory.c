@@ -43,9 +43,9 @@ static int protection(const struct dr_memory *memory, uint64_t address) {
     int any = 0;
     for (uint64_t page = address; page < address + memory->host; page += DR_PAGE)
         any |= dr_memory_page(memory, page);
-    if (any & DR_DEVICE || !(any & (DR_READ | DR_WRITE | DR_EXECUTE)))
+    if (any & (DR_DEVICE | DR_WATCH_READ) || !(any & (DR_READ | DR_WRITE | DR_EXECUTE)))
         return PROT_NONE;
-    return PROT_READ | (any & DR_WRITE && !(any & (DR_WATCH | DR_CODE)) ? PROT_WRITE : 0);
+    return PROT_READ | (any & DR_WRITE && !(any & (DR_WATCH_WRITE | DR_CODE)) ? PROT_WRITE : 0);
 }
 
 static void set_page(struct dr_memory *memory, uint64_t address, int access) {
@@ -63,7 +63,7 @@ static void note_slow(struct dr_memory *memory, uint64_t start, uint64_t end, in
 }
 
 /* Brings the host's protection of a range in line with the permissions, in runs of equal protection. */
-static const char *apply(struct dr_memory *memory, uint64_t address, uint64_t size) {
+const char *dr_memory_apply(struct dr_memory *memory, uint64_t address, uint64_t size) {
     uint64_t start = address & ~(memory->host - 1), end = (address + size + memory->host - 1) & ~(memory->host - 1);
     while (start < end) {
         int wanted = protection(memory, start);
@@ -78,11 +78,15 @@ static const char *apply(struct dr_memory *memory, uint64_t address, uint64_t si
     return NULL;
 }
 
-bool dr_memory_mark(struct dr_memory *memory, uint32_t page, uint16_t flag, bool on) {
-    uint64_t address = (uint64_t)page << DR_PAGE_BITS;
+void dr_memory_flag(struct dr_memory *memory, uint64_t address, uint16_t flag, bool on) {
     uint16_t access = dr_memory_page(memory, address);
     set_page(memory, address, on ? access | flag : access & ~flag);
-    return !apply(memory, address, DR_PAGE);
+}
+
+bool dr_memory_mark(struct dr_memory *memory, uint32_t page, uint16_t flag, bool on) {
+    uint64_t address = (uint64_t)page << DR_PAGE_BITS;
+    dr_memory_flag(memory, address, flag, on);
+    return !dr_memory_apply(memory, address, DR_PAGE);
 }
 
 bool dr_memory_is_mixed(const struct dr_memory *memory, uint32_t address, uint64_t size) {
@@ -123,8 +127,8 @@ const char *dr_memory_protect(struct dr_memory *memory, uint64_t address, uint64
     if (!aligned(address, size))
         return "a range of guest memory is not made of whole pages";
     for (uint64_t page = address; page < address + size; page += DR_PAGE)
-        set_page(memory, page, access | (dr_memory_page(memory, page) & DR_KEPT));
-    return apply(memory, address, size);
+        set_page(memory, page, (access & ~DR_KEPT) | (dr_memory_page(memory, page) & DR_KEPT));
+    return dr_memory_apply(memory, address, size);
 }
 
 int64_t dr_memory_check(const struct dr_memory *memory, uint64_t address, uint64_t size, int access) {
@@ -148,7 +152,7 @@ static const char *copy(struct dr_memory *memory, uint64_t address, uint64_t siz
     if (!open && mprotect(memory->base + start, end - start, PROT_READ | PROT_WRITE))
         return strerror(errno);
     memcpy(to, from, size);
-    return open ? NULL : apply(memory, address, size);
+    return open ? NULL : dr_memory_apply(memory, address, size);
 }
 
 const char *dr_memory_read(struct dr_memory *memory, uint64_t address, void *to, uint64_t size) {

@@ -86,8 +86,10 @@ void dr_attend(struct dr_core *core) {
     meet_deadline(core, now);
     core->limit = total < core->deadline - now ? total : core->deadline - now;
     core->beyond = total - core->limit;
-    if (atomic_load_explicit(&core->lines, memory_order_relaxed) && core->guest->pending(core, &cause))
+    if (atomic_load_explicit(&core->lines, memory_order_relaxed) && core->guest->pending(core, &cause)) {
         core->guest->take_trap(core, cause, 0);
+        core->hooks.begins = true;
+    }
 }
 
 /* -- what steps come to ---------------------------------------------------------------------------------------------- */
