@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING
 from dynarec.errors import DynarecError
 
 if TYPE_CHECKING:
-    from dynarec.engine import Hook, Machine, MemoryAccess, Stop, StopReason, SystemCall
+    from dynarec.engine import Machine, Stop, StopReason
+    from dynarec.hooks import Hook, MemoryAccess, SystemCall
 
     __version__: str
 
 __all__ = [
     "DynarecError", "Hook", "Machine", "MemoryAccess", "Stop", "StopReason", "SystemCall", "__version__",
 ]  # fmt: skip
+HOOKS = ("Hook", "MemoryAccess", "SystemCall")
 
 
 def __getattr__(name: str) -> object:
@@ -30,7 +32,7 @@ def __getattr__(name: str) -> object:
 
         return version("dynarec")
     if name in __all__:
-        return getattr(import_module("dynarec.engine"), name)
+        return getattr(import_module("dynarec.hooks" if name in HOOKS else "dynarec.engine"), name)
     raise AttributeError(f"module 'dynarec' has no attribute {name!r}")
 
 

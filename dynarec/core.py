@@ -10,7 +10,7 @@ import gc
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from dynarec._native import ffi, lib
 from dynarec.errors import DynarecError
@@ -94,8 +94,7 @@ class TrapInfo:
     length: int
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """What the run loop stopped for (struct dr_hit). kinds: bits by HookKind. address, size, value: of an access."""
 
     kinds: int
@@ -189,9 +188,11 @@ class Core:
         self._pointer: Any = _create(config)
         self.tier = config.tier
         self.bus = DeviceBus()
+        self.has_own_traps = False
         self.memory = GuestMemory(self)
         self.regs = Registers(self, layout)
         self._handle = ffi.new_handle(self)
+        self._hit = ffi.new("struct dr_hit *")
         lib.dynarec_connect(self.pointer, self._handle)
 
     @property
@@ -258,6 +259,7 @@ class Core:
     def own_traps(self) -> None:
         """Deliver traps and interrupts to the guest. Raises DynarecError for a guest without a machine mode."""
         self.check(lib.dr_set_own_traps(self.pointer, True))
+        self.has_own_traps = True
 
     def set_lines(self, lines: int, up: bool) -> None:
         lib.dr_set_lines(self.pointer, lines, up)
@@ -303,7 +305,7 @@ class Core:
     @property
     def hit(self) -> Hit:
         """What `run` returned CoreStop.HOOK for."""
-        hit = ffi.new("struct dr_hit *")
+        hit = self._hit
         lib.dr_hit_info(self.pointer, hit)
         return Hit(hit.kinds, hit.pc, hit.address, hit.size, hit.value)
 
@@ -406,7 +408,7 @@ def _native_unit(translation: Translation) -> tuple[Any, tuple[Any, ...]]:
         (
             unit.key, bytes_, len(code.code), unit.retired,
             exits, len(code.exits), sites, len(code.sites), ranges, len(translation.ranges),
-            loans, len(code.loans), translation.checked,
+            loans, len(code.loans), translation.checked, unit.hooked,
         ),
     )  # fmt: skip
     return native, (exits, sites, ranges, loans, bytes_)

@@ -23,9 +23,7 @@ from dynarec.hooks import (
     Hook,
     HookKind,
     Hooks,
-    MemoryAccess,
     MemoryCallback,
-    SystemCall,
     SystemCallback,
 )
 from dynarec.machine.base import ByteFile, Continue, Died, Exited, Hardware, Options, Outcome, Profile, Trap, TrapKind
@@ -331,12 +329,18 @@ class Machine:
         self._interrupt(StopReason.REQUEST)
 
     def close(self) -> None:
-        """Stop, and free everything that the machine holds. May be called twice."""
+        """Stop, and free everything that the machine holds. May be called twice.
+
+        Raises DynarecError when it is called by what the machine runs: a hook, a device.
+        """
         if self._closed:
             return
+        if self._thread.is_current and self._busy.locked():
+            raise DynarecError("the machine is running this: stop it, and close it when the run has ended")
         self._closed = True
         self.stop()
         self._thread.close()
+        self._hooks.close()
         self.profile.close()
         self._core.close()
 

@@ -98,6 +98,7 @@ class Hook:
         """
         self.callback = callback
         self.kinds = kinds
+        self.bits = sum(1 << kind for kind in kinds)
         self.start = start
         self.end = end
         self.number = number
@@ -125,7 +126,8 @@ class Hook:
 class _Calls:
     """Hooks that are to be called before the guest goes on from `pc`, each once, whatever ends a run meanwhile."""
 
-    def __init__(self, pc: int, hooks: Iterable[Hook], argument: Callable[[Hook], object]) -> None:
+    def __init__(self, pc: int, hooks: Iterable[Hook], argument: object) -> None:
+        """argument: what they are called with, behind the machine."""
         self.pc = pc
         self._left = deque(hooks)
         self._argument = argument
@@ -137,13 +139,13 @@ class _Calls:
         """
         while self._left and machine.pc == self.pc:
             hook = self._left.popleft()
-            result = hook.callback(machine, self._argument(hook)) if hook.active else None
+            result = hook.callback(machine, self._argument) if hook.active else None
             if result is Hook.STOP or isinstance(result, Outcome):
                 return result
         return None
 
 
-NO_CALLS = _Calls(NOWHERE, (), id)
+NO_CALLS = _Calls(NOWHERE, (), None)
 
 
 class Hooks:
@@ -178,9 +180,13 @@ class Hooks:
         return self._add(Hook(self, callback, kinds, start, end, reason=reason))
 
     def add_system_call(self, callback: SystemCallback, number: int | None, abi: Abi | None) -> Hook:
-        """A hook of system calls, by the guest's registers for them. Raises DynarecError."""
+        """A hook of system calls, which need the guest's registers for them. Raises DynarecError."""
         if abi is None:
-            raise DynarecError(f"{self._machine.guest.name}: this guest has no system calls")
+            raise DynarecError(f"{self._machine.guest.name}: this guest has no system calls to hook")
+        if self._core.has_own_traps:
+            raise DynarecError(
+                f"{self._machine.program.name}: system calls go to the program's own trap handler: hook its address"
+            )
         return self._add(Hook(self, callback, number=number))
 
     def _add(self, hook: Hook) -> Hook:
@@ -191,6 +197,10 @@ class Hooks:
         """See `Hook.remove`."""
         if hook in self._hooks:
             self._on_cpu_thread(lambda: self._leave(hook))
+
+    def close(self) -> None:
+        """The machine is closed: no hook is left."""
+        self._hooks.clear()
 
     def _enter(self, hook: Hook) -> None:
         for kind in hook.kinds:
@@ -207,7 +217,10 @@ class Hooks:
     def call(self) -> bool:
         """The core has stopped for a hook: call those that are hit; whether one ends the run."""
         hit = self._core.hit
-        self._hit = _Calls(hit.pc, (hook for hook in self._hooks if _is_hit(hook, hit)), lambda hook: _view(hit))
+        start, size = (hit.address, hit.size) if hit.is_access else (hit.pc, 1)
+        end = start + size
+        hooks = [hook for hook in self._hooks if hook.bits & hit.kinds and start < hook.end and hook.start < end]
+        self._hit = _Calls(hit.pc, hooks, _view(hit))
         return self.resume()
 
     def resume(self) -> bool:
@@ -222,17 +235,12 @@ class Hooks:
         if (self._system_call.pc, self._made_at) != (trap.pc, self._machine.instructions):
             regs = self._machine.regs
             call = SystemCall(trap.pc, regs[abi.number], tuple(regs[name] for name in abi.args))
-            hooks = (hook for hook in self._hooks if not hook.kinds and hook.number in (None, call.number))
-            self._system_call, self._made_at = _Calls(trap.pc, hooks, lambda hook: call), self._machine.instructions
+            hooks = [hook for hook in self._hooks if not hook.kinds and hook.number in (None, call.number)]
+            self._system_call, self._made_at = _Calls(trap.pc, hooks, call), self._machine.instructions
         answer = self._system_call.make(self._machine)
         if isinstance(answer, Continue) and self._machine.pc == trap.pc:
             self._machine.pc = (trap.pc + trap.length) % ADDRESS_SPACE
         return cast("Outcome | Literal[True] | None", answer)
-
-
-def _is_hit(hook: Hook, hit: Hit) -> bool:
-    start, size = (hit.address, hit.size) if hit.is_access else (hit.pc, 1)
-    return any(hit.kinds >> kind & 1 for kind in hook.kinds) and start < hook.end and hook.start < start + size
 
 
 def _view(hit: Hit) -> MemoryAccess | int:
@@ -240,6 +248,4 @@ def _view(hit: Hit) -> MemoryAccess | int:
     if not hit.is_access:
         return hit.pc
     is_write = hit.kinds == 1 << HookKind.WRITE
-    return MemoryAccess(
-        hit.pc, hit.address, hit.size, hit.value if is_write else None, "write" if is_write else "read"
-    )
+    return MemoryAccess(hit.pc, hit.address, hit.size, hit.value if is_write else None, "write" if is_write else "read")

@@ -32,14 +32,13 @@ FETCH_SIZE = 256
 Fetch = Callable[[int, int], bytes]
 """(address, size) -> executable bytes from there on; fewer, or none, where guest memory ends or may not be executed."""
 IsHooked = Callable[[int, bool], bool]
-"""(pc, begins) -> whether something looks at the guest before it executes the instruction at pc, or the basic block that
-begins there."""
+"""(pc, begins) -> whether something looks at the guest before the instruction at pc; or, if it begins one, before the
+basic block."""
 
 
 def unhooked(pc: int, begins: bool) -> bool:
     """Nothing looks at the guest."""
     return False
-
 
 
 class TraceBuilder(Builder):
@@ -95,9 +94,7 @@ class _Code:
         return insn if insn is not None and insn.length <= have else None
 
 
-def form_trace(
-    guest: Guest, fetch: Fetch, key: int, is_hooked: IsHooked = unhooked, limit: int = TRACE_LIMIT
-) -> Trace:
+def form_trace(guest: Guest, fetch: Fetch, key: int, is_hooked: IsHooked = unhooked, limit: int = TRACE_LIMIT) -> Trace:
     """The trace from `key`; it ends before what is hooked, which is entered by a unit of its own."""
     return _Former(guest, fetch, key, is_hooked, limit).form()
 

@@ -6,7 +6,7 @@
 #include "host.h"
 
 /* A slice bounds how long a request to stop waits, and an interrupt from another thread. */
-#define SLICE INT32_C(500000)
+#define SLICE INT32_C(50000)
 #define SLICE_WITH_INTERRUPTS INT32_C(20000)
 
 static struct dr_block *block_at_pc(struct dr_core *core) {
@@ -181,9 +181,9 @@ static int run_block(struct dr_core *core, const struct dr_block *block) {
 
 /* -- the loop -------------------------------------------------------------------------------------------------------- */
 
+/* A single step is not worth a translation. */
 static int run_without_block(struct dr_core *core) {
-    bool interpreting = core->config.tier == DR_TIER_INTERP;
-    if (interpreting)
+    if (core->config.tier == DR_TIER_INTERP || core->limit == 1)
         return interpret(core, core->limit, false);
     if (core->config.tier == DR_TIER_JIT || becomes_hot(core))
         return DR_STOP_TRANSLATE;

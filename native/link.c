@@ -121,23 +121,28 @@ static void note_death(struct dr_core *core, const struct dr_block *block, enum 
     DR_COUNT(core->stats.discarded, 1);
 }
 
-static bool invalidate(struct dr_core *core, struct dr_block *block, enum dr_death reason, uint32_t address) {
+/* From now on, control comes to a unit through the run loop alone. */
+static bool cut_off(struct dr_core *core, struct dr_block *block) {
     struct dr_jump *jump = jump_slot(core, block->key);
     if (jump->key == block->key)
         jump_clear(core, (size_t)(jump - core->cpu.jumps));
+    core->pending_exit = NULL;
+    return unlink_incoming(core, block);
+}
+
+static bool invalidate(struct dr_core *core, struct dr_block *block, enum dr_death reason, uint32_t address) {
     forget_outgoing(block);
-    bool good = unlink_incoming(core, block) && DR_RESERVE(core->dead, 1);
+    bool good = cut_off(core, block) && DR_RESERVE(core->dead, 1);
     if (good)
         core->dead.at[core->dead.count++] = (struct dr_range){block->start, block->size};
     dr_blocks_kill(&core->blocks, block);
     note_death(core, block, reason, address);
-    core->pending_exit = NULL;
     return good;
 }
 
 /* Whether a unit has outlived its guest bytes. What the guest stores to them is noticed at once, unless units compare by
  * themselves: the guest's word that it changed code is about those alone. */
-static bool is_outdated(const struct dr_core *core, const struct dr_block *block, enum dr_death reason) {
+static bool is_outdated(struct dr_core *core, const struct dr_block *block, enum dr_death reason) {
     return (block->checked || reason != DR_DEATH_FENCE) && !dr_block_is_current(block, &core->memory);
 }
 
@@ -181,13 +186,14 @@ static void flush_all(struct dr_core *core) {
 
 /* -- guest memory that is code --------------------------------------------------------------------------------------- */
 
-/* The units with bytes in a range die. */
-static bool invalidate_bytes(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason) {
+/* The units with bytes in a range die, but for one. */
+static bool invalidate_bytes(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason,
+                             const struct dr_block *spared) {
     bool good = true;
     for (uint64_t page = address >> DR_PAGE_BITS; core->blocks.pages && page <= (address + size - 1) >> DR_PAGE_BITS; page++)
         for (struct dr_page_use *use = core->blocks.pages[page]; use;) {
             struct dr_block *block = use->unit;
-            if (!dr_block_overlaps(block, address, size)) {
+            if (block == spared || !dr_block_overlaps(block, address, size)) {
                 use = use->next;
                 continue;
             }
@@ -222,7 +228,7 @@ static bool settle_page(struct dr_core *core, uint32_t page, enum dr_death reaso
 /* A host page faults for all guest pages in it. */
 static bool code_written(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason) {
     uint64_t host = core->memory.host, first = address & ~(host - 1), end = (address + size + host - 1) & ~(host - 1);
-    bool good = invalidate_bytes(core, address, size, reason);
+    bool good = invalidate_bytes(core, address, size, reason, NULL);
     for (uint64_t at = first; at < end; at += DR_PAGE)
         good = settle_page(core, (uint32_t)(at >> DR_PAGE_BITS), reason) && good;
     return commit(core) && good;
@@ -319,7 +325,7 @@ static bool make_room(struct dr_core *core, const struct dr_unit *unit) {
 }
 
 static struct dr_block *add_unit(struct dr_core *core, const struct dr_unit *unit) {
-    struct dr_block *block = dr_blocks_add(&core->blocks, unit, core->memory.base);
+    struct dr_block *block = dr_blocks_add(&core->blocks, unit, &core->memory);
     if (!block) {
         dr_failure = "no memory for the tables of the code cache";
         return NULL;
@@ -398,7 +404,16 @@ bool dr_code_written(struct dr_core *core, uint64_t address, uint64_t size, enum
 
 bool dr_discard(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason) {
     dr_lock_tables(core);
-    bool good = invalidate_bytes(core, address, size, reason);
+    bool good = invalidate_bytes(core, address, size, reason, NULL);
+    return unlock(core, commit(core) && good);
+}
+
+bool dr_isolate(struct dr_core *core, uint32_t key, enum dr_death reason) {
+    dr_lock_tables(core);
+    struct dr_block *block = dr_blocks_find(&core->blocks, key);
+    const struct dr_block *spared = block && block->hooked ? block : NULL;
+    bool good = !spared || cut_off(core, block);
+    good = invalidate_bytes(core, key, 1, reason, spared) && good;
     return unlock(core, commit(core) && good);
 }
 

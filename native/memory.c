@@ -143,22 +143,41 @@ int64_t dr_memory_check(const struct dr_memory *memory, uint64_t address, uint64
     return -1;
 }
 
-/* Opens the host pages of a range for a copy, unless they let it through as they are. */
-static const char *copy(struct dr_memory *memory, uint64_t address, uint64_t size, int wanted, void *to, const void *from) {
+/* Opens the host pages of a range, unless they let through what is wanted as they are. */
+static const char *open_pages(struct dr_memory *memory, uint64_t address, uint64_t size, int wanted, bool *opened) {
     uint64_t start = address & ~(memory->host - 1), end = (address + size + memory->host - 1) & ~(memory->host - 1);
-    bool open = true;
+    *opened = false;
     for (uint64_t page = start; page < end; page += memory->host)
-        open = open && protection(memory, page) & wanted;
-    if (!open && mprotect(memory->base + start, end - start, PROT_READ | PROT_WRITE))
-        return strerror(errno);
-    memcpy(to, from, size);
-    return open ? NULL : dr_memory_apply(memory, address, size);
+        *opened = *opened || !(protection(memory, page) & wanted);
+    return *opened && mprotect(memory->base + start, end - start, PROT_READ | PROT_WRITE) ? strerror(errno) : NULL;
+}
+
+static const char *close_pages(struct dr_memory *memory, uint64_t address, uint64_t size, bool opened) {
+    return opened ? dr_memory_apply(memory, address, size) : NULL;
 }
 
 const char *dr_memory_read(struct dr_memory *memory, uint64_t address, void *to, uint64_t size) {
-    return copy(memory, address, size, PROT_READ, to, memory->base + address);
+    bool opened;
+    const char *error = open_pages(memory, address, size, PROT_READ, &opened);
+    if (error)
+        return error;
+    memcpy(to, memory->base + address, size);
+    return close_pages(memory, address, size, opened);
 }
 
 const char *dr_memory_write(struct dr_memory *memory, uint64_t address, const void *from, uint64_t size) {
-    return copy(memory, address, size, PROT_WRITE, memory->base + address, from);
+    bool opened;
+    const char *error = open_pages(memory, address, size, PROT_WRITE, &opened);
+    if (error)
+        return error;
+    memcpy(memory->base + address, from, size);
+    return close_pages(memory, address, size, opened);
+}
+
+bool dr_memory_holds(struct dr_memory *memory, uint64_t address, const void *bytes, uint64_t size) {
+    bool opened;
+    if (open_pages(memory, address, size, PROT_READ, &opened))
+        return false;
+    bool same = !memcmp(bytes, memory->base + address, size);
+    return !close_pages(memory, address, size, opened) && same;
 }
