@@ -209,8 +209,6 @@ bool dr_hooks_hold(struct dr_core *core, enum dr_hook kind, uint32_t address, ui
     struct dr_hooks *hooks = &core->hooks;
     if (!is_hooked(core, kind, address, size) || is_reported(core, kind, address, size))
         return false;
-    if (size < sizeof value)
-        value &= BIT(8 * size) - 1;
     hooks->hit = (struct dr_hit){BIT(kind), core->cpu.pc, address, size, value};
     return hooks->holds = true;
 }

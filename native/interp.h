@@ -91,7 +91,7 @@ DR_LOADS(load32, uint32_t)
         type stored = (type)value; \
         if (!dr_memory_allows(&core->memory, address, sizeof stored, DR_WRITE) || \
             !dr_memory_is_fast(&core->memory, address, sizeof stored)) \
-            return dr_store_slow(core, address, sizeof stored, value); \
+            return dr_store_slow(core, address, sizeof stored, stored); \
         memcpy(core->memory.base + address, &stored, sizeof stored); \
         return true; \
     }
