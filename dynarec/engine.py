@@ -226,8 +226,8 @@ class Machine:
     def hook_code(self, callback: CodeCallback, start: int | str, end: int | str | None = None) -> Hook:
         """Call `callback(machine, pc)` before each instruction that begins in [start, end), or at `start` alone.
 
-        Callbacks run on the CPU thread. They may read and change registers, the pc and memory, add and remove hooks, and
-        stop the machine. One that returns True ends the run, before the instruction, with StopReason.HOOK; the next
+        Callbacks run on the CPU thread. They may read and change registers, the pc and memory, add and remove hooks,
+        and stop the machine. One that returns True ends the run, before the instruction, with StopReason.HOOK; the next
         run executes the instruction without calling it again. An exception ends the run and comes through unchanged.
         Several hooks are called in the order in which they were added; those behind one that ended the run are called
         when the machine goes on. Addresses may be names of symbols.
@@ -249,10 +249,10 @@ class Machine:
     def hook_memory(
         self, callback: MemoryCallback, start: int | str, end: int | str | None = None, kind: str = "access"
     ) -> Hook:
-        """Call `callback(machine, access)` before each access of the guest's that overlaps [start, end), or byte `start`.
+        """Call `callback(machine, access)` before each access of the guest that overlaps [start, end), or byte `start`.
 
-        kind: "read", "write" or "access". Only what the guest may access is reported; an instruction that reads and then
-        writes is reported twice. Fetching instructions is no access, nor is what Python does. See `hook_code`.
+        kind: "read", "write" or "access". Only what the guest may access is reported; an instruction that reads and
+        then writes is reported twice. Fetching instructions is no access, nor is what Python does. See `hook_code`.
         """
         if kind not in ACCESS_KINDS:
             raise DynarecError(f"unknown kind of access {kind!r}: choose one of {', '.join(ACCESS_KINDS)}")
