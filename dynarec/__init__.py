@@ -16,13 +16,18 @@ from dynarec.errors import DynarecError
 if TYPE_CHECKING:
     from dynarec.engine import Machine, Stop, StopReason
     from dynarec.hooks import Hook, MemoryAccess, SystemCall
+    from dynarec.machine.base import AccessFault, Device
 
     __version__: str
 
 __all__ = [
-    "DynarecError", "Hook", "Machine", "MemoryAccess", "Stop", "StopReason", "SystemCall", "__version__",
+    "AccessFault", "Device", "DynarecError", "Hook", "Machine", "MemoryAccess", "Stop", "StopReason", "SystemCall",
+    "__version__",
 ]  # fmt: skip
-HOOKS = ("Hook", "MemoryAccess", "SystemCall")
+ELSEWHERE = {
+    **dict.fromkeys(("AccessFault", "Device"), "dynarec.machine.base"),
+    **dict.fromkeys(("Hook", "MemoryAccess", "SystemCall"), "dynarec.hooks"),
+}
 
 
 def __getattr__(name: str) -> object:
@@ -32,7 +37,7 @@ def __getattr__(name: str) -> object:
 
         return version("dynarec")
     if name in __all__:
-        return getattr(import_module("dynarec.hooks" if name in HOOKS else "dynarec.engine"), name)
+        return getattr(import_module(ELSEWHERE.get(name, "dynarec.engine")), name)
     raise AttributeError(f"module 'dynarec' has no attribute {name!r}")
 
 

@@ -7,10 +7,10 @@ whoever owns the machine while it does not run.
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dynarec._native import ffi, lib
 from dynarec.errors import DynarecError
@@ -18,7 +18,7 @@ from dynarec.guest_state import GuestMemory, Registers
 
 if TYPE_CHECKING:
     from dynarec.ir.state import Field, StateLayout
-    from dynarec.machine.base import Outcome
+    from dynarec.machine.base import Device, Outcome, SerialPort
     from dynarec.translate import Translation
 
 WORD_MASK = (1 << 32) - 1
@@ -45,7 +45,8 @@ class CoreStop(IntEnum):
     UNTIL = 5
     ERROR = 6
     WAIT = 7
-    HOOK = 8
+    OFF = 8
+    HOOK = 9
 
 
 EXIT_KINDS = ("jump", "indirect", "interpret", "budget")
@@ -69,7 +70,7 @@ class CoreConfig:
     by_byte: bool = False
 
 
-DEATHS = ("store", "fence.i", "host-write", "flush", "evicted", "breakpoint", "hook")
+DEATHS = ("store", "fence.i", "host-write", "flush", "evicted", "breakpoint", "hook", "device")
 """Names of enum dr_death, in its order: why units die."""
 DEATH_LOG = 1024
 
@@ -109,75 +110,72 @@ class Hit(NamedTuple):
         return self.size != 0
 
 
-class Device(Protocol):
-    """Registers behind a range of guest addresses. An access that they refuse raises one of the core's `refusals`."""
+@dataclass(slots=True, eq=False)
+class DeviceSlot:
+    """A device of Python in the guest's memory; C calls it through a handle.
 
-    def read(self, offset: int, width: int, /) -> int: ...
-
-    def write(self, offset: int, width: int, value: int, /) -> Outcome | None: ...
-
-
-@dataclass(slots=True)
-class DeviceBus:
-    """The devices of one machine, and what came of their last accesses; C calls it through a handle.
-
-    refusals: exceptions by which a device refuses an access: the guest traps.
-    outcome: the outcome that a device's `write` returned. error: any other exception; both stop the run loop.
+    refusals: exceptions by which it refuses an access: the guest traps.
     """
 
-    devices: list[tuple[range, Device]] = field(default_factory=list)
-    refusals: tuple[type[Exception], ...] = ()
-    outcome: Outcome | None = None
-    error: BaseException | None = None
-
-    def find(self, address: int) -> tuple[int, Device]:
-        """Offset and device at a guest address."""
-        for where, device in self.devices:
-            if address in where:
-                return address - where.start, device
-        raise LookupError(f"no device at {address:#010x}")
-
-    def take_outcome(self) -> Outcome | None:
-        """The outcome, once. Raises the exception that a device raised, unchanged."""
-        error, self.error = self.error, None
-        outcome, self.outcome = self.outcome, None
-        if error is not None:
-            raise error
-        return outcome
+    core: Core
+    where: range
+    device: Device
+    refusals: tuple[type[Exception], ...]
+    read: Callable[[int, int], int]
+    write: Callable[[int, int, int], Outcome | None]
 
 
 @ffi.def_extern()  # type: ignore[untyped-decorator]
-def dynarec_read_device(handle: Any, address: int, size: int, value: Any) -> int:
-    """A load from a device page: 0, or 1 when the guest gets an access fault."""
-    core: Core = ffi.from_handle(handle)
-    bus = core.bus
+def dynarec_read_device(handle: Any, offset: int, size: int, value: Any) -> int:
+    """A load from a device: 0, or 1 when the guest gets an access fault."""
+    slot: DeviceSlot = ffi.from_handle(handle)
     try:
-        offset, device = bus.find(address)
-        value[0] = device.read(offset, size) & WORD_MASK
+        value[0] = slot.read(offset, size) & WORD_MASK
         return 0
-    except bus.refusals:
+    except slot.refusals:
         return 1
     except BaseException as error:
-        core.fail(error)
+        slot.core.fail(error)
         return 1
 
 
 @ffi.def_extern()  # type: ignore[untyped-decorator]
-def dynarec_write_device(handle: Any, address: int, size: int, value: int) -> int:
-    """A store to a device page: 0, or 1 when the guest gets an access fault."""
-    core: Core = ffi.from_handle(handle)
-    bus = core.bus
+def dynarec_write_device(handle: Any, offset: int, size: int, value: int) -> int:
+    """A store to a device: 0, or 1 when the guest gets an access fault."""
+    slot: DeviceSlot = ffi.from_handle(handle)
     try:
-        offset, device = bus.find(address)
-        bus.outcome = device.write(offset, size, value)
-    except bus.refusals:
+        outcome = slot.write(offset, size, value)
+    except slot.refusals:
         return 1
     except BaseException as error:
-        core.fail(error)
+        slot.core.fail(error)
         return 1
-    if bus.outcome is not None:
-        core.request_stop()
+    if outcome is not None:
+        slot.core.end(outcome)
     return 0
+
+
+@ffi.def_extern()  # type: ignore[untyped-decorator]
+def dynarec_uart_send(handle: Any, data: Any, count: int) -> None:
+    """What the guest has sent through the serial port."""
+    core: Core = ffi.from_handle(handle)
+    try:
+        core.port.send(bytes(ffi.buffer(data, count)))
+    except BaseException as error:
+        core.fail(error)
+
+
+@ffi.def_extern()  # type: ignore[untyped-decorator]
+def dynarec_uart_source(handle: Any, data: Any, room: int) -> int:
+    """Input for the serial port: how many bytes."""
+    core: Core = ffi.from_handle(handle)
+    try:
+        found = core.port.fetch(room)[:room]
+    except BaseException as error:
+        core.fail(error)
+        return 0
+    ffi.memmove(data, found, len(found))
+    return len(found)
 
 
 class Core:
@@ -187,13 +185,17 @@ class Core:
         """Raises DynarecError when the core cannot be made here."""
         self._pointer: Any = _create(config)
         self.tier = config.tier
-        self.bus = DeviceBus()
+        self.port: SerialPort
         self.has_own_traps = False
+        self._site_changes = 0
+        self._left_alone: frozenset[int] = frozenset()
+        self._slots: list[tuple[DeviceSlot, Any]] = []
+        self._outcome: Outcome | None = None
+        self._device_error: BaseException | None = None
         self.memory = GuestMemory(self)
         self.regs = Registers(self, layout)
         self._handle = ffi.new_handle(self)
         self._hit = ffi.new("struct dr_hit *")
-        lib.dynarec_connect(self.pointer, self._handle)
 
     @property
     def pointer(self) -> Any:
@@ -249,10 +251,49 @@ class Core:
     def clear_stop(self) -> None:
         lib.dr_clear_stop(self.pointer)
 
+    # -- devices ------------------------------------------------------------------------------------------------------
+
+    def add_device(self, where: range, device: Device, refusals: tuple[type[Exception], ...]) -> None:
+        """Let a device answer the accesses to whole pages. Raises DynarecError."""
+        slot = DeviceSlot(self, where, device, refusals, device.read, device.write)
+        handle = ffi.new_handle(slot)
+        self.check(lib.dynarec_add_device(self.pointer, where.start, len(where), handle))
+        self._slots.append((slot, handle))
+
     def fail(self, error: BaseException) -> None:
         """A device raised something that is no refusal: the run ends with it."""
-        self.bus.error = error
+        self._device_error = error
         self.request_stop()
+
+    def end(self, outcome: Outcome) -> None:
+        """A device ends the run."""
+        self._outcome = outcome
+        self.request_stop()
+
+    def take_outcome(self) -> Outcome | None:
+        """The outcome that a device gave, once. Raises the exception that a device raised, unchanged."""
+        error, self._device_error = self._device_error, None
+        outcome, self._outcome = self._outcome, None
+        if error is not None:
+            raise error
+        return outcome
+
+    def read_device(self, address: int, size: int) -> int | None:
+        """A load of the guest's from a device, with its effects; None: refused."""
+        value = ffi.new("uint32_t *")
+        return None if lib.dr_read_device(self.pointer, address, size, value) else int(value[0])
+
+    def write_device(self, address: int, size: int, value: int) -> bool:
+        """A store of the guest's to a device; whether it was taken."""
+        return not lib.dr_write_device(self.pointer, address, size, value)
+
+    def peek_device(self, address: int, size: int) -> int | None:
+        """What a load would give, without its effects; None where a device cannot tell."""
+        for slot, _ in self._slots:
+            if address in slot.where:
+                return slot.device.peek(address - slot.where.start, size)
+        value = ffi.new("uint32_t *")
+        return None if lib.dr_peek_device(self.pointer, address, size, value) else int(value[0])
 
     # -- the guest's own traps and interrupts (see `Interrupts` in dynarec.machine.base) ------------------------------
 
@@ -264,8 +305,15 @@ class Core:
     def set_lines(self, lines: int, up: bool) -> None:
         lib.dr_set_lines(self.pointer, lines, up)
 
+    def set_source(self, number: int, up: bool) -> None:
+        lib.dr_set_source(self.pointer, number, up)
+
     def set_clock(self, ticks_per_second: int, instructions_per_tick: int) -> None:
         lib.dr_set_clock(self.pointer, ticks_per_second, instructions_per_tick)
+
+    @property
+    def lines(self) -> int:
+        return int(lib.dr_lines(self.pointer))
 
     @property
     def ticks(self) -> int:
@@ -275,12 +323,52 @@ class Core:
     def virtual_time(self) -> int:
         return int(lib.dr_virtual_time(self.pointer))
 
-    def skip_to(self, virtual_time: int) -> None:
-        lib.dr_skip_to(self.pointer, virtual_time)
+    def set_deadline(self, ticks: int | None, lines: int) -> None:
+        lib.dr_set_deadline(self.pointer, NEVER if ticks is None else min(ticks, NEVER), lines)
 
-    def set_deadline(self, virtual_time: int | None, lines: int) -> None:
-        at = NEVER if virtual_time is None else min(virtual_time, NEVER)
-        lib.dr_set_deadline(self.pointer, at, lines)
+    def wait(self, instructions_per_second: int) -> None:
+        lib.dr_wait(self.pointer, instructions_per_second)
+
+    def add_clint(self, address: int, software: int, timer: int) -> None:
+        self.check(lib.dr_add_clint(self.pointer, address, software, timer))
+
+    def add_plic(self, address: int, external: int) -> None:
+        self.check(lib.dr_add_plic(self.pointer, address, external))
+
+    def add_finisher(self, address: int) -> None:
+        self.check(lib.dr_add_finisher(self.pointer, address))
+
+    def add_uart(self, address: int, source: int, port: SerialPort, always_ready: bool) -> None:
+        self.port = port
+        self.check(lib.dr_add_uart(self.pointer, address, source))
+        lib.dynarec_connect_uart(self.pointer, self._handle, always_ready)
+
+    def feed_uart(self, data: bytes) -> int:
+        return int(lib.dr_feed_uart(self.pointer, data, len(data)))
+
+    def flush_uart(self) -> None:
+        lib.dr_flush_uart(self.pointer)
+
+    @property
+    def uart_hears(self) -> bool:
+        return bool(lib.dr_uart_hears(self.pointer))
+
+    @property
+    def off_status(self) -> int:
+        """The status with which the guest has switched the machine off."""
+        return int(lib.dr_off_status(self.pointer))
+
+    # -- the code cache -----------------------------------------------------------------------------------------------
+
+    def left_alone(self) -> frozenset[int]:
+        """Addresses of instructions that are to be left to the interpreter, because they keep reaching devices."""
+        count = ffi.new("uint32_t *")
+        changes = lib.dr_slow_sites(self.pointer, ffi.NULL, count)
+        if changes != self._site_changes:
+            pcs = ffi.new("uint32_t[]", int(count[0]))
+            self._site_changes = lib.dr_slow_sites(self.pointer, pcs, count)
+            self._left_alone = frozenset(pcs)
+        return self._left_alone
 
     def install(self, translation: Translation) -> None:
         """Put a translation into the code cache. CPU thread only; raises DynarecError."""

@@ -15,9 +15,12 @@ T = TypeVar("T")
 GLANCE = 0.1
 """Seconds of one wait: a signal that comes right before it wakes nobody, and is only seen when it ends."""
 THREAD_NAME = "dynarec-cpu"
-FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP, signal.SIGABRT}
-"""What a thread gets for what it does itself. Other signals are not the CPU thread's: Python answers them on the main
-thread, whose waiting a signal ends only if it is delivered there."""
+OWN = {
+    signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP, signal.SIGABRT, signal.SIGURG,
+}  # fmt: skip
+"""What a thread gets for what it does itself, and SIGURG, by which the core makes it leave generated code. Other
+signals are not the CPU thread's: Python answers them on the main thread, whose waiting a signal ends only if it is
+delivered there."""
 
 
 class Job(Generic[T]):
@@ -113,7 +116,7 @@ def _nothing() -> None:
 
 def _work(jobs: SimpleQueue[Job[object] | None]) -> None:
     """The thread; it holds no reference to its machine between jobs."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - FAULTS)
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - OWN)
     while (job := jobs.get()) is not None:
         job.execute()
         del job

@@ -15,7 +15,7 @@ from dynarec import loading
 from dynarec.core import Core, CoreStop
 from dynarec.cpu_thread import CpuThread, Job
 from dynarec.errors import DynarecError
-from dynarec.guest_state import GuestMemory, Registers
+from dynarec.guest_state import PAGE, GuestMemory, Registers
 from dynarec.hooks import (
     ACCESS_KINDS,
     ADDRESS_SPACE,
@@ -26,7 +26,19 @@ from dynarec.hooks import (
     MemoryCallback,
     SystemCallback,
 )
-from dynarec.machine.base import ByteFile, Continue, Died, Exited, Hardware, Options, Outcome, Profile, Trap, TrapKind
+from dynarec.machine.base import (
+    ByteFile,
+    Continue,
+    Device,
+    Died,
+    Exited,
+    Hardware,
+    Options,
+    Outcome,
+    Profile,
+    Trap,
+    TrapKind,
+)
 from dynarec.stats import Counters, Stats, collect
 from dynarec.tuning import SAMPLE_INTERVAL, HomeTuner
 
@@ -38,6 +50,7 @@ if TYPE_CHECKING:
 
 UNLIMITED = 1 << 63
 """A budget that no run uses up."""
+SOURCES = range(1, 32)
 MEBI = 1 << 20
 DEFAULT_CACHE_SIZE = 16 * MEBI
 DEFAULT_HOT = 64
@@ -172,7 +185,7 @@ class Machine:
         self._closed = False
         try:
             self.profile.load()
-            loading.connect_device(self._core, self.profile)
+            loading.connect_devices(self._core, self.profile)
         except BaseException:
             self.close()
             raise
@@ -202,6 +215,21 @@ class Machine:
     def interrupts(self) -> Core:
         """The interrupt lines and the clock, for the machine profile."""
         return self._core
+
+    def add_device(self, address: int, device: Device, size: int = PAGE) -> None:
+        """Let a device answer the guest's accesses to whole pages. Raises DynarecError, also while the machine runs."""
+        if self._busy.locked():
+            raise DynarecError("devices are added while the machine does not run: stop it first")
+        self._core.add_device(range(address, address + size), device, loading.REFUSALS)
+
+    def set_interrupt(self, source: int, up: bool) -> None:
+        """Raise or lower a line into the interrupt controller of the machine; from any thread.
+
+        Sources are those of its PLIC, 1 to 31; the serial port has number 10. Raises ValueError for others.
+        """
+        if source not in SOURCES:
+            raise ValueError(f"interrupt source {source}: choose one of {SOURCES[0]} to {SOURCES[-1]}")
+        self._core.set_source(source, up)
 
     @property
     def symbols(self) -> Symbols:
@@ -428,6 +456,8 @@ class Machine:
             case CoreStop.WAIT:
                 self.profile.wait()
                 return None
+            case CoreStop.OFF:
+                return Exited(self._core.off_status)
             case CoreStop.STORED:
                 info = self._core.trap
                 return _ending(self.profile.stored(info.value, info.length))
@@ -435,7 +465,7 @@ class Machine:
                 raise DynarecError(f"{self.program.name}: the core cannot go on: {self._core.error}")
 
     def _on_request(self) -> StopReason | Exited | Died | None:
-        outcome = self._core.bus.take_outcome()
+        outcome = self._core.take_outcome()
         if outcome is None:
             return self._stop_reason or StopReason.REQUEST
         self._clear_stop()
@@ -448,7 +478,7 @@ class Machine:
             self._core.request_stop()
 
     def _on_trap(self) -> StopReason | Exited | Died | None:
-        self._core.bus.take_outcome()
+        self._core.take_outcome()
         info = self._core.trap
         cause = self.guest.causes[info.cause]
         trap = Trap(cause.kind, info.cause, cause.name, info.pc, info.value, info.length)
@@ -465,6 +495,7 @@ class Machine:
     def _translate(self) -> None:
         assert self._translator is not None
         since = time.perf_counter()
+        self._translator.left = self._core.left_alone()
         translation = self._translator.translate(self.pc)
         self._core.install(translation)
         self._counters.count(translation, time.perf_counter() - since)

@@ -14,11 +14,13 @@ from dynarec._native import ffi, lib
 from dynarec.errors import GuestMemoryError
 
 if TYPE_CHECKING:
-    from dynarec.core import Core, Device
+    from dynarec.core import Core
     from dynarec.ir.state import Field, StateLayout
     from dynarec.machine.base import Access
 
 ADDRESS_SPACE = 1 << 32
+ADDRESS_MASK = ADDRESS_SPACE - 1
+WORD = 4
 PAGE = 4096
 PC = "pc"
 PC_BITS = 32
@@ -79,7 +81,12 @@ class GuestMemory:
         self._core.check(lib.dr_protect(self._core.pointer, address, size, int(access) or PageFlag.KEPT))
 
     def read(self, address: int, size: int, checked: bool = False) -> bytes:
-        """The bytes of a range. Raises GuestMemoryError when not mapped, or (checked) not readable by the guest."""
+        """The bytes of a range; of a device, what it can show without being changed by it.
+
+        Raises GuestMemoryError when not mapped, or (checked) not readable by the guest.
+        """
+        if not checked and self.flags(address & ADDRESS_MASK) & PageFlag.DEVICE:
+            return bytes(self._peek(address + offset) for offset in range(size))
         self._require(address, size, READ if checked else 0, "read")
         data = bytearray(size)
         if size:
@@ -107,12 +114,6 @@ class GuestMemory:
         self._require(address, size, 0, "map")
         self._core.check(lib.dr_hook(self._core.pointer, lib.DR_HOOK_STORED, address, address + size, 0))
 
-    def device(self, address: int, size: int, device: Device) -> None:
-        """Let a device answer the accesses to whole pages."""
-        self._check_range(address, size, "map")
-        self._core.check(lib.dr_map(self._core.pointer, address, size, PageFlag.DEVICE))
-        self._core.bus.devices.append((range(address, address + size), device))
-
     def flags(self, address: int) -> int:
         """The permissions of the page at address, with its PageFlags."""
         return int(lib.dr_page_access(self._core.pointer, address))
@@ -120,6 +121,16 @@ class GuestMemory:
     def set_flags(self, address: int, flags: int) -> None:
         """Replace the permissions and PageFlags of the page that starts at address."""
         self._core.check(lib.dr_protect(self._core.pointer, address, PAGE, flags))
+
+    def _peek(self, address: int) -> int:
+        """A byte of a device, or of a word of it. Raises GuestMemoryError when the device does not show it."""
+        value = self._core.peek_device(address, 1)
+        if value is None:
+            word = self._core.peek_device(address & -WORD, WORD)
+            if word is None:
+                raise GuestMemoryError(address, 1, "read")
+            value = word >> 8 * (address % WORD)
+        return value & 0xFF
 
     def _check_range(self, address: int, size: int, kind: str) -> None:
         if not (0 <= address < ADDRESS_SPACE and 0 <= size <= ADDRESS_SPACE - address):

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from guest_isa.guest import Guest
 
 AUTO = "auto"
+REFUSALS = (AccessFault,)
+"""What a device raises to refuse an access."""
 POLICY_VARIABLE = "DYNAREC_WX"
 HARDENING_BITS = {"bti": 1, "pac": 2}
 """enum dr_harden"""
@@ -132,15 +134,10 @@ def choose_profile(program: Program, guest: Guest, name: str) -> tuple[type[Prof
     raise DynarecError(f"{program.name}: no machine recognises it: name one of {', '.join(guest.machines)}")
 
 
-def connect_device(core: Core, profile: Profile) -> None:
+def connect_devices(core: Core, profile: Profile) -> None:
     """Map the devices of a profile."""
-    core.bus.refusals = (AccessFault,)
     for where, device in profile.devices():
-        core.memory.device(where.start, len(where), device)
-    base = getattr(profile, "mmio_base", None)
-    if base is None:
-        return
-    core.memory.device(base, profile.mmio_size, profile)  # type: ignore[attr-defined, arg-type]
+        core.add_device(where, device, REFUSALS)
 
 
 def make_core(guest: Guest, setup: Setup) -> tuple[Core, Translator | None]:

@@ -8,8 +8,8 @@ memory) is done less often. A trace ends where the way is not known, where it me
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 
 from dynarec.ir.builder import Builder
 from dynarec.ir.ops import EQ, NEGATED, STORE32_IF, STORES
@@ -94,19 +94,36 @@ class _Code:
         return insn if insn is not None and insn.length <= have else None
 
 
-def form_trace(guest: Guest, fetch: Fetch, key: int, is_hooked: IsHooked = unhooked, limit: int = TRACE_LIMIT) -> Trace:
-    """The trace from `key`; it ends before what is hooked, which is entered by a unit of its own."""
-    return _Former(guest, fetch, key, is_hooked, limit).form()
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Where traces end.
+
+    is_hooked: what no trace runs across; it is entered by a unit of its own. left: addresses of instructions that are
+    left to the interpreter. length: guest instructions of the longest trace.
+    """
+
+    is_hooked: IsHooked = unhooked
+    left: Collection[int] = ()
+    length: int = TRACE_LIMIT
 
 
-def form_checked_trace(guest: Guest, fetch: Fetch, key: int, is_hooked: IsHooked, limit: int) -> Trace:
+ORDINARY = Limits()
+
+
+def form_trace(guest: Guest, fetch: Fetch, key: int, limits: Limits = ORDINARY) -> Trace:
+    """The trace from `key`."""
+    return _Former(guest, fetch, key, limits).form()
+
+
+def form_checked_trace(guest: Guest, fetch: Fetch, key: int, limits: Limits = ORDINARY) -> Trace:
     """A trace from memory that is code and data alike, where stores go unnoticed.
 
     It compares its bytes with guest memory before anything else, and ends behind a store, which may have changed what
     follows. If the bytes differ, it leaves to the interpreter before its first instruction.
     """
-    ranges = _Former(guest, fetch, key, is_hooked, limit, checked=True).form().ranges
-    former = _Former(guest, fetch, key, is_hooked, limit, checked=True)
+    limits = replace(limits, length=min(limits.length, CHECKED_LIMIT))
+    ranges = _Former(guest, fetch, key, limits, checked=True).form().ranges
+    former = _Former(guest, fetch, key, limits, checked=True)
     former.expected = [(address, fetch(address, size)[:size]) for address, size in ranges]
     return former.form()
 
@@ -114,18 +131,15 @@ def form_checked_trace(guest: Guest, fetch: Fetch, key: int, is_hooked: IsHooked
 class _Former:
     """Forms one trace."""
 
-    def __init__(
-        self, guest: Guest, fetch: Fetch, key: int, is_hooked: IsHooked, limit: int, checked: bool = False
-    ) -> None:
+    def __init__(self, guest: Guest, fetch: Fetch, key: int, limits: Limits, checked: bool = False) -> None:
         self.code = _Code(guest, fetch)
         self.key = key
-        self.is_hooked = is_hooked
-        self.limit = limit
+        self.limits = limits
         self.checked = checked
         self.expected: list[tuple[int, bytes]] = []
         self.builder = TraceBuilder(key)
         self.unit = self.builder.unit
-        self.unit.hooked = is_hooked(key, True)
+        self.unit.hooked = limits.is_hooked(key, True)
         self.seen: set[int] = set()
         self.ranges: list[tuple[int, int]] = []
         self.decoded: list[Insn] = []
@@ -149,7 +163,7 @@ class _Former:
         insn = self.code.decode(pc)
         self._begin(pc, insn.length if insn is not None else 0)
         self._compare()
-        if insn is None or insn.spec.interpreted:
+        if insn is None or insn.spec.interpreted or pc in self.limits.left:
             self.unit.terminal = Interpret()
             return None
         self.decoded.append(insn)
@@ -160,7 +174,9 @@ class _Former:
         return self._follow()
 
     def _ends_before(self, pc: int) -> bool:
-        return pc in self.seen or len(self.unit.insns) >= self.limit or self.is_hooked(pc, self._has_branched())
+        limits = self.limits
+        long = pc in self.seen or len(self.unit.insns) >= limits.length
+        return long or limits.is_hooked(pc, self._has_branched())
 
     def _has_branched(self) -> bool:
         """Whether the instruction before ends its basic block."""

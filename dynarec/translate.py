@@ -11,7 +11,7 @@ from dynarec.host.allocate import OutOfRegisters
 from dynarec.host.base import Host, HostCode
 from dynarec.ir.unit import Unit
 from dynarec.opt import PASSES, Pass
-from dynarec.trace import CHECKED_LIMIT, TRACE_LIMIT, Fetch, IsHooked, Trace, form_checked_trace, form_trace, unhooked
+from dynarec.trace import TRACE_LIMIT, Fetch, IsHooked, Limits, Trace, form_checked_trace, form_trace, unhooked
 from guest_isa.guest import Guest
 
 
@@ -54,15 +54,17 @@ class Translator:
         self.limit = limit
         self.is_mixed = is_mixed
         self.is_hooked = is_hooked
+        self.left: Collection[int] = ()
+        """Addresses of instructions that are left to the interpreter."""
         lowering = Pass("lower", host.lower, "what the host lacks becomes something that it has")
         self.passes = [each for each in (*PASSES, lowering) if each.name not in without]
 
     def form(self, key: int, limit: int | None = None) -> Trace:
         """The trace from `key`, not yet optimised."""
-        trace = form_trace(self.guest, self.fetch, key, self.is_hooked, limit or self.limit)
+        limits = Limits(self.is_hooked, self.left, limit or self.limit)
+        trace = form_trace(self.guest, self.fetch, key, limits)
         if self.is_mixed is not None and any(self.is_mixed(*piece) for piece in trace.ranges):
-            limit = min(limit or self.limit, CHECKED_LIMIT)
-            return form_checked_trace(self.guest, self.fetch, key, self.is_hooked, limit)
+            return form_checked_trace(self.guest, self.fetch, key, limits)
         return trace
 
     def translate(self, key: int) -> Translation:

@@ -99,6 +99,7 @@ struct dr_core *dr_create(const struct dr_config *config) {
     }
     core->config = *config;
     dr_make_lock(core);
+    dr_make_wakeup(core);
     core->guest = config->guest ? dr_interpreter(config->guest) : NULL;
     core->deadline = UINT64_MAX;
     core->clock.ticks_per_second = DR_USER_TICKS;
@@ -124,6 +125,8 @@ void dr_destroy(struct dr_core *core) {
     free(core->batch.at);
     free(core->dead.at);
     free(core->links.at);
+    free(core->sites.at);
+    free(core->devices.at);
     dr_hooks_free(&core->hooks);
     dr_memory_destroy(&core->memory);
     free(core);
@@ -207,6 +210,7 @@ int dr_write(struct dr_core *core, uint32_t address, const void *from, uint64_t 
 int dr_bind_thread(struct dr_core *core) {
     if (core->code.run)
         dr_codemem_own(&core->code);
+    dr_make_wakeup(core); /* anew in the child of a fork, where another thread may have held the locks */
     return outcome(dr_faults_thread());
 }
 
@@ -227,10 +231,27 @@ int dr_set_homes(struct dr_core *core, const uint8_t *homes) {
 
 void dr_request_stop(struct dr_core *core) {
     atomic_store(&core->stop, true);
+    dr_attract(core);
 }
 
 void dr_clear_stop(struct dr_core *core) {
     atomic_store(&core->stop, false);
+}
+
+struct dr_clint *dr_get_clint(struct dr_core *core) {
+    return &core->clint;
+}
+
+struct dr_plic *dr_get_plic(struct dr_core *core) {
+    return &core->plic;
+}
+
+struct dr_uart *dr_get_uart(struct dr_core *core) {
+    return &core->uart;
+}
+
+uint32_t dr_off_status(const struct dr_core *core) {
+    return core->off_status;
 }
 
 void dr_trap_info(const struct dr_core *core, struct dr_trap *trap) {

@@ -16,6 +16,7 @@ enum dr_stop {
     DR_STOP_UNTIL,     /* pc is the key given to dr_set_until */
     DR_STOP_ERROR,     /* see dr_error */
     DR_STOP_WAIT,      /* the guest waits for an interrupt; pc is behind the instruction that says so */
+    DR_STOP_OFF,       /* the guest has switched the machine off: see dr_off_status */
     DR_STOP_HOOK,      /* the instruction at pc, or an access that it makes, is hooked: see dr_hit_info; it has not happened */
 };
 
@@ -45,6 +46,7 @@ enum dr_death {
     DR_DEATH_EVICTED,    /* its generation made room */
     DR_DEATH_BREAKPOINT, /* a run is to stop inside of it */
     DR_DEATH_HOOK,
+    DR_DEATH_DEVICE,     /* an access in it keeps reaching a device, or no longer does: it is translated in another way */
     DR_DEATHS,
 };
 
@@ -137,7 +139,7 @@ struct dr_stats {
     uint64_t blocks;       /* units in the cache */
     uint64_t installed;    /* units ever installed */
     uint64_t discarded;    /* units that died */
-    uint64_t deaths[7];    /* of these, by enum dr_death */
+    uint64_t deaths[8];    /* of these, by enum dr_death */
     uint64_t flushes;      /* times the whole cache was emptied */
     uint64_t evictions;    /* generations that were emptied to make room */
     uint64_t code_dead;    /* bytes in generations that are in use, of units that died */
@@ -146,8 +148,38 @@ struct dr_stats {
     uint64_t links;        /* exits linked */
     uint64_t unlinks;
     uint64_t faults;       /* host faults taken in generated code */
+    uint64_t device_reads; /* the guest's accesses to devices */
+    uint64_t device_writes;
+    uint64_t device_sites; /* instructions that are left to the interpreter because they keep reaching devices */
     uint64_t exits[4];     /* exits taken to the dispatcher, by enum dr_exit_kind */
     uint64_t toggles;      /* times the region was opened for writing */
+};
+
+/* The core-local interruptor: software interrupt, time and its alarm (SiFive U54 manual, chapter 9). */
+struct dr_clint {
+    uint64_t compare;
+    uint32_t pending;
+};
+
+/* The platform-level interrupt controller (RISC-V PLIC 1.0.0) with one context. Bit n is source n; there is no source 0. */
+struct dr_plic {
+    uint32_t levels, pending, claimed, enabled, threshold;
+    uint8_t priority[32];
+};
+
+/* A 16550A serial port (National Semiconductor PC16550D). What is sent is sent at once; the baud rate means nothing. */
+struct dr_uart {
+    uint8_t registers[8];
+    uint8_t divisor[2];
+    uint8_t fifo_on;
+    uint8_t sent;                                  /* the interrupt for an empty transmitter is due */
+    uint8_t received[16], received_first, received_count;
+    uint8_t backlog[256];                          /* input that the port has no room for yet */
+    uint32_t backlog_first, backlog_count;
+    uint8_t line[256];                             /* output that has not been handed on */
+    uint32_t line_count;
+    uint64_t line_since;                           /* virtual time of its first byte */
+    uint8_t looked;                                /* the guest has asked for the status since it sent something */
 };
 
 int dr_abi_version(void);
@@ -177,11 +209,29 @@ int64_t dr_check(struct dr_core *core, uint32_t address, uint64_t size, int acce
 int dr_read(struct dr_core *core, uint32_t address, void *to, uint64_t size);
 int dr_write(struct dr_core *core, uint32_t address, const void *from, uint64_t size);
 
+/* Devices. Those of Python are called through their handle; see device.h. */
+int dr_add_clint(struct dr_core *core, uint32_t address, uint32_t software, uint32_t timer); /* bits of interrupt lines */
+int dr_add_plic(struct dr_core *core, uint32_t address, uint32_t external);
+int dr_add_uart(struct dr_core *core, uint32_t address, uint32_t source); /* number at the PLIC; 0: none */
+int dr_add_finisher(struct dr_core *core, uint32_t address);
+int dr_read_device(struct dr_core *core, uint32_t address, uint32_t size, uint32_t *value); /* as the guest: 0, or -1: refused */
+int dr_write_device(struct dr_core *core, uint32_t address, uint32_t size, uint32_t value);
+int dr_peek_device(struct dr_core *core, uint32_t address, uint32_t size, uint32_t *value); /* 0; or -1: cannot be shown */
+void dr_set_source(struct dr_core *core, uint32_t number, int up); /* a line into the PLIC; any thread */
+uint32_t dr_feed_uart(struct dr_core *core, const uint8_t *data, uint32_t count); /* input; how much there is room for; any thread */
+int dr_uart_hears(const struct dr_core *core); /* whether input raises an interrupt, or could not */
+void dr_flush_uart(struct dr_core *core);      /* hands on what the guest has sent */
+struct dr_clint *dr_get_clint(struct dr_core *core);
+struct dr_plic *dr_get_plic(struct dr_core *core);
+struct dr_uart *dr_get_uart(struct dr_core *core);
+uint32_t dr_off_status(const struct dr_core *core);
+uint64_t dr_slow_sites(struct dr_core *core, uint32_t *pcs, uint32_t *count); /* at most *count; how often they have changed */
+
 int dr_bind_thread(struct dr_core *core); /* the calling thread is the CPU thread from now on */
 int dr_install(struct dr_core *core, const struct dr_unit *unit); /* 0, or -1 and dr_error */
 int dr_flush(struct dr_core *core);
 
-/* Hooks: on the CPU thread. Units that `end`, exclusive, and `start` concern die for that reason (enum dr_death). */
+/* Hooks of [start, end), by enum dr_hook, on the CPU thread. Units that were made without them die (enum dr_death). */
 int dr_hook(struct dr_core *core, int kind, uint64_t start, uint64_t end, int reason);
 int dr_unhook(struct dr_core *core, int kind, uint64_t start, uint64_t end, int reason); /* one that was added */
 void dr_hit_info(const struct dr_core *core, struct dr_hit *hit);
@@ -197,8 +247,10 @@ uint32_t dr_lines(struct dr_core *core);
 void dr_set_clock(struct dr_core *core, uint32_t ticks_per_second, uint32_t instructions_per_tick); /* 0: the host's clock */
 uint64_t dr_time(const struct dr_core *core);         /* in ticks */
 uint64_t dr_virtual_time(const struct dr_core *core); /* instructions retired, and skipped */
-void dr_skip_to(struct dr_core *core, uint64_t virtual_time);
-void dr_set_deadline(struct dr_core *core, uint64_t virtual_time, uint32_t lines); /* these go up then; UINT64_MAX: never */
+void dr_set_deadline(struct dr_core *core, uint64_t ticks, uint32_t lines); /* these go up then; UINT64_MAX: never */
+/* Waits until something happens that the guest waits for, or a stop is requested. Virtual time skips ahead to the deadline; if
+ * somebody may type meanwhile, as fast as time passes in the host: so many instructions a second. */
+void dr_wait(struct dr_core *core, uint64_t instructions_per_second);
 void dr_trap_info(const struct dr_core *core, struct dr_trap *trap);
 void dr_get_stats(struct dr_core *core, struct dr_stats *stats);
 uint64_t dr_instructions(const struct dr_core *core);

@@ -207,12 +207,19 @@ struct dr_block *dr_blocks_at(const struct dr_blocks *blocks, uint64_t offset) {
     return offset - block->start < block->size ? block : NULL;
 }
 
-struct dr_link *dr_blocks_exit(const struct dr_blocks *blocks, uint64_t offset) {
+static struct dr_link *find_exit(const struct dr_blocks *blocks, uint64_t offset) {
     struct dr_block *block = dr_blocks_at(blocks, offset - 1);
     for (uint32_t i = 0; block && i < block->exit_count; i++)
         if (block->exits[i].exit.ret == offset - block->start)
             return &block->exits[i];
     return NULL;
+}
+
+struct dr_link *dr_blocks_exit(struct dr_blocks *blocks, uint64_t offset) {
+    struct dr_link **recent = &blocks->recent[(offset ^ offset >> 8) % DR_RECENT_EXITS];
+    if (!*recent || (*recent)->unit->start + (*recent)->exit.ret != offset)
+        *recent = find_exit(blocks, offset);
+    return *recent;
 }
 
 const struct dr_site *dr_block_site(const struct dr_block *block, uint64_t offset) {
@@ -268,6 +275,7 @@ void dr_blocks_empty(struct dr_blocks *blocks, uint32_t number) {
         free(generation->units.at[i]);
     generation->units.count = 0;
     generation->fill = generation->start;
+    memset(blocks->recent, 0, sizeof blocks->recent);
 }
 
 void dr_blocks_free(struct dr_blocks *blocks) {

@@ -68,6 +68,8 @@ struct dr_generation {
     DR_VECTOR(struct dr_block *) units;
 };
 
+#define DR_RECENT_EXITS 256u
+
 struct dr_blocks {
     struct dr_block **table; /* chains by key */
     size_t table_size;
@@ -75,6 +77,7 @@ struct dr_blocks {
     struct dr_generation generations[DR_GENERATIONS];
     uint32_t generation_count, current;
     struct dr_page_use **pages; /* by guest page: the units with bytes in it */
+    struct dr_link *recent[DR_RECENT_EXITS]; /* exits that were looked for, by their place; of units that are not freed */
 };
 
 /* The tables for a code memory of so many bytes. NULL, or why not. */
@@ -87,7 +90,7 @@ struct dr_block *dr_blocks_add(struct dr_blocks *blocks, const struct dr_unit *u
 
 struct dr_block *dr_blocks_find(const struct dr_blocks *blocks, uint64_t key);      /* the live unit, or NULL */
 struct dr_block *dr_blocks_at(const struct dr_blocks *blocks, uint64_t offset);     /* the unit, live or not, whose code holds it */
-struct dr_link *dr_blocks_exit(const struct dr_blocks *blocks, uint64_t offset);    /* the exit that called from before it */
+struct dr_link *dr_blocks_exit(struct dr_blocks *blocks, uint64_t offset);          /* the exit that called from before it */
 const struct dr_site *dr_block_site(const struct dr_block *block, uint64_t offset); /* the access there, or NULL */
 
 /* Whether the guest bytes of a unit may be executed and are what they were when it was made. */

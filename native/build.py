@@ -24,8 +24,9 @@ NATIVE = ROOT / "native"
 MODULE = "dynarec._native"
 
 SHARED = (
-    "api", "blocks", "codemem", "codemem_dualmap", "codemem_split", "device", "dispatch", "fault", "hooks", "interp",
-    "link", "memory", "region", "traps", "verify_arm64", "verify_x86_64",
+    "api", "blocks", "codemem", "codemem_dualmap", "codemem_split", "device", "devices/clint", "devices/finisher",
+    "devices/plic", "devices/uart", "dispatch", "fault", "hooks", "interp", "link", "memory", "region", "sites",
+    "traps", "verify_arm64", "verify_x86_64",
 )  # fmt: skip
 HOSTS = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 SYSTEMS = {
@@ -61,14 +62,22 @@ NOT_SUPPORTED = "dynarec runs on {supported}; this Python is for {machine} and {
 CALLBACKS = """
 extern "Python" int dynarec_read_device(void *, uint32_t, uint32_t, uint32_t *);
 extern "Python" int dynarec_write_device(void *, uint32_t, uint32_t, uint32_t);
-void dynarec_connect(struct dr_core *core, void *handle);
+extern "Python" void dynarec_uart_send(void *, const uint8_t *, uint32_t);
+extern "Python" uint32_t dynarec_uart_source(void *, uint8_t *, uint32_t);
+int dynarec_add_device(struct dr_core *core, uint32_t address, uint32_t size, void *handle);
+void dynarec_connect_uart(struct dr_core *core, void *handle, int always_ready);
 """
 
 CONNECT = """
 static int dynarec_read_device(void *, uint32_t, uint32_t, uint32_t *);
 static int dynarec_write_device(void *, uint32_t, uint32_t, uint32_t);
-static void dynarec_connect(struct dr_core *core, void *handle) {
-    dr_set_device(core, handle, dynarec_read_device, dynarec_write_device);
+static void dynarec_uart_send(void *, const uint8_t *, uint32_t);
+static uint32_t dynarec_uart_source(void *, uint8_t *, uint32_t);
+static int dynarec_add_device(struct dr_core *core, uint32_t address, uint32_t size, void *handle) {
+    return dr_add_python(core, address, size, handle, dynarec_read_device, dynarec_write_device);
+}
+static void dynarec_connect_uart(struct dr_core *core, void *handle, int always_ready) {
+    dr_connect_uart(core, handle, dynarec_uart_send, always_ready ? dynarec_uart_source : NULL);
 }
 """
 

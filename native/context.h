@@ -12,4 +12,6 @@ uint32_t *dr_context_state(const void *context);      /* the register that holds
 uint32_t dr_context_home(const void *context, unsigned number);
 int64_t dr_context_budget(const void *context);       /* DR_BUDGET_IN_MEMORY where no register holds it */
 
+void dr_context_set_budget(void *context, int32_t budget); /* where a register holds it */
+
 #endif

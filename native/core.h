@@ -15,6 +15,7 @@
 
 #define DR_HOT_SLOTS 16384
 #define DR_DEATH_LOG 1024u
+#define DR_SITE_COUNTS 4096u /* instructions share them */
 #define DR_STORE_COUNTS 4096u /* pages share them, as in a hash table */
 #define DR_MOST_STORES 16
 
@@ -49,6 +50,12 @@ struct dr_clock {
     uint64_t epoch;                 /* nanoseconds of the host's clock at tick 0 */
 };
 
+/* An instruction that keeps reaching devices. calm: how often since then it has not. */
+struct dr_slow_site {
+    uint32_t pc;
+    uint32_t calm, patience;
+};
+
 struct dr_core {
     struct dr_cpu cpu;
     struct dr_memory memory;
@@ -63,9 +70,16 @@ struct dr_core {
     const struct dr_guest *guest;
     uint32_t fault_homes[DR_MAX_HOMES]; /* the home registers when generated code faulted */
     int fault_signal;
+    volatile bool in_code; /* a fault now is generated code's */
     struct dr_trap trap;
     struct dr_hooks hooks;
-    bool stored;           /* the last step stored where DR_HOOK_STORED is: see `trap` */
+    int event;             /* the last step came to this enum dr_stop beside being done; 0: to nothing */
+    bool slow_access;      /* the last step reached a device or a watched page */
+    DR_VECTOR(struct dr_slow_site) sites; /* instructions that are left to the interpreter because they do that often */
+    uint64_t site_changes;
+    uint8_t site_faults[DR_SITE_COUNTS];
+    DR_VECTOR(struct dr_device) devices;
+    size_t last_device;
     struct dr_link *pending_exit; /* exit that led to a block without translation, to be linked once it has one */
     bool failed;           /* units could not be invalidated: see `dr_failure` */
     uint8_t stores[DR_STORE_COUNTS]; /* that faulted because of code, by page */
@@ -74,17 +88,35 @@ struct dr_core {
     uint64_t limit;        /* guest instructions that dr_run may still retire before it has to look at the clock */
     uint64_t beyond;       /* and those after that */
     bool own_traps;        /* traps and interrupts are delivered to the guest */
-    atomic_bool attend;    /* the deadline has changed: the run loop has to look */
+    atomic_bool attend;    /* lines, sources, input or the deadline have changed: the run loop has to look */
     atomic_uint lines;     /* the interrupt lines that are up, as the guest's bits */
-    uint64_t deadline;     /* virtual time at which `deadline_lines` go up */
+    uint64_t deadline;     /* in ticks: when `deadline_lines` go up */
     uint32_t deadline_lines;
     struct dr_clock clock;
     struct dr_stats stats;
     atomic_bool stop;
     atomic_bool sync;      /* guest memory was written from outside: compare the units with it before running */
-    void *handle; /* what device callbacks are given */
-    dr_device_reader *read_device;
-    dr_device_writer *write_device;
+    pthread_mutex_t wake_lock; /* for the next four */
+    pthread_cond_t wake;       /* a guest that waits may have to go on */
+    bool attracted;            /* since it was last asked */
+    bool in_run;
+    pthread_t thread;          /* that is in dr_run */
+    atomic_bool kicked;        /* a signal is under way to make it look */
+    volatile bool hurried;     /* it came while generated code was not running */
+    struct dr_clint clint;
+    struct dr_plic plic;
+    struct dr_uart uart;
+    uint32_t software_line, timer_line, external_line; /* bits of `lines` */
+    atomic_uint sources;       /* lines into the PLIC */
+    uint32_t uart_line;        /* its number at the PLIC, 0: none */
+    void *uart_handle;
+    dr_uart_sender *uart_sender;
+    dr_uart_source *uart_source;
+    bool uart_ended;           /* the source is empty */
+    pthread_mutex_t mail_lock; /* for the next two */
+    uint8_t mail[sizeof(((struct dr_uart *)0)->backlog)]; /* input from other threads */
+    atomic_uint mail_count;
+    uint32_t off_status;
     uint8_t hot[DR_HOT_SLOTS];
 };
 
@@ -95,7 +127,18 @@ const struct dr_guest *dr_interpreter(const char *guest);
 int dr_trapped(struct dr_core *core);      /* the last step trapped: -1 when the guest takes it, else why dr_run returns */
 int dr_waiting(struct dr_core *core);      /* the last step waits: as above */
 bool dr_must_attend(struct dr_core *core); /* whether dr_attend has something to do */
-void dr_attend(struct dr_core *core);      /* before any instruction: the deadline, then interrupts; sets `limit` */
+void dr_attend(struct dr_core *core);      /* before any instruction: devices, the deadline, then interrupts; sets `limit` */
+void dr_attract(struct dr_core *core);     /* makes the run loop look soon; any thread */
+void dr_make_wakeup(struct dr_core *core);
+void dr_enter_run(struct dr_core *core, bool in);
+
+/* sites.c */
+bool dr_site_faulted(struct dr_core *core, uint32_t pc); /* because it reached no plain memory; false: see `dr_failure` */
+bool dr_site_calm(struct dr_core *core, uint32_t pc);    /* an instruction was left to the interpreter and reached plain memory */
+
+/* devices/ */
+void dr_update_plic(struct dr_core *core);
+void dr_update_uart(struct dr_core *core);
 
 /* As dr_hooks_in_page, for any address. */
 static inline uint32_t dr_hooks_at(const struct dr_core *core, uint32_t pc, bool begins) {
@@ -119,7 +162,9 @@ void dr_jump_cache_add(struct dr_core *core, const struct dr_block *block);
 /* fault.c */
 const char *dr_faults_install(void);    /* before generated code runs */
 const char *dr_faults_thread(void);     /* once a CPU thread: the handler needs a stack of its own */
-void dr_faults_expect(struct dr_core *core); /* this thread runs that core's generated code; NULL: none */
+struct dr_core *dr_faults_expect(struct dr_core *core); /* this thread runs that core from now on; NULL: none. Who was before */
+void dr_run_code(struct dr_core *core, const void *entry); /* runs generated code, on a thread that expects its faults */
+void dr_kick(struct dr_core *core); /* makes generated code leave at the next head of a unit or loop; with `wake_lock` taken */
 
 /* window_<host>.c */
 const char *dr_window_bind(const struct dr_core *core); /* makes the window reachable for generated code on this thread */
@@ -127,6 +172,7 @@ const char *dr_window_bind(const struct dr_core *core); /* makes the window reac
 /* enter.S */
 void dr_enter(uint32_t *state, const void *entry);
 extern const char dr_exit[], dr_exit_faulted[];
+extern const char dr_entered[], dr_left[]; /* between these, the budget is where generated code has it */
 
 /* What dr_cpu.exit holds. */
 static inline const void *dr_exit_for(const struct dr_cpu *cpu, uint32_t harden) {

@@ -2,16 +2,73 @@
 
 #include "core.h"
 
-void dr_set_device(struct dr_core *core, void *handle, dr_device_reader *reader, dr_device_writer *writer) {
-    core->handle = handle;
-    core->read_device = reader;
-    core->write_device = writer;
+int dr_add_device(struct dr_core *core, struct dr_device device) {
+    if (!DR_RESERVE(core->devices, 1)) {
+        dr_failure = "no memory for one more device";
+        return -1;
+    }
+    if (dr_map(core, device.address, device.size, DR_DEVICE))
+        return -1;
+    core->devices.at[core->devices.count++] = device;
+    return 0;
+}
+
+/* Two devices in turn are what a loop uses at most: the one that was used last is asked first. */
+static const struct dr_device *find(struct dr_core *core, uint32_t address, uint32_t size) {
+    for (size_t i = 0; i <= core->devices.count; i++) {
+        const struct dr_device *device = &core->devices.at[i ? i - 1 : core->last_device];
+        uint32_t offset = address - device->address;
+        if (core->devices.count && offset < device->size && size <= device->size - offset) {
+            core->last_device = (size_t)(device - core->devices.at);
+            return device;
+        }
+    }
+    return NULL;
 }
 
 bool dr_device_read(struct dr_core *core, uint32_t address, uint32_t size, uint32_t *value) {
-    return core->read_device && !core->read_device(core->handle, address, size, value);
+    const struct dr_device *device = find(core, address, size);
+    DR_COUNT(core->stats.device_reads, 1);
+    *value = 0;
+    return device && device->read(core, device, address - device->address, size, value);
 }
 
 bool dr_device_write(struct dr_core *core, uint32_t address, uint32_t size, uint32_t value) {
-    return core->write_device && !core->write_device(core->handle, address, size, value);
+    const struct dr_device *device = find(core, address, size);
+    DR_COUNT(core->stats.device_writes, 1);
+    return device && device->write(core, device, address - device->address, size, value);
+}
+
+int dr_read_device(struct dr_core *core, uint32_t address, uint32_t size, uint32_t *value) {
+    return dr_device_read(core, address, size, value) ? 0 : -1;
+}
+
+int dr_write_device(struct dr_core *core, uint32_t address, uint32_t size, uint32_t value) {
+    return dr_device_write(core, address, size, value) ? 0 : -1;
+}
+
+int dr_peek_device(struct dr_core *core, uint32_t address, uint32_t size, uint32_t *value) {
+    const struct dr_device *device = find(core, address, size);
+    return device && device->peek && device->peek(core, address - device->address, size, value) ? 0 : -1;
+}
+
+/* -- devices of Python ------------------------------------------------------------------------------------------------ */
+
+static bool read_python(struct dr_core *core, const struct dr_device *device, uint32_t offset, uint32_t size, uint32_t *value) {
+    (void)core;
+    return !device->reader(device->handle, offset, size, value);
+}
+
+static bool write_python(struct dr_core *core, const struct dr_device *device, uint32_t offset, uint32_t size, uint32_t value) {
+    (void)core;
+    return !device->writer(device->handle, offset, size, value);
+}
+
+int dr_add_python(struct dr_core *core, uint32_t address, uint32_t size, void *handle, dr_device_reader *reader,
+                  dr_device_writer *writer) {
+    struct dr_device device = {
+        .address = address, .size = size, .read = read_python, .write = write_python,
+        .reader = reader, .writer = writer, .handle = handle,
+    };
+    return dr_add_device(core, device);
 }

@@ -5,9 +5,9 @@
 #include "core.h"
 #include "host.h"
 
-/* A slice bounds how long a request to stop waits, and an interrupt from another thread. */
-#define SLICE INT32_C(50000)
-#define SLICE_WITH_INTERRUPTS INT32_C(20000)
+/* Requests from other threads end a slice (dr_attract). It also bounds by how much a timer of the host's clock is late. */
+#define SLICE INT32_C(500000)
+#define SLICE_WITH_HOST_CLOCK INT32_C(20000)
 
 static struct dr_block *block_at_pc(struct dr_core *core) {
     return dr_blocks_find(&core->blocks, core->cpu.pc);
@@ -33,7 +33,6 @@ static bool becomes_hot(struct dr_core *core) {
 /* Steps until something else has to look: -1 to go round the loop, else why dr_run returns. */
 static int interpret(struct dr_core *core, uint64_t steps, bool until_jump) {
     while (steps--) {
-        core->stored = false;
         enum dr_status status = core->guest->step(core);
         if (status == DR_HELD) {
             dr_hooks_held(core);
@@ -44,8 +43,11 @@ static int interpret(struct dr_core *core, uint64_t steps, bool until_jump) {
             return dr_trapped(core);
         retire(core, 1);
         DR_COUNT(core->stats.interpreted, 1);
-        if (core->stored)
-            return DR_STOP_STORED;
+        if (core->event) {
+            int event = core->event;
+            core->event = 0;
+            return event;
+        }
         if ((status == DR_SYNC && !dr_invalidate_changed(core, DR_DEATH_FENCE)) || core->failed)
             return DR_STOP_ERROR;
         if (atomic_load_explicit(&core->stop, memory_order_relaxed))
@@ -62,19 +64,21 @@ static int interpret(struct dr_core *core, uint64_t steps, bool until_jump) {
     return -1;
 }
 
+/* One step, of an instruction whose access generated code could not make, or was not asked to make. */
+static int interpret_site(struct dr_core *core, uint32_t pc, bool (*learn)(struct dr_core *core, uint32_t pc)) {
+    core->slow_access = false;
+    int stop = interpret(core, 1, false);
+    if (core->slow_access == (learn == dr_site_faulted) && !learn(core, pc))
+        return DR_STOP_ERROR;
+    return stop;
+}
+
 /* -- generated code -------------------------------------------------------------------------------------------------- */
 
 static int32_t slice_of(const struct dr_core *core) {
-    int32_t longest = core->own_traps ? SLICE_WITH_INTERRUPTS : SLICE;
+    bool by_host = core->own_traps && !core->clock.instructions_per_tick;
+    int32_t longest = by_host ? SLICE_WITH_HOST_CLOCK : SLICE;
     return core->limit < (uint64_t)longest ? (int32_t)core->limit : longest;
-}
-
-static void enter(struct dr_core *core, const struct dr_block *block, int32_t slice) {
-    core->cpu.budget = slice;
-    core->cpu.fault_pc = 0;
-    dr_faults_expect(core);
-    dr_enter(core->cpu.state, core->code.run + block->start);
-    dr_faults_expect(NULL);
 }
 
 /* Gives back what was charged and not executed, and counts what was: `slice` less what is left of it. */
@@ -120,7 +124,7 @@ static int leave_by_fault(struct dr_core *core, int32_t slice) {
     store_homes(core, block);
     core->cpu.pc = site->pc;
     settle(core, slice, site->refund);
-    return interpret(core, 1, false);
+    return interpret_site(core, site->pc, dr_site_faulted);
 }
 
 static int follow_jump(struct dr_core *core, struct dr_link *link) {
@@ -133,7 +137,7 @@ static int follow_jump(struct dr_core *core, struct dr_link *link) {
 static int leave_to_interpreter(struct dr_core *core, struct dr_block *unit) {
     if (unit->checked && unit->alive && !dr_block_is_current(unit, &core->memory))
         return dr_invalidate(core, unit, DR_DEATH_STORE, (uint32_t)unit->key) ? -1 : DR_STOP_ERROR;
-    return core->limit ? interpret(core, 1, false) : -1;
+    return core->limit ? interpret_site(core, core->cpu.pc, dr_site_calm) : -1;
 }
 
 /* Behind its head, a unit has no beginning of a basic block that is hooked; where none is, it does not matter. */
@@ -175,7 +179,8 @@ static int leave_by_exit(struct dr_core *core, int32_t slice) {
 
 static int run_block(struct dr_core *core, const struct dr_block *block) {
     int32_t slice = slice_of(core);
-    enter(core, block, slice);
+    core->cpu.budget = slice;
+    dr_run_code(core, core->code.run + block->start);
     return core->cpu.fault_pc ? leave_by_fault(core, slice) : leave_by_exit(core, slice);
 }
 
@@ -222,9 +227,15 @@ static bool catch_up(struct dr_core *core) {
     return dr_invalidate_changed(core, DR_DEATH_HOST_WRITE);
 }
 
-static int loop(struct dr_core *core) {
+static int run(struct dr_core *core) {
     int stop = -1;
+    dr_failure = dr_codemem_is_writing() ? "a guest was to run while its code was written" : dr_window_bind(core);
+    if (!dr_failure)
+        dr_failure = dr_faults_install();
+    if (dr_failure)
+        return DR_STOP_ERROR;
     while (stop < 0) {
+        core->hurried = false;
         if (atomic_load_explicit(&core->sync, memory_order_relaxed) && !catch_up(core))
             return DR_STOP_ERROR;
         if (atomic_load_explicit(&core->stop, memory_order_relaxed))
@@ -245,13 +256,12 @@ static int loop(struct dr_core *core) {
 int dr_run(struct dr_core *core, uint64_t limit) {
     core->limit = limit;
     core->beyond = 0;
-    dr_failure = dr_codemem_is_writing() ? "a guest was to run while its code was written" : dr_window_bind(core);
-    if (!dr_failure)
-        dr_failure = dr_faults_install();
-    if (dr_failure)
-        return DR_STOP_ERROR;
+    struct dr_core *before = dr_faults_expect(core);
+    dr_enter_run(core, true);
     dr_hooks_enter(core);
-    int stop = loop(core);
+    int stop = run(core);
     dr_hooks_leave(core);
+    dr_enter_run(core, false);
+    dr_faults_expect(before);
     return stop;
 }

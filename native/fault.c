@@ -17,12 +17,68 @@
 static const int fault_signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
 #define FAULT_SIGNALS (sizeof fault_signals / sizeof *fault_signals)
 static struct sigaction previous[FAULT_SIGNALS];
+
+#define KICK SIGURG /* ignored by default, and hardly used: sockets' urgent data */
+static struct sigaction kick_before;
 static pthread_mutex_t installing = PTHREAD_MUTEX_INITIALIZER;
 static _Thread_local struct dr_core *running;
 static _Thread_local uint64_t passed_on[FAULT_SIGNALS]; /* where the last fault was that others were asked about */
 
-void dr_faults_expect(struct dr_core *core) {
+/* -- leaving soon ------------------------------------------------------------------------------------------------------ */
+
+/* So much is taken from the budget that the next head finds too little. Nothing else is near it. */
+#define HURRY (INT32_C(1) << 30)
+
+static bool is_hurried(int64_t budget) {
+    return budget < -HURRY / 2;
+}
+
+/* The signal has come to the CPU thread: generated code holds the budget in its register, if it has one for it. */
+static void hurry(struct dr_core *core, void *context) {
+    uint64_t pc = dr_context_pc(context), code = (uint64_t)core->code.run;
+    bool holds = pc - code < core->code.size || pc - (uint64_t)dr_entered < (uint64_t)(dr_left - dr_entered);
+    int64_t budget = holds ? dr_context_budget(context) : DR_BUDGET_IN_MEMORY;
+    if (!core->in_code)
+        core->hurried = true;
+    else if (budget != DR_BUDGET_IN_MEMORY && !is_hurried(budget))
+        dr_context_set_budget(context, (int32_t)budget - HURRY);
+    else if (budget == DR_BUDGET_IN_MEMORY && !is_hurried(core->cpu.budget))
+        core->cpu.budget -= HURRY;
+}
+
+static void on_kick(int number, siginfo_t *info, void *context) {
+    (void)number, (void)info;
+    struct dr_core *core = running;
+    if (core && atomic_exchange(&core->kicked, false))
+        hurry(core, context);
+    else if (kick_before.sa_flags & SA_SIGINFO)
+        kick_before.sa_sigaction(number, info, context);
+    else if (kick_before.sa_handler != SIG_DFL && kick_before.sa_handler != SIG_IGN)
+        kick_before.sa_handler(number);
+}
+
+void dr_kick(struct dr_core *core) {
+    if (!atomic_exchange(&core->kicked, true))
+        (void)pthread_kill(core->thread, KICK);
+}
+
+/* -- generated code ---------------------------------------------------------------------------------------------------- */
+
+struct dr_core *dr_faults_expect(struct dr_core *core) {
+    struct dr_core *before = running;
     running = core;
+    return before;
+}
+
+void dr_run_code(struct dr_core *core, const void *entry) {
+    core->cpu.fault_pc = 0;
+    core->in_code = true;
+    if (core->hurried)
+        core->cpu.budget -= HURRY;
+    dr_enter(core->cpu.state, entry);
+    core->in_code = false;
+    if (is_hurried(core->cpu.budget))
+        core->cpu.budget += HURRY;
 }
 
 /* The fault is in generated code, or where it jumped to, so the registers are as enter.S says. */
@@ -61,7 +117,7 @@ static void pass_on(int number, siginfo_t *info, void *context) {
 
 static void on_fault(int number, siginfo_t *info, void *context) {
     struct dr_core *core = running;
-    if (core && dr_context_state(context) == core->cpu.state)
+    if (core && core->in_code && dr_context_state(context) == core->cpu.state)
         leave_generated_code(core, number, context);
     else
         pass_on(number, info, context);
@@ -69,6 +125,17 @@ static void on_fault(int number, siginfo_t *info, void *context) {
 
 static bool is_ours(const struct sigaction *action) {
     return action->sa_flags & SA_SIGINFO && action->sa_sigaction == on_fault;
+}
+
+static const char *install_kick(void) {
+    struct sigaction action = {.sa_sigaction = on_kick, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART}, now;
+    sigemptyset(&action.sa_mask);
+    if (sigaction(KICK, NULL, &now))
+        return strerror(errno);
+    if (now.sa_flags & SA_SIGINFO && now.sa_sigaction == on_kick)
+        return NULL;
+    kick_before = now;
+    return sigaction(KICK, &action, NULL) ? strerror(errno) : NULL;
 }
 
 static const char *install_all(void) {
@@ -84,7 +151,7 @@ static const char *install_all(void) {
         if (sigaction(fault_signals[i], &action, NULL))
             return strerror(errno);
     }
-    return NULL;
+    return install_kick();
 }
 
 /* Somebody else may have installed handlers since (Python's faulthandler does); theirs come after ours again. */

@@ -7,9 +7,15 @@ static bool is_device(const struct dr_core *core, uint32_t address) {
     return core->memory.access[address >> DR_PAGE_BITS] & DR_DEVICE;
 }
 
+/* Whether accesses to the page are never made by generated code. */
+static bool is_slow(const struct dr_core *core, uint32_t address) {
+    return core->memory.access[address >> DR_PAGE_BITS] & (DR_DEVICE | DR_WATCH_READ | DR_WATCH_WRITE);
+}
+
 /* A host page may be closed to what one of its guest pages allows. */
 bool dr_load_slow(struct dr_core *core, uint32_t address, uint32_t size, int access, uint32_t *value) {
     bool device = is_device(core, address);
+    core->slow_access = core->slow_access || is_slow(core, address);
     if (!device && !dr_memory_allows(&core->memory, address, size, access))
         return false;
     if (dr_hooks_hold(core, DR_HOOK_READ, address, size, 0))
@@ -22,20 +28,22 @@ bool dr_load_slow(struct dr_core *core, uint32_t address, uint32_t size, int acc
 
 /* Units that were made from the bytes of a store die. That it came here may be because of code in the same host page. */
 static void notice_code(struct dr_core *core, uint32_t address, uint32_t size) {
-    if (!dr_memory_is_fast(&core->memory, address, size) && !dr_code_written(core, address, size, DR_DEATH_STORE))
+    if (!dr_memory_is_fast(&core->memory, address, size, DR_SLOW_WRITE) && !dr_code_written(core, address, size, DR_DEATH_STORE))
         core->failed = true;
 }
 
 /* Behind a store to memory. */
 static void notice_store(struct dr_core *core, uint32_t address, uint32_t size) {
     notice_code(core, address, size);
-    core->stored = dr_hooks_stored(core, address, size);
-    if (core->stored)
-        core->trap = (struct dr_trap){0, address, core->cpu.pc, size};
+    if (!dr_hooks_stored(core, address, size))
+        return;
+    core->event = DR_STOP_STORED;
+    core->trap = (struct dr_trap){0, address, core->cpu.pc, size};
 }
 
 bool dr_store_slow(struct dr_core *core, uint32_t address, uint32_t size, uint32_t value) {
     bool device = is_device(core, address);
+    core->slow_access = core->slow_access || is_slow(core, address);
     if (!device && !dr_memory_allows(&core->memory, address, size, DR_WRITE))
         return false;
     if (dr_hooks_hold(core, DR_HOOK_WRITE, address, size, value))
@@ -48,11 +56,11 @@ bool dr_store_slow(struct dr_core *core, uint32_t address, uint32_t size, uint32
     return true;
 }
 
-bool dr_fetch(struct dr_core *core, uint32_t pc, uint32_t size, uint32_t *word) {
+bool dr_fetch_slow(struct dr_core *core, uint32_t pc, uint32_t size, uint32_t *word) {
     if (!dr_memory_allows(&core->memory, pc, size, DR_EXECUTE))
         return false;
     *word = 0;
-    if (!dr_memory_is_fast(&core->memory, pc, size))
+    if (!dr_memory_is_fast(&core->memory, pc, size, DR_SLOW_READ))
         return !dr_memory_read(&core->memory, pc, word, size);
     memcpy(word, core->memory.base + pc, size);
     return true;

@@ -52,8 +52,17 @@ static inline uint32_t dr_op_select(uint32_t a, uint32_t b, uint32_t c) {
 bool dr_load_slow(struct dr_core *core, uint32_t address, uint32_t size, int access, uint32_t *value);
 bool dr_store_slow(struct dr_core *core, uint32_t address, uint32_t size, uint32_t value);
 
-/* An instruction, `have` bytes of which are read, reaches beyond its page: the rest of it. false: it cannot be fetched. */
-bool dr_fetch(struct dr_core *core, uint32_t pc, uint32_t size, uint32_t *word);
+bool dr_fetch_slow(struct dr_core *core, uint32_t pc, uint32_t size, uint32_t *word);
+
+/* The bytes of an instruction, or its first ones. false: they cannot be fetched. */
+static inline bool dr_fetch(struct dr_core *core, uint32_t pc, uint32_t size, uint32_t *word) {
+    uint16_t page = core->memory.access[pc >> DR_PAGE_BITS];
+    if ((pc & (DR_PAGE - 1)) > DR_PAGE - sizeof *word || (page & (DR_EXECUTE | DR_SLOW_READ)) != DR_EXECUTE)
+        return dr_fetch_slow(core, pc, size, word);
+    memcpy(word, core->memory.base + pc, sizeof *word);
+    *word &= UINT32_MAX >> (32 - 8 * size);
+    return true;
+}
 
 uint64_t dr_counter_instret(const struct dr_core *core);
 uint64_t dr_counter_cycle(const struct dr_core *core);
@@ -64,7 +73,7 @@ uint64_t dr_counter_lines(const struct dr_core *core);
     static inline bool dr_##name(struct dr_core *core, uint32_t address, uint32_t *value) { \
         type loaded; \
         if (!dr_memory_allows(&core->memory, address, sizeof loaded, access) || \
-            !dr_memory_is_fast(&core->memory, address, sizeof loaded)) { \
+            !dr_memory_is_fast(&core->memory, address, sizeof loaded, DR_SLOW_READ)) { \
             if (!dr_load_slow(core, address, sizeof loaded, access, value)) \
                 return false; \
             *value = (uint32_t)(type)*value; \
@@ -90,7 +99,7 @@ DR_LOADS(load32, uint32_t)
     static inline bool dr_##name(struct dr_core *core, uint32_t address, uint32_t value) { \
         type stored = (type)value; \
         if (!dr_memory_allows(&core->memory, address, sizeof stored, DR_WRITE) || \
-            !dr_memory_is_fast(&core->memory, address, sizeof stored)) \
+            !dr_memory_is_fast(&core->memory, address, sizeof stored, DR_SLOW_WRITE)) \
             return dr_store_slow(core, address, sizeof stored, stored); \
         memcpy(core->memory.base + address, &stored, sizeof stored); \
         return true; \

@@ -57,8 +57,9 @@ static void set_page(struct dr_memory *memory, uint64_t address, int access) {
 static void note_slow(struct dr_memory *memory, uint64_t start, uint64_t end, int let) {
     for (uint64_t page = start; page < end; page += DR_PAGE) {
         uint16_t access = dr_memory_page(memory, page);
-        bool slow = (access & DR_WRITE && !(let & PROT_WRITE)) || (access & (DR_READ | DR_EXECUTE) && !(let & PROT_READ));
-        set_page(memory, page, slow ? access | DR_SLOW : access & ~DR_SLOW);
+        int slow = access & DR_WRITE && !(let & PROT_WRITE) ? DR_SLOW_WRITE : 0;
+        slow |= access & (DR_READ | DR_EXECUTE) && !(let & PROT_READ) ? DR_SLOW_READ : 0;
+        set_page(memory, page, (access & ~(DR_SLOW_READ | DR_SLOW_WRITE)) | slow);
     }
 }
 

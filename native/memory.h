@@ -22,7 +22,8 @@ enum dr_page {
     DR_WATCH_WRITE = 16, /* with bytes that are hooked */
     DR_CODE = 64,  /* units were made from bytes in it, and stores to it are noticed */
     DR_MIXED = 128, /* code and data alike: stores are not noticed, its units compare their bytes when they are entered */
-    DR_SLOW = 256, /* the host's page does not let everything through that the guest may do */
+    DR_SLOW_READ = 256, /* the guest may read the page, and its host page does not let that through */
+    DR_SLOW_WRITE = 4096, /* likewise */
     DR_HOOKED = 512, /* with instructions or basic blocks that are hooked */
     DR_WATCH_READ = 1024,
 };
@@ -67,10 +68,10 @@ static inline uint16_t dr_memory_page(const struct dr_memory *memory, uint64_t a
     return __atomic_load_n(&memory->access[address >> DR_PAGE_BITS], __ATOMIC_RELAXED);
 }
 
-/* Whether an access of the guest's that is allowed may be made without more ado. */
-static inline bool dr_memory_is_fast(const struct dr_memory *memory, uint32_t address, uint32_t size) {
+/* Whether an access of the guest's that is allowed may be made without more ado. slow: DR_SLOW_READ or DR_SLOW_WRITE. */
+static inline bool dr_memory_is_fast(const struct dr_memory *memory, uint32_t address, uint32_t size, uint16_t slow) {
     uint32_t last = address + size - 1;
-    return !((memory->access[address >> DR_PAGE_BITS] | memory->access[last >> DR_PAGE_BITS]) & DR_SLOW);
+    return !((memory->access[address >> DR_PAGE_BITS] | memory->access[last >> DR_PAGE_BITS]) & slow);
 }
 
 static inline bool dr_memory_allows(const struct dr_memory *memory, uint32_t address, uint32_t size, int access) {

@@ -233,9 +233,9 @@ static const char *run_proof(struct dr_codemem *memory, struct dr_core *core, ui
     const char *error = dr_codemem_write(memory, &patch, 1);
     if (error)
         return error;
-    dr_faults_expect(core);
-    dr_enter(core->cpu.state, memory->run);
-    dr_faults_expect(NULL);
+    struct dr_core *before = dr_faults_expect(core);
+    dr_run_code(core, memory->run);
+    dr_faults_expect(before);
     if (core->cpu.fault_pc)
         return "code written to the region could not be executed";
     return core->cpu.state[0] == number ? NULL : "code written to the region did not run as written";
@@ -305,8 +305,6 @@ static const char *map_region(struct book *book) {
 
 /* Maps and proves; a region that fails is gone again. */
 static const char *establish(struct book *book, struct dr_rules rules) {
-    if (book->region.run)
-        return NULL;
     const char *error = map_region(book);
     if (!error)
         error = prove(&book->region, rules);
@@ -318,6 +316,9 @@ static const char *establish(struct book *book, struct dr_rules rules) {
 static struct dr_region *region_at(unsigned index, struct dr_rules rules, const char **error) {
     bool pads = rules.harden & DR_BTI;
     struct book *book = &books[pads ? MAX_POLICIES + index : index];
+    *error = NULL;
+    if (book->region.run) /* other machines' threads read it: it does not change any more */
+        return &book->region;
     book->region.policy = dr_policies[index];
     book->region.execute = PROT_EXEC | (pads ? DR_PROT_BTI : 0);
     *error = establish(book, rules);

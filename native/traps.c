@@ -1,7 +1,8 @@
-/* Traps and interrupts that the guest takes itself, and the clock that they follow.
+/* Traps and interrupts that the guest takes itself, the clock that they follow, and waiting for them.
  *
  * Virtual time is counted in guest instructions, so it is the same in every tier: the run loop runs up to the deadline, raises
- * the lines that belong to it, and delivers what is pending before the next instruction.
+ * the lines that belong to it, and delivers what is pending before the next instruction. What other threads want is left in
+ * atomic variables, and a signal makes generated code leave, so that the CPU thread looks.
  */
 #include <time.h>
 
@@ -40,30 +41,64 @@ uint64_t dr_time(const struct dr_core *core) {
            elapsed % NS_PER_SECOND * clock->ticks_per_second / NS_PER_SECOND;
 }
 
-void dr_skip_to(struct dr_core *core, uint64_t virtual_time) {
+static void skip_to(struct dr_core *core, uint64_t virtual_time) {
     uint64_t now = dr_virtual_time(core);
     if (virtual_time > now)
         DR_COUNT(core->clock.skipped, virtual_time - now);
 }
 
-void dr_set_deadline(struct dr_core *core, uint64_t virtual_time, uint32_t lines) {
-    core->deadline = virtual_time;
+void dr_set_deadline(struct dr_core *core, uint64_t ticks, uint32_t lines) {
+    core->deadline = ticks;
     core->deadline_lines = lines;
     atomic_store(&core->attend, true);
 }
 
-/* -- interrupts ------------------------------------------------------------------------------------------------------ */
+/* The deadline in virtual time; UINT64_MAX if it is never, or the host's clock tells. */
+static uint64_t virtual_deadline(const struct dr_core *core) {
+    uint64_t ratio = core->clock.instructions_per_tick;
+    return ratio && core->deadline < UINT64_MAX / ratio ? core->deadline * ratio : UINT64_MAX;
+}
+
+/* -- what other threads want ------------------------------------------------------------------------------------------ */
+
+void dr_make_wakeup(struct dr_core *core) {
+    pthread_mutex_init(&core->wake_lock, NULL);
+    pthread_mutex_init(&core->mail_lock, NULL);
+    pthread_cond_init(&core->wake, NULL);
+}
+
+void dr_enter_run(struct dr_core *core, bool in) {
+    pthread_mutex_lock(&core->wake_lock);
+    core->in_run = in;
+    core->thread = pthread_self();
+    pthread_mutex_unlock(&core->wake_lock);
+}
+
+/* The CPU thread itself looks before the next instruction anyway. */
+void dr_attract(struct dr_core *core) {
+    atomic_store(&core->attend, true);
+    pthread_mutex_lock(&core->wake_lock);
+    if (core->in_run && !pthread_equal(core->thread, pthread_self()))
+        dr_kick(core);
+    core->attracted = true;
+    pthread_cond_signal(&core->wake);
+    pthread_mutex_unlock(&core->wake_lock);
+}
 
 void dr_set_lines(struct dr_core *core, uint32_t lines, int up) {
+    uint32_t now = atomic_load_explicit(&core->lines, memory_order_relaxed);
+    if ((up ? now & lines : ~now & lines) == lines)
+        return;
+    (void)(up ? atomic_fetch_or(&core->lines, lines) : atomic_fetch_and(&core->lines, ~lines));
     if (up)
-        atomic_fetch_or(&core->lines, lines);
-    else
-        atomic_fetch_and(&core->lines, ~lines);
+        dr_attract(core);
 }
 
 uint32_t dr_lines(struct dr_core *core) {
     return atomic_load(&core->lines);
 }
+
+/* -- interrupts ------------------------------------------------------------------------------------------------------- */
 
 bool dr_must_attend(struct dr_core *core) {
     uint32_t cause;
@@ -72,19 +107,24 @@ bool dr_must_attend(struct dr_core *core) {
     return atomic_load_explicit(&core->lines, memory_order_relaxed) && core->guest->pending(core, &cause);
 }
 
-static void meet_deadline(struct dr_core *core, uint64_t now) {
-    if (core->deadline > now)
-        return;
-    dr_set_lines(core, core->deadline_lines, true);
-    core->deadline = UINT64_MAX;
+/* Brings the devices up to date. */
+static void look_around(struct dr_core *core) {
+    if (atomic_exchange(&core->attend, false) || core->uart.line_count) {
+        dr_update_uart(core);
+        dr_update_plic(core);
+    }
+    if (core->deadline != UINT64_MAX && core->deadline <= dr_time(core)) {
+        core->deadline = UINT64_MAX;
+        dr_set_lines(core, core->deadline_lines, true);
+    }
 }
 
 void dr_attend(struct dr_core *core) {
-    uint64_t total = core->limit + core->beyond, now = dr_virtual_time(core);
     uint32_t cause;
-    atomic_store_explicit(&core->attend, false, memory_order_relaxed);
-    meet_deadline(core, now);
-    core->limit = total < core->deadline - now ? total : core->deadline - now;
+    look_around(core);
+    uint64_t total = core->limit + core->beyond, until = virtual_deadline(core);
+    uint64_t left = until == UINT64_MAX ? until : until - dr_virtual_time(core);
+    core->limit = total < left ? total : left;
     core->beyond = total - core->limit;
     if (atomic_load_explicit(&core->lines, memory_order_relaxed) && core->guest->pending(core, &cause)) {
         core->guest->take_trap(core, cause, 0);
@@ -92,7 +132,7 @@ void dr_attend(struct dr_core *core) {
     }
 }
 
-/* -- what steps come to ---------------------------------------------------------------------------------------------- */
+/* -- what steps come to ----------------------------------------------------------------------------------------------- */
 
 /* A request to stop may come from the device that made the instruction trap: it is done again when the guest goes on. A handler
  * whose own first instruction traps would do so for ever, without an instruction retired. */
@@ -109,6 +149,60 @@ int dr_trapped(struct dr_core *core) {
 int dr_waiting(struct dr_core *core) {
     if (!core->own_traps)
         return -1;
-    meet_deadline(core, dr_virtual_time(core));
+    look_around(core);
     return core->guest->wakes(core) ? -1 : DR_STOP_WAIT;
+}
+
+/* -- waiting ---------------------------------------------------------------------------------------------------------- */
+
+#define LONGEST_WAIT NS_PER_SECOND /* then it looks again, in case somebody has set the host's calendar */
+
+/* Until something happens (true), or so many nanoseconds. */
+static bool doze(struct dr_core *core, uint64_t nanoseconds) {
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    uint64_t end = (uint64_t)until.tv_nsec + (nanoseconds < LONGEST_WAIT ? nanoseconds : LONGEST_WAIT);
+    until.tv_sec += (time_t)(end / NS_PER_SECOND);
+    until.tv_nsec = (long)(end % NS_PER_SECOND);
+    pthread_mutex_lock(&core->wake_lock);
+    while (!core->attracted && !pthread_cond_timedwait(&core->wake, &core->wake_lock, &until))
+        ;
+    bool happened = core->attracted;
+    core->attracted = false;
+    pthread_mutex_unlock(&core->wake_lock);
+    return happened;
+}
+
+static bool is_over(struct dr_core *core) {
+    look_around(core);
+    return atomic_load(&core->stop) || core->guest->wakes(core);
+}
+
+static uint64_t scaled(uint64_t number, uint64_t to, uint64_t from) {
+    return number / from * to + number % from * to / from;
+}
+
+/* Virtual time passes as the host's does, up to the deadline. */
+static void wait_virtually(struct dr_core *core, uint64_t rate) {
+    uint64_t start = dr_virtual_time(core), since = host_time();
+    while (!is_over(core)) {
+        uint64_t passed = scaled(host_time() - since, rate, NS_PER_SECOND), until = virtual_deadline(core);
+        if (until != UINT64_MAX && (start + passed >= until || !rate))
+            skip_to(core, until);
+        else
+            (void)doze(core, rate && until != UINT64_MAX ? scaled(until - start - passed, NS_PER_SECOND, rate) : UINT64_MAX);
+    }
+    uint64_t until = virtual_deadline(core), now = start + scaled(host_time() - since, rate, NS_PER_SECOND);
+    skip_to(core, now < until ? now : until);
+}
+
+void dr_wait(struct dr_core *core, uint64_t instructions_per_second) {
+    if (core->clock.instructions_per_tick) {
+        wait_virtually(core, instructions_per_second);
+        return;
+    }
+    while (!is_over(core)) {
+        uint64_t now = dr_time(core), left = core->deadline > now ? core->deadline - now : 0;
+        (void)doze(core, core->deadline == UINT64_MAX ? UINT64_MAX : scaled(left, NS_PER_SECOND, core->clock.ticks_per_second) + 1);
+    }
 }

@@ -295,7 +295,7 @@ class Again:
 @pytest.mark.parametrize("access", [asm("lw", rd="t1", rs1="t0", imm=0), asm("sw", rs1="t0", rs2="t1", imm=0)])
 def test_a_device_may_not_run_or_close_the_machine(tier: str, access: bytes) -> None:
     with load(lui("t0", 0x4000_0000) + access, tier=tier) as machine:
-        machine.memory.device(0x4000_0000, PAGE, Again(machine))
+        machine.add_device(0x4000_0000, Again(machine))
         with pytest.raises(DynarecError, match="running"):
             machine.run(10)
 

@@ -16,7 +16,7 @@ import dynarec
 from dynarec import DynarecError, Machine, StopReason
 from dynarec.errors import BadProgram, GuestMemoryError
 from dynarec.guest_state import GuestMemory
-from dynarec.machine.base import Access, Exited, TrapKind
+from dynarec.machine.base import Access, Device, Exited, TrapKind
 from tests.machine.elf import Part, R, W, X, build
 
 ROMS = Path(__file__).parent.parent / "roms"
@@ -271,7 +271,7 @@ def test_going_on_behind_a_trap(tier: str) -> None:
 DEVICE = 0x4000_0000
 
 
-class Box:
+class Box(Device):
     """A device that keeps what is written."""
 
     def __init__(self) -> None:
@@ -291,7 +291,7 @@ class Box:
 
 def with_box(tier: str, *words: int) -> tuple[Machine, Box]:
     machine, box = load(lui(T0, DEVICE >> 12), *words, tier=tier), Box()
-    machine.memory.device(DEVICE, 4096, box)
+    machine.add_device(DEVICE, box)
     return machine, box
 
 

@@ -110,14 +110,55 @@ class Interrupts(Protocol):
     def virtual_time(self) -> int:
         """Instructions retired and skipped."""
 
-    def skip_to(self, virtual_time: int) -> None:
-        """Let virtual time pass without instructions; not backwards."""
-
     def request_stop(self) -> None:
         """End the run soon; from any thread."""
 
-    def set_deadline(self, virtual_time: int | None, lines: int) -> None:
+    def set_deadline(self, ticks: int | None, lines: int) -> None:
         """Raise these lines at that time exactly, and not at a time that was set before; None: never."""
+
+    def wait(self, instructions_per_second: int) -> None:
+        """Until an interrupt may be there, or a stop is requested.
+
+        Virtual time skips ahead to the deadline, or passes as fast as is said, if that is not 0.
+        """
+
+    def add_clint(self, address: int, software: int, timer: int) -> None:
+        """A core-local interruptor, with its two interrupt lines."""
+
+    def add_plic(self, address: int, external: int) -> None:
+        """An interrupt controller, with its interrupt line."""
+
+    def add_finisher(self, address: int) -> None:
+        """A device that switches the machine off."""
+
+    def add_uart(self, address: int, source: int, port: SerialPort, always_ready: bool) -> None:
+        """A serial port, its number at the interrupt controller (0: none), and what is at its other end.
+
+        always_ready: it has all its input already, and is asked for it; else input comes by `feed_uart`.
+        """
+
+    def set_source(self, number: int, up: bool) -> None:
+        """Raise or lower a line into the interrupt controller; from any thread."""
+
+    def feed_uart(self, data: bytes) -> int:
+        """Input for the serial port; how many bytes there was room for. From any thread."""
+
+    def flush_uart(self) -> None:
+        """Hand on what the guest has sent."""
+
+    @property
+    def uart_hears(self) -> bool:
+        """Whether input wakes the guest, as far as is known."""
+
+
+class SerialPort(Protocol):
+    """The other end of the serial port. Both are called on the CPU thread."""
+
+    def send(self, data: bytes) -> None:
+        """The guest has sent something."""
+
+    def fetch(self, size: int) -> bytes:
+        """Up to so many bytes of input; none when there is no more."""
 
 
 class Machine(Protocol):
@@ -251,13 +292,24 @@ class Hardware:
     append: str = ""
 
 
-class Device(Protocol):
-    """Registers behind a range of guest addresses; `width` is in bytes. AccessFault refuses an access."""
+class Device:
+    """Registers behind a range of guest addresses, whole pages. Offsets and widths (1, 2 or 4) are in bytes.
 
-    def read(self, offset: int, width: int, /) -> int: ...
+    The CPU thread calls it. An exception ends the run and comes out of it unchanged, except AccessFault, by which the
+    device refuses an access; in either case nothing of the guest's instruction has happened.
+    """
+
+    def read(self, offset: int, width: int, /) -> int:
+        """What the guest loads; its lowest `width` bytes."""
+        raise AccessFault(f"read at {offset:#x}")
 
     def write(self, offset: int, width: int, value: int, /) -> Outcome | None:
-        """An Outcome ends the run."""
+        """The guest stores. An Outcome ends the run."""
+        raise AccessFault(f"write at {offset:#x}")
+
+    def peek(self, offset: int, width: int, /) -> int | None:
+        """What `read` would give, for somebody who looks on: nothing may change. None: that cannot be told."""
+        return None
 
 
 class Profile(ABC):

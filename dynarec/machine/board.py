@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dynarec.machine.devices import clint, plic, uart
 from dynarec.machine.devicetree import Node, Property
 from guest_isa.privileged import Privileged
 
@@ -12,6 +11,8 @@ RAM_START = 0x8000_0000
 PAGE = 0x1000
 UART_SOURCE = 10
 """Its number at the interrupt controller."""
+CLINT_SIZE, PLIC_SIZE, UART_SIZE = 0x1_0000, 0x60_0000, 0x100
+PLIC_SOURCES = 31
 UART_CLOCK = 3_686_400
 CPU_CONTROLLER, CONTROLLER, FINISHER = 1, 2, 3
 """Phandles."""
@@ -108,7 +109,7 @@ def _line(bit: int) -> int:
 def _devices(board: Board, privileged: Privileged) -> list[Node]:
     names = privileged.boards
     port: dict[str, Property] = {
-        "compatible": "ns16550a", "reg": _reg(board.uart, uart.SIZE), "clock-frequency": UART_CLOCK,
+        "compatible": "ns16550a", "reg": _reg(board.uart, UART_SIZE), "clock-frequency": UART_CLOCK,
     }  # fmt: skip
     timer = (CPU_CONTROLLER, _line(privileged.software), CPU_CONTROLLER, _line(privileged.timer))
     nodes = [
@@ -117,7 +118,7 @@ def _devices(board: Board, privileged: Privileged) -> list[Node]:
             "phandle": FINISHER,
         }),
         Node(f"clint@{board.clint:x}", {
-            "compatible": names.timer, "reg": _reg(board.clint, clint.SIZE), "interrupts-extended": timer,
+            "compatible": names.timer, "reg": _reg(board.clint, CLINT_SIZE), "interrupts-extended": timer,
         }),
     ]  # fmt: skip
     if board.plic is not None:
@@ -128,8 +129,8 @@ def _devices(board: Board, privileged: Privileged) -> list[Node]:
 
 def _controller(address: int, privileged: Privileged) -> Node:
     properties: dict[str, Property] = {
-        "compatible": privileged.boards.interrupts, "reg": _reg(address, plic.SIZE), "phandle": CONTROLLER,
+        "compatible": privileged.boards.interrupts, "reg": _reg(address, PLIC_SIZE), "phandle": CONTROLLER,
         "interrupts-extended": (CPU_CONTROLLER, _line(privileged.external)), "interrupt-controller": None,
-        "#interrupt-cells": 1, "#address-cells": 0, "riscv,ndev": plic.SOURCES - 1,
+        "#interrupt-cells": 1, "#address-cells": 0, "riscv,ndev": PLIC_SOURCES,
     }  # fmt: skip
     return Node(f"plic@{address:x}", properties)

@@ -13,7 +13,7 @@ import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
@@ -22,6 +22,7 @@ from dynarec.machine.base import (
     Access,
     AccessFault,
     ByteFile,
+    Device,
     Died,
     Exited,
     GuestFacts,
@@ -234,13 +235,11 @@ class Output:
         return self._file.write(data) or len(data)
 
 
-class Console(Profile):
+class Console(Profile, Device):
     """The console machine; see the module for who may call what."""
 
     name: ClassVar[str] = "console"
     description: ClassVar[str] = "16 MiB of RAM, framebuffer, keys and pointer, in a window or headless"
-    mmio_base = MMIO_BASE
-    mmio_size = MMIO_SIZE
 
     def __init__(self, machine: Machine, options: Options) -> None:
         super().__init__(machine, options)
@@ -274,6 +273,9 @@ class Console(Profile):
             self.machine.regs[self.machine.guest.abi.stack] = RAM.stop
         self.machine.pc = program.entry
         self._stopwatch.start()
+
+    def devices(self) -> Sequence[tuple[range, Device]]:
+        return [(range(MMIO_BASE, MMIO_BASE + MMIO_SIZE), self)]
 
     def trap(self, trap: Trap) -> Outcome:
         """Nothing on this machine handles a trap."""

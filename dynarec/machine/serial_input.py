@@ -8,14 +8,15 @@ import threading
 from collections.abc import Callable
 
 from dynarec.machine.base import ByteFile
-from dynarec.machine.devices.uart import Uart
 from dynarec.machine.own_streams import own_stream
 from dynarec.machine.waiting import Interrupted, Waiter
 
 STDIN = 0
-ROOM_PERIOD = 0.2
-"""Seconds after which the thread looks whether it should end while the guest fetches nothing."""
+PIECE = 256
+ROOM_PERIOD = 0.01
+"""Seconds after which the thread tries again to bring what the guest has had no room for."""
 
+Feed = Callable[[bytes], int]
 Filter = Callable[[bytes], bytes]
 
 
@@ -70,16 +71,15 @@ class FileInput:
 class LiveInput:
     """A thread that reads a descriptor and feeds a port.
 
-    accept: given what came in, gives what the port is to receive. wake: called when the port has received something.
+    feed: brings bytes to the port; how many it has taken. accept: given what came in, gives what the port receives.
     """
 
-    def __init__(self, descriptor: int, uart: Uart, accept: Filter, wake: Callable[[], None]) -> None:
+    def __init__(self, descriptor: int, feed: Feed, accept: Filter) -> None:
         self._descriptor = descriptor
-        self._uart = uart
+        self._feed = feed
         self._accept = accept
-        self._wake = wake
         self._waiter = Waiter()
-        self._closed = False
+        self._closed = threading.Event()
         self.live = True
         self._thread = threading.Thread(target=self._work, name="dynarec-input", daemon=True)
         self._thread.start()
@@ -90,28 +90,26 @@ class LiveInput:
 
     def close(self) -> None:
         """End the thread. May be called twice."""
-        self._closed = True
+        self._closed.set()
         self._waiter.interrupt()
         self._thread.join()
         self._waiter.close()
 
     def _work(self) -> None:
         try:
-            while not self._closed:
-                room = self._uart.room(ROOM_PERIOD)
-                if room and not self._pass_on(room):
-                    break
+            while self._pass_on():
+                pass
         except (Interrupted, OSError):
             pass  # closed, or the terminal is gone: there is no more input
         self.live = False
-        self._wake()
 
-    def _pass_on(self, room: int) -> bool:
+    def _pass_on(self) -> bool:
         """Bring some bytes; whether there can be more."""
         self._waiter.readable(self._descriptor)
-        data = os.read(self._descriptor, room)
+        data = os.read(self._descriptor, PIECE)
         accepted = self._accept(data)
-        if accepted:
-            self._uart.receive(accepted)
-            self._wake()
+        while accepted:
+            accepted = accepted[self._feed(accepted) :]
+            if accepted and self._closed.wait(ROOM_PERIOD):
+                return False
         return bool(data)

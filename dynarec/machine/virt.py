@@ -7,9 +7,6 @@ skips ahead while the guest waits: a run is the same every time, unless somebody
 from __future__ import annotations
 
 import re
-import threading
-import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,7 +15,6 @@ from dynarec.machine import devicetree
 from dynarec.machine.base import (
     PAGE_SIZE,
     Access,
-    Device,
     Died,
     GuestFacts,
     Hardware,
@@ -30,12 +26,6 @@ from dynarec.machine.base import (
 )
 from dynarec.machine.board import BOARDS, RAM_START, UART_SOURCE, Board, Contents, device_tree
 from dynarec.machine.console import STDERR_FD, STDOUT_FD, Output
-from dynarec.machine.devices import clint, plic
-from dynarec.machine.devices.clint import Clint, VirtualAlarm
-from dynarec.machine.devices.finisher import Finisher
-from dynarec.machine.devices.host_alarm import HostAlarm
-from dynarec.machine.devices.plic import Plic
-from dynarec.machine.devices.uart import Uart
 from dynarec.machine.htif import TOHOST, WORD_SIZE, Htif
 from dynarec.machine.serial_input import FileInput, LiveInput, descriptor_of, is_live
 from dynarec.machine.system import System
@@ -47,8 +37,6 @@ from guest_isa.privileged import Privileged
 
 LARGEST_RAM = ADDRESS_SPACE - RAM_START
 CLOCKS = ("virtual", "host")
-LINE_BYTES = 256
-"""Output is handed on by lines, and lines that are longer in pieces."""
 SOON = 1 << 20
 """Bytes from the entry on in which machine code sets up its trap handler."""
 
@@ -68,11 +56,8 @@ class Virt(Profile):
         self.board: Board = _board(self.hardware)
         self._stdout = Output(options.stdout, STDOUT_FD)
         self._stderr = Output(options.stderr, STDERR_FD)
-        self._line = bytearray()
-        self._wake = threading.Event()
         self._system: System | None = None
         self._htif: Htif | None = None
-        self._connect()
 
     @classmethod
     def recognise(cls, program: Program, guest: GuestFacts) -> str | None:
@@ -88,56 +73,35 @@ class Virt(Profile):
     # -- devices ------------------------------------------------------------------------------------------------------
 
     def _connect(self) -> None:
-        """Make the devices and join them."""
-        interrupts, privileged = self.machine.interrupts, self.privileged
+        """Put the devices where the board has them."""
+        interrupts, privileged, board = self.machine.interrupts, self.privileged, self.board
         virtual = self.hardware.clock == CLOCKS[0]
-        interrupts.set_clock(self.board.ticks_per_second, self.board.instructions_per_tick if virtual else 0)
-        self._alarm: VirtualAlarm | HostAlarm
-        if virtual:
-            self._alarm = VirtualAlarm(interrupts, privileged.timer, self.board.instructions_per_tick)
-        else:
-            self._alarm = HostAlarm(interrupts, privileged.timer, self.board.ticks_per_second, self._wake.set)
-        self.clint = Clint(interrupts, privileged.software, privileged.timer, self._alarm)
-        self.plic = Plic(lambda up: interrupts.set_lines(privileged.external, up))
+        interrupts.set_clock(board.ticks_per_second, board.instructions_per_tick if virtual else 0)
+        interrupts.add_clint(board.clint, privileged.software, privileged.timer)
+        interrupts.add_finisher(board.finisher)
+        if board.plic is not None:
+            interrupts.add_plic(board.plic, privileged.external)
         descriptor = descriptor_of(self.options.stdin)
-        self._input: FileInput | LiveInput = FileInput(self.options.stdin, descriptor)
         live = descriptor is not None and is_live(descriptor)
-        refill = (lambda size: b"") if live else self._input.read
-        self.uart = Uart(self._send, self._uart_line, refill, self._flush)
+        self._input: FileInput | LiveInput = FileInput(self.options.stdin, descriptor)
+        source = UART_SOURCE if board.plic is not None else 0
+        interrupts.add_uart(board.uart, source, self, always_ready=not live)
         if live and descriptor is not None:
             keys = EscapeFilter(interrupts.request_stop, self._stderr.write)
-            self._input = LiveInput(descriptor, self.uart, keys, self._wake.set)
+            self._input = LiveInput(descriptor, interrupts.feed_uart, keys)
 
-    def _uart_line(self, up: bool) -> None:
-        if self.board.plic is not None:
-            self.plic.set_source(UART_SOURCE, up)
-
-    def devices(self) -> Sequence[tuple[range, Device]]:
-        board = self.board
-        placed: list[tuple[int, int, Device]] = [
-            (board.uart, PAGE_SIZE, self.uart),
-            (board.clint, clint.SIZE, self.clint),
-            (board.finisher, PAGE_SIZE, Finisher()),
-        ]
-        if board.plic is not None:
-            placed.append((board.plic, plic.SIZE, self.plic))
-        return [(range(start, start + size), device) for start, size, device in placed]
-
-    def _send(self, byte: int) -> None:
-        self._line.append(byte)
-        if byte == ord("\n") or len(self._line) >= LINE_BYTES:
-            self._flush()
-
-    def _flush(self) -> None:
-        data = bytes(self._line)
-        self._line.clear()
+    def send(self, data: bytes) -> None:
         self._stdout.write(data)
+
+    def fetch(self, size: int) -> bytes:
+        return self._input.read(size)
 
     # -- the program --------------------------------------------------------------------------------------------------
 
     def load(self) -> None:
         """Fill the RAM, and start in machine mode with the device tree at hand. Raises BadProgram, DynarecError."""
         machine, memory = self.machine, self.machine.memory
+        self._connect()
         memory.map(RAM_START, self.hardware.memory, Access.READ | Access.WRITE | Access.EXECUTE)
         for segment in machine.program.segments:
             address = segment.physical or segment.address
@@ -187,7 +151,7 @@ class Virt(Profile):
 
     def trap(self, trap: Trap) -> Outcome:
         """The handler traps at its own first instruction, which it would do for ever."""
-        self._flush()
+        self.machine.interrupts.flush_uart()
         return Died(trap)
 
     def stored(self, address: int, size: int) -> Outcome:
@@ -197,45 +161,19 @@ class Virt(Profile):
             return super().stored(address, size)
 
     def wait(self) -> None:
-        """Sleep, or skip ahead to the timer when nothing else can wake the guest."""
-        self._flush()
-        if isinstance(self._alarm, VirtualAlarm):
-            self._wait_virtual(self._alarm)
-        else:
-            self._sleep(None)
-
-    def _wait_virtual(self, alarm: VirtualAlarm) -> None:
+        """Sleep, or skip ahead to the timer when nobody can type meanwhile."""
         interrupts = self.machine.interrupts
-        now = interrupts.virtual_time
-        at = alarm.at if alarm.at is not None and alarm.at > now else None
-        hears = self._input.live and (self.uart.interrupts_on_input or self.board.plic is None)
-        if at is not None and not hears:
-            interrupts.skip_to(at)
-            return
-        rate = self.board.instructions_per_second
-        since = time.monotonic()
-        if not self._sleep(None if at is None else (at - now) / rate) and at is not None:
-            interrupts.skip_to(at)
-        else:
-            passed = now + int((time.monotonic() - since) * rate)
-            interrupts.skip_to(passed if at is None else min(passed, at))
-
-    def _sleep(self, seconds: float | None) -> bool:
-        """Until something has happened (True), or so long (False)."""
-        happened = self._wake.wait(None if seconds is None else min(seconds, threading.TIMEOUT_MAX))
-        self._wake.clear()
-        return happened
+        interrupts.flush_uart()
+        hears = self._input.live and interrupts.uart_hears
+        interrupts.wait(self.board.instructions_per_second if hears else 0)
 
     def interrupt(self) -> None:
-        self._wake.set()
         if self._system is not None:
             self._system.waiter.interrupt()
 
     def close(self) -> None:
-        self._flush()
+        self.machine.interrupts.flush_uart()
         self._input.close()
-        if isinstance(self._alarm, HostAlarm):
-            self._alarm.close()
         if self._system is not None:
             self._system.close()
 

@@ -27,3 +27,7 @@ uint32_t dr_context_home(const void *context, unsigned number) {
 int64_t dr_context_budget(const void *context) {
     return (int32_t)reg(context, DR_BUDGET_REGISTER);
 }
+
+void dr_context_set_budget(void *context, int32_t budget) {
+    ((ucontext_t *)context)->uc_mcontext->__ss.__x[DR_BUDGET_REGISTER] = (uint32_t)budget;
+}

@@ -69,6 +69,8 @@ SYMBOL(dr_enter):
     ldur x27, [x28, #WINDOW]
     mov x25, x27 /* always the window's base and a 32-bit number */
     ldur w26, [x28, #BUDGET]
+    .globl SYMBOL(dr_entered)
+SYMBOL(dr_entered):
     EACH_HOME LOAD_HOME
     br x17
 
@@ -77,6 +79,8 @@ SYMBOL(dr_exit):
     hint #34 /* bti c */
     stur x30, [x28, #EXIT_PC]
     stur w26, [x28, #BUDGET]
+    .globl SYMBOL(dr_left)
+SYMBOL(dr_left):
     EACH_HOME STORE_HOME
 /* A fault handler has stored the homes and the budget and sends the thread here. */
     .globl SYMBOL(dr_exit_faulted)

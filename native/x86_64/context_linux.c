@@ -31,3 +31,7 @@ int64_t dr_context_budget(const void *context) {
     (void)context;
     return DR_BUDGET_IN_MEMORY;
 }
+
+void dr_context_set_budget(void *context, int32_t budget) {
+    (void)context, (void)budget;
+}

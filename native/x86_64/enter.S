@@ -52,11 +52,19 @@ SYMBOL(dr_enter):
     mov rbp, rdi
     mov rdx, rsi
     EACH_HOME LOAD_HOME
+    .globl SYMBOL(dr_entered)
+SYMBOL(dr_entered):
     jmp rdx
 
-    .globl SYMBOL(dr_exit)
+    .globl SYMBOL(dr_exit), SYMBOL(dr_left)
 SYMBOL(dr_exit):
-    pop qword ptr [rbp + EXIT_PC]
+SYMBOL(dr_left):
+    mov rax, qword ptr [rsp]
+    mov qword ptr [rbp + EXIT_PC], rax
+    lea rax, [rip + 1f]
+    mov qword ptr [rsp], rax
+    ret /* takes back what the call put into the processor's return predictor, or all returns that follow go wrong */
+1:
     EACH_HOME STORE_HOME
 /* A fault handler has stored the homes and sends the thread here. */
     .globl SYMBOL(dr_exit_faulted)

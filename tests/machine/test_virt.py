@@ -232,10 +232,11 @@ def interrupted(tier: str, rng: random.Random) -> list[dict[str, int]]:
     seen = []
     port = Port("user\rtime\r" * 20)
     with Machine.load(KERNEL, tier=tier, hot=2, stdin=port, stdout=port) as machine:
+        machine.interrupts.set_clock(10_000_000, 1)  # a tick is an instruction
         machine.run(20_000)
         for _ in range(PIECES):
             timer = machine.guest.privileged.timer  # type: ignore[union-attr]
-            machine.interrupts.set_deadline(machine.interrupts.virtual_time + rng.randrange(400), timer)
+            machine.interrupts.set_deadline(machine.interrupts.ticks + rng.randrange(400), timer)
             machine.run(rng.randrange(1, 900))
             seen.append({name: machine.regs[name] for name in machine.regs})
     return seen

@@ -290,7 +290,7 @@ def test_accesses_to_devices(tier: str) -> None:
     body = asm("lw", rd="a0", rs1="s1", imm=8) + asm("sh", rs1="s1", rs2="a1", imm=4)
     with repeating(body, tier=tier, hot=1) as machine:
         box, where = Box(), 0x4000_0000
-        machine.memory.device(where, PAGE, box)
+        machine.add_device(where, box)
         machine.regs.s1 = where
         seen = accesses(machine, where, where + PAGE)
         machine.run(2)

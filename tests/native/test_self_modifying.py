@@ -42,7 +42,7 @@ def address(rd: str, value: int) -> bytes:
     return lui(rd, value - low) + asm("addi", rd=rd, rs1=rd, imm=low)
 
 
-def machine(code: bytes, data: bytes, **options: object) -> Machine:
+def load_pair(code: bytes, data: bytes, **options: object) -> Machine:
     loaded = load(code, **options)
     loaded.memory[DATA : DATA + len(data)] = data
     return loaded
@@ -64,7 +64,7 @@ AHEAD = (
 @pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.usefixtures("host_page")
 def test_the_next_instruction_of_the_same_trace(tier: str, policy: str) -> None:
-    with machine(AHEAD, li("a0", 2), tier=tier, wx=policy) as running:
+    with load_pair(AHEAD, li("a0", 2), tier=tier, wx=policy) as running:
         running.run(20)
         assert running.regs.a0 == 2
 
@@ -84,7 +84,7 @@ RETURN = asm("jalr", rd=0, rs1="ra", imm=0)
 
 def calling(**options: object) -> Machine:
     code = CALLING.ljust(FUNCTION - CODE, b"\0") + li("a0", 9) + RETURN
-    return machine(code, li("a0", 1) + li("a0", 2), **options)
+    return load_pair(code, li("a0", 1) + li("a0", 2), **options)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -118,7 +118,7 @@ def test_memory_that_is_code_and_data_alike(tier: str) -> None:
     call = asm("jal", rd="ra", offset=FUNCTION - (CODE + len(head) + len(body)))
     code = head + body + call + asm("add", rd="s0", rs1="s0", rs2="a0") + asm("jal", rd=0, offset=-len(body) - 8)
     code = code.ljust(FUNCTION - CODE, b"\0") + li("a0", 9) + RETURN
-    with machine(code, li("a0", 1) + li("a0", 2), tier=tier) as running:
+    with load_pair(code, li("a0", 1) + li("a0", 2), tier=tier) as running:
         running.run(len(head) // 4 + (len(body) // 4 + 5) * rounds)
         assert running.memory[CODE + 0x700 : CODE + 0x704] == rounds.to_bytes(4, "little")
         assert running.regs.s0 == 3 * rounds // 2
@@ -150,7 +150,7 @@ def test_data_in_the_host_page_of_code() -> None:
 @pytest.mark.usefixtures("host_page")
 def test_writes_from_outside(tier: str) -> None:
     loop = li("a0", 1) + asm("jal", rd=0, offset=-4)
-    with machine(loop, b"", tier=tier, hot=1) as running:
+    with load_pair(loop, b"", tier=tier, hot=1) as running:
         running.run(1000)
         running.memory[CODE : CODE + 4] = li("a0", 2)
         running.run(2)
@@ -187,7 +187,7 @@ def random_program(rng: random.Random) -> tuple[bytes, bytes]:
 
 
 def trajectory(code: bytes, data: bytes, **options: object) -> Iterator[tuple[list[int], bytes]]:
-    with machine(code, data, **options) as running:
+    with load_pair(code, data, **options) as running:
         for budget in BUDGETS:
             stop = running.run(budget)
             assert (stop.reason, stop.instructions) == (StopReason.BUDGET, budget)

@@ -1,64 +1,53 @@
-"""The timer block against a clock that stands still, or is moved by hand."""
+"""The timer block: software interrupt, time, and the alarm at the very instruction."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-from dynarec.machine.devices.clint import MSIP, MTIME, MTIMECMP, Clint
+from tests.machine.devices.board import CLINT, Board
 
 SOFTWARE, TIMER = 8, 128
+MSIP, MTIMECMP, MTIME = CLINT, CLINT + 0x4000, CLINT + 0xBFF8
 HALF = 4
+NEVER = 0xFFFF_FFFF
 
 
-@dataclass
-class Interrupts:
-    ticks: int = 0
-    lines: int = 0
-    alarms: list[int | None] = field(default_factory=list)
-
-    def set_lines(self, lines: int, up: bool) -> None:
-        self.lines = self.lines | lines if up else self.lines & ~lines
-
-    def set(self, ticks: int | None) -> None:
-        self.alarms.append(ticks)
+def set_alarm(board: Board, ticks: int) -> None:
+    board.write(MTIMECMP + HALF, NEVER)
+    board.write(MTIMECMP, ticks & NEVER)
+    board.write(MTIMECMP + HALF, ticks >> 32)
 
 
-def clint(ticks: int = 0) -> tuple[Clint, Interrupts]:
-    interrupts = Interrupts(ticks)
-    return Clint(interrupts, SOFTWARE, TIMER, interrupts), interrupts  # type: ignore[arg-type]
+def test_the_software_interrupt_is_a_bit(board: Board) -> None:
+    board.write(MSIP, NEVER)
+    assert (board.read(MSIP), board.lines) == (1, SOFTWARE)
+    board.write(MSIP, 0)
+    assert (board.read(MSIP), board.lines) == (0, 0)
 
 
-def test_the_software_interrupt_is_a_bit() -> None:
-    device, interrupts = clint()
-    device.write(MSIP, 4, 0xFFFF_FFFF)
-    assert (device.read(MSIP, 4), interrupts.lines) == (1, SOFTWARE)
-    device.write(MSIP, 4, 0)
-    assert (device.read(MSIP, 4), interrupts.lines) == (0, 0)
+def test_time_is_the_clock_by_words_and_bytes(board: Board) -> None:
+    board.machine.run(0x1234)
+    assert (board.read(MTIME), board.read(MTIME + HALF)) == (0x1234, 0)
+    assert (board.read(MTIME, 2), board.read(MTIME + 1, 1)) == (0x1234, 0x12)
 
 
-def test_time_is_the_clock_in_halves_and_whole() -> None:
-    device, _ = clint(0x1_2345_6789_ABCD)
-    assert device.read(MTIME, 4) == 0x6789_ABCD
-    assert device.read(MTIME + HALF, 4) == 0x1_2345
-    assert device.read(MTIME, 8) == 0x1_2345_6789_ABCD
+def test_the_line_goes_up_at_the_tick(board: Board) -> None:
+    set_alarm(board, 100)
+    board.machine.run(99)
+    assert board.lines == 0
+    board.machine.run(1)
+    assert board.lines == TIMER
 
 
-def test_the_alarm_is_what_is_compared_with() -> None:
-    device, interrupts = clint(100)
-    device.write(MTIMECMP + HALF, 4, 0)
-    device.write(MTIMECMP, 4, 101)
-    assert (interrupts.alarms[-1], interrupts.lines, device.compare) == (101, 0, 101)
+def test_a_later_time_lowers_the_line(board: Board) -> None:
+    board.machine.run(100)
+    set_alarm(board, 100)
+    assert board.lines == TIMER
+    set_alarm(board, 5000)
+    assert board.lines == 0
+    board.machine.run(4900)
+    assert board.lines == TIMER
 
 
-def test_a_time_that_has_come_raises_the_line_and_a_later_one_lowers_it() -> None:
-    device, interrupts = clint(100)
-    device.write(MTIMECMP, 8, 100)
-    assert (interrupts.alarms[-1], interrupts.lines) == (None, TIMER)
-    device.write(MTIMECMP, 8, 5000)
-    assert (interrupts.alarms[-1], interrupts.lines) == (5000, 0)
-
-
-def test_never_sets_no_alarm() -> None:
-    device, interrupts = clint()
-    device.write(MTIMECMP, 8, (1 << 64) - 1)
-    assert (interrupts.alarms[-1], interrupts.lines) == (None, 0)
+def test_what_was_written_can_be_read(board: Board) -> None:
+    assert (board.read(MTIMECMP), board.read(MTIMECMP + HALF)) == (NEVER, NEVER)
+    set_alarm(board, 0x1_2345_6789)
+    assert (board.read(MTIMECMP), board.read(MTIMECMP + HALF)) == (0x2345_6789, 1)

@@ -4,88 +4,93 @@ from __future__ import annotations
 
 import pytest
 
-from dynarec.machine.base import AccessFault
-from dynarec.machine.devices.plic import CLAIM, ENABLE, PENDING, THRESHOLD, Plic
+from tests.machine.devices.board import PLIC, Board
 
-LOW, HIGH = 3, 10
-
-
-class Board:
-    """A controller with two enabled sources, and its line."""
-
-    def __init__(self) -> None:
-        self.line = False
-        self.plic = Plic(self._set)
-        self.plic.write(4 * LOW, 4, 1)
-        self.plic.write(4 * HIGH, 4, 2)
-        self.plic.write(ENABLE, 4, 1 << LOW | 1 << HIGH)
-
-    def _set(self, up: bool) -> None:
-        self.line = up
-
-    def claim(self) -> int:
-        return self.plic.read(CLAIM, 4)
-
-    def complete(self, number: int) -> None:
-        self.plic.write(CLAIM, 4, number)
+EXTERNAL = 1 << 11
+PENDING, ENABLE, THRESHOLD, CLAIM = PLIC + 0x1000, PLIC + 0x2000, PLIC + 0x20_0000, PLIC + 0x20_0004
+LOW, HIGH = 3, 11
 
 
-def test_the_highest_priority_is_claimed_first() -> None:
-    board = Board()
-    board.plic.set_source(LOW, True)
-    board.plic.set_source(HIGH, True)
-    assert board.line
-    assert board.plic.read(PENDING, 4) == 1 << LOW | 1 << HIGH
-    assert [board.claim(), board.claim(), board.claim()] == [HIGH, LOW, 0]
-    assert not board.line
+@pytest.fixture
+def plic(board: Board) -> Board:
+    """With two enabled sources."""
+    board.write(PLIC + 4 * LOW, 1)
+    board.write(PLIC + 4 * HIGH, 2)
+    board.write(ENABLE, 1 << LOW | 1 << HIGH)
+    return board
 
 
-def test_of_one_priority_the_lowest_number_is_first() -> None:
-    board = Board()
-    board.plic.write(4 * LOW, 4, 2)
-    board.plic.set_source(HIGH, True)
-    board.plic.set_source(LOW, True)
-    assert board.claim() == LOW
+def raise_source(board: Board, number: int, up: bool = True) -> None:
+    board.machine.set_interrupt(number, up)
+    board.look()
 
 
-def test_a_level_that_stays_up_is_pending_again_after_completion() -> None:
-    board = Board()
-    board.plic.set_source(LOW, True)
-    assert board.claim() == LOW
-    assert not board.line
-    board.complete(LOW)
-    assert board.line
-    board.claim()
-    board.plic.set_source(LOW, False)
-    board.complete(LOW)
-    assert not board.line
+def test_the_highest_priority_is_claimed_first(plic: Board) -> None:
+    raise_source(plic, LOW)
+    raise_source(plic, HIGH)
+    assert plic.lines == EXTERNAL
+    assert plic.read(PENDING) == 1 << LOW | 1 << HIGH
+    assert [plic.read(CLAIM), plic.read(CLAIM), plic.read(CLAIM)] == [HIGH, LOW, 0]
+    assert plic.lines == 0
 
 
-def test_a_level_that_goes_down_unclaimed_is_forgotten() -> None:
-    board = Board()
-    board.plic.set_source(LOW, True)
-    board.plic.set_source(LOW, False)
-    assert (board.line, board.claim()) == (False, 0)
+def test_looking_does_not_claim(plic: Board) -> None:
+    raise_source(plic, LOW)
+    assert plic.machine.memory[CLAIM] == LOW
+    assert plic.machine.memory[CLAIM : CLAIM + 4] == bytes((LOW, 0, 0, 0))
+    assert plic.read(CLAIM) == LOW
 
 
-def test_threshold_priority_zero_and_enable_hold_back() -> None:
-    board = Board()
-    board.plic.set_source(LOW, True)
-    for offset, value in ((THRESHOLD, 1), (4 * LOW, 0), (ENABLE, 0)):
-        before = board.plic.read(offset, 4)
-        board.plic.write(offset, 4, value)
-        assert not board.line
-        board.plic.write(offset, 4, before)
-        assert board.line
+def test_of_one_priority_the_lowest_number_is_first(plic: Board) -> None:
+    plic.write(PLIC + 4 * LOW, 2)
+    raise_source(plic, HIGH)
+    raise_source(plic, LOW)
+    assert plic.read(CLAIM) == LOW
 
 
-def test_registers_are_words() -> None:
-    with pytest.raises(AccessFault):
-        Board().plic.read(CLAIM + 1, 1)
+def test_a_level_that_stays_up_is_pending_again_after_completion(plic: Board) -> None:
+    raise_source(plic, LOW)
+    assert plic.read(CLAIM) == LOW
+    assert plic.lines == 0
+    plic.write(CLAIM, LOW)
+    assert plic.lines == EXTERNAL
+    plic.read(CLAIM)
+    raise_source(plic, LOW, up=False)
+    plic.write(CLAIM, LOW)
+    assert plic.lines == 0
 
 
-def test_source_zero_does_not_exist() -> None:
-    board = Board()
-    board.plic.write(0, 4, 7)
-    board.plic.write(ENABLE, 4, 0xFFFF_FFFF)
-    assert (board.plic.read(0, 4), board.plic.read(ENABLE, 4)) == (0, 0xFFFF_FFFE)
+def test_a_level_that_goes_down_unclaimed_is_forgotten(plic: Board) -> None:
+    raise_source(plic, LOW)
+    raise_source(plic, LOW, up=False)
+    assert (plic.lines, plic.read(CLAIM)) == (0, 0)
+
+
+@pytest.mark.parametrize(("register", "value"), [(THRESHOLD, 1), (PLIC + 4 * LOW, 0), (ENABLE, 0)])
+def test_threshold_priority_zero_and_enable_hold_back(plic: Board, register: int, value: int) -> None:
+    raise_source(plic, LOW)
+    before = plic.read(register)
+    plic.write(register, value)
+    assert plic.lines == 0
+    plic.write(register, before)
+    assert plic.lines == EXTERNAL
+
+
+def test_registers_are_words(plic: Board) -> None:
+    assert plic.core.read_device(CLAIM + 1, 1) is None
+    assert plic.core.read_device(CLAIM + 2, 4) is None
+    assert not plic.core.write_device(ENABLE, 2, 1)
+
+
+def test_source_zero_does_not_exist(plic: Board) -> None:
+    plic.write(PLIC, 7)
+    plic.write(ENABLE, 0xFFFF_FFFF)
+    plic.core.set_source(0, True)
+    plic.look()
+    assert (plic.read(PLIC), plic.read(ENABLE), plic.read(PENDING)) == (0, 0xFFFF_FFFE, 0)
+
+
+@pytest.mark.parametrize("number", [-1, 32, 1 << 20])
+def test_there_are_31_sources(plic: Board, number: int) -> None:
+    with pytest.raises(ValueError, match="1 to 31"):
+        plic.machine.set_interrupt(number, True)
