@@ -122,8 +122,7 @@ static void copy_array(void *to, const void *from, size_t size) {
         memcpy(to, from, size);
 }
 
-/* NULL, or why the guest bytes could not be read. */
-static const char *fill(struct dr_block *block, const struct dr_unit *unit, struct dr_memory *memory) {
+static void fill(struct dr_block *block, const struct dr_unit *unit) {
     block->key = unit->key;
     block->size = unit->code_size;
     block->insns = unit->insns;
@@ -139,13 +138,7 @@ static const char *fill(struct dr_block *block, const struct dr_unit *unit, stru
     copy_array(block->loans, unit->loans, unit->loan_count * sizeof *unit->loans);
     for (uint32_t i = 0; i < unit->exit_count; i++)
         block->exits[i] = (struct dr_link){.exit = unit->exits[i], .unit = block};
-    const char *error = NULL;
-    uint8_t *source = block->source;
-    for (uint32_t i = 0; i < unit->range_count && !error; i++) {
-        error = dr_memory_read(memory, unit->ranges[i].address, source, unit->ranges[i].size);
-        source += unit->ranges[i].size;
-    }
-    return error;
+    copy_array(block->source, unit->source, unit->source_size);
 }
 
 static void use_page(struct dr_blocks *blocks, struct dr_block *block, uint32_t page) {
@@ -162,17 +155,14 @@ static void use_pages(struct dr_blocks *blocks, struct dr_block *block) {
             use_page(blocks, block, (block->ranges[i].address >> DR_PAGE_BITS) + page);
 }
 
-struct dr_block *dr_blocks_add(struct dr_blocks *blocks, const struct dr_unit *unit, struct dr_memory *memory) {
+struct dr_block *dr_blocks_add(struct dr_blocks *blocks, const struct dr_unit *unit) {
     struct dr_generation *generation = &blocks->generations[blocks->current];
     if (!DR_RESERVE(generation->units, 1) || (blocks->alive >= blocks->table_size && !enlarge(blocks)))
         return NULL;
     struct dr_block *block = allocate(unit);
-    if (block && fill(block, unit, memory)) {
-        free(block);
-        block = NULL;
-    }
     if (!block)
         return NULL;
+    fill(block, unit);
     block->start = generation->fill;
     generation->fill = (block->start + block->size + DR_CODE_ALIGN - 1) & ~(DR_CODE_ALIGN - 1);
     if (generation->fill > generation->end)
@@ -238,7 +228,7 @@ bool dr_block_is_current(const struct dr_block *block, struct dr_memory *memory)
         const struct dr_range *range = &block->ranges[i];
         if (dr_memory_check(memory, range->address, range->size, DR_EXECUTE) >= 0)
             return false;
-        if (!dr_memory_holds(memory, range->address, source, range->size))
+        if (!dr_memory_equals(memory, range->address, source, range->size))
             return false;
         source += range->size;
     }

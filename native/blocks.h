@@ -84,9 +84,8 @@ struct dr_blocks {
 const char *dr_blocks_create(struct dr_blocks *blocks, uint32_t code_size);
 void dr_blocks_free(struct dr_blocks *blocks);
 
-/* Adds a unit whose code goes to where the present generation is filled to; its guest bytes are copied from there. NULL
- * without memory. */
-struct dr_block *dr_blocks_add(struct dr_blocks *blocks, const struct dr_unit *unit, struct dr_memory *memory);
+/* Adds a unit whose code goes to where the present generation is filled to. NULL without memory. */
+struct dr_block *dr_blocks_add(struct dr_blocks *blocks, const struct dr_unit *unit);
 
 struct dr_block *dr_blocks_find(const struct dr_blocks *blocks, uint64_t key);      /* the live unit, or NULL */
 struct dr_block *dr_blocks_at(const struct dr_blocks *blocks, uint64_t offset);     /* the unit, live or not, whose code holds it */

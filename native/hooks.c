@@ -99,9 +99,15 @@ static const char *flag_pages(struct dr_core *core, uint16_t flag, uint64_t star
     return flag == DR_HOOKED ? NULL : dr_memory_apply(&core->memory, start, end - start);
 }
 
+/* All of it, or nothing. */
 static const char *change_hook(struct dr_core *core, int kind, uint64_t start, uint64_t end, int by) {
     const char *error = change(&core->hooks.edges[kind], start, end, by);
-    return error ? error : flag_pages(core, page_flags[kind], start, end);
+    if (error)
+        return error;
+    error = flag_pages(core, page_flags[kind], start, end);
+    if (error && !change(&core->hooks.edges[kind], start, end, -by))
+        (void)flag_pages(core, page_flags[kind], start, end);
+    return error;
 }
 
 /* Those that have bytes there. */
