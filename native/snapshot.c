@@ -231,20 +231,10 @@ static uint32_t access_at(const struct dr_map *map, uint32_t page, uint32_t *end
     return inside ? run->access : 0;
 }
 
-static uint16_t watched(const struct dr_core *core, uint32_t page) {
-    uint64_t start = (uint64_t)page << DR_PAGE_BITS;
-    for (unsigned i = 0; i < core->watch_count; i++) {
-        const struct dr_range *range = &core->watches[i];
-        if (range->address < start + DR_PAGE && start < (uint64_t)range->address + range->size)
-            return DR_WATCH;
-    }
-    return 0;
-}
-
 static const char *set_access(struct dr_core *core, uint32_t first, uint32_t end, uint32_t access) {
     for (uint32_t page = first; page < end; page++) {
         uint16_t *now = &core->memory.access[page];
-        __atomic_store_n(now, (uint16_t)((*now & ~DR_GUEST) | access | watched(core, page)), __ATOMIC_RELAXED);
+        __atomic_store_n(now, (uint16_t)((*now & ~DR_GUEST) | access), __ATOMIC_RELAXED);
     }
     return dr_memory_apply(&core->memory, (uint64_t)first << DR_PAGE_BITS, (uint64_t)(end - first) << DR_PAGE_BITS);
 }
