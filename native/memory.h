@@ -51,6 +51,7 @@ bool dr_memory_is_mixed(const struct dr_memory *memory, uint32_t address, uint64
 
 /* Copies out or in, past the guest's permissions; the range is mapped. */
 const char *dr_memory_read(struct dr_memory *memory, uint64_t address, void *to, uint64_t size);
+bool dr_memory_equals(struct dr_memory *memory, uint64_t address, const uint8_t *bytes, uint64_t size);
 const char *dr_memory_write(struct dr_memory *memory, uint64_t address, const void *from, uint64_t size);
 
 /* The machine's own thread changes what it knows of pages while it runs; others may look. */
