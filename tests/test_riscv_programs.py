@@ -56,7 +56,7 @@ def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 @pytest.mark.parametrize("tier", ["jit", "interp", "auto"])
 @pytest.mark.parametrize("clock", ["virtual", "host"])
 def test_all_pass(program: Path, tier: str, clock: str) -> None:
-    command = [sys.executable, "-m", "dynarec", "run", program, "--tier", tier, "--clock", clock]
+    command: list[str | Path] = [sys.executable, "-m", "dynarec", "run", program, "--tier", tier, "--clock", clock]
     assert run(command) == (0, "", "")
 
 
