@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ def build(source: Path, folder: Path, *flags: str) -> Path:
     return made
 
 
-def run(command: list[str | Path]) -> tuple[int, str, str]:
+def run(command: Sequence[str | Path]) -> tuple[int, str, str]:
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False
     )
@@ -55,7 +56,7 @@ def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 @pytest.mark.parametrize("tier", ["jit", "interp", "auto"])
 @pytest.mark.parametrize("clock", ["virtual", "host"])
 def test_all_pass(program: Path, tier: str, clock: str) -> None:
-    command = [sys.executable, "-m", "dynarec", "run", program, "--tier", tier, "--clock", clock]
+    command: list[str | Path] = [sys.executable, "-m", "dynarec", "run", program, "--tier", tier, "--clock", clock]
     assert run(command) == (0, "", "")
 
 
