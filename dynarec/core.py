@@ -481,15 +481,16 @@ def _native_unit(translation: Translation) -> tuple[Any, tuple[Any, ...]]:
     ranges = ffi.new("struct dr_range[]", translation.ranges)
     loans = ffi.new("struct dr_loan[]", code.loans)
     bytes_ = ffi.from_buffer("uint8_t[]", code.code)
+    source = ffi.from_buffer("uint8_t[]", translation.source)
     native = ffi.new(
         "struct dr_unit *",
         (
             unit.key, bytes_, len(code.code), unit.retired,
             exits, len(code.exits), sites, len(code.sites), ranges, len(translation.ranges),
-            loans, len(code.loans), translation.checked,
+            source, len(translation.source), loans, len(code.loans), translation.checked,
         ),
     )  # fmt: skip
-    return native, (exits, sites, ranges, loans, bytes_)
+    return native, (exits, sites, ranges, loans, source, bytes_)
 
 
 def native_host() -> str:

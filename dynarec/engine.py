@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dynarec.translate import Translator
     from guest_isa.guest import Guest
 
+ADDRESSES = range(1 << 32)
 UNLIMITED = 1 << 63
 """A budget that no run uses up."""
 SOURCES = range(1, 32)
@@ -69,10 +70,22 @@ class Stop:
 class Run:
     """A run that has been started; see `Machine.start`."""
 
-    def __init__(self, machine: Machine, job: Job[Stop], timer: threading.Timer | None) -> None:
+    def __init__(self, machine: Machine, job: Job[Stop], timeout: float | None) -> None:
         self._machine = machine
         self._job = job
-        self._timer = timer
+        self._timer: threading.Timer | None = None
+        if timeout is not None:
+            self._timer = threading.Timer(min(timeout, threading.TIMEOUT_MAX), machine._on_timeout, (job,))
+            self._timer.daemon = True
+            self._start_timer(self._timer)
+
+    def _start_timer(self, timer: threading.Timer) -> None:
+        try:
+            timer.start()
+        except BaseException:  # no more threads
+            self._machine.stop()
+            self._job.wait(self._machine.stop)
+            raise
 
     @property
     def finished(self) -> bool:
@@ -322,20 +335,23 @@ class Machine:
         self, instructions: int | None = None, *, until: int | str | None = None, timeout: float | None = None
     ) -> Run:
         """As `run`, but without waiting for the end."""
+        if timeout is not None and not timeout >= 0:
+            raise ValueError(f"a run of {timeout} seconds")
         limit = UNLIMITED if instructions is None else min(instructions, UNLIMITED)
         if limit < 0:
             raise ValueError(f"a run of {limit} instructions")
         target = None if until is None else self.address(until)
+        if target is not None and target not in ADDRESSES:
+            raise ValueError(f"a run until {target:#x}, which is no address")
         self._own()
         self._stop_reason = None
         self._core.clear_stop()
-        job = self._thread.post(lambda: self._do_run(limit, target))
-        timer = None
-        if timeout is not None:
-            timer = threading.Timer(min(timeout, threading.TIMEOUT_MAX), self._on_timeout, (job,))
-            timer.daemon = True
-            timer.start()
-        return Run(self, job, timer)
+        try:
+            job = self._thread.post(lambda: self._do_run(limit, target))
+        except BaseException:  # no more threads, in the child of a fork
+            self._busy.release()
+            raise
+        return Run(self, job, timeout)
 
     def _own(self) -> None:
         """From now on nobody else may use the machine. Raises DynarecError if it runs, or is closed."""
@@ -362,9 +378,14 @@ class Machine:
         self._interrupt(StopReason.REQUEST)
 
     def close(self) -> None:
-        """Stop, and free everything that the machine holds. May be called twice."""
+        """Stop, and free everything that the machine holds. May be called twice.
+
+        Raises DynarecError when a device or a hook of the machine calls it during a run.
+        """
         if self._closed:
             return
+        if self._thread.is_current and self._busy.locked():
+            raise DynarecError("a machine cannot be closed by what it calls while it runs: stop it instead")
         self._closed = True
         self.stop()
         self._thread.close()

@@ -19,8 +19,9 @@ class GuestMemoryError(DynarecError):
     kind: "read", "write", "execute" or "map".
     """
 
-    def __init__(self, address: int, size: int, kind: str) -> None:
-        super().__init__(f"guest memory cannot be accessed: {kind} of {size} bytes at {address:#010x}")
+    def __init__(self, address: int, size: int, kind: str, reason: str = "") -> None:
+        what = f"guest memory cannot be accessed: {kind} of {size} bytes at {address:#010x}"
+        super().__init__(f"{what}: {reason}" if reason else what)
         self.address = address
         self.size = size
         self.kind = kind

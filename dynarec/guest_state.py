@@ -6,9 +6,9 @@ it does not run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import IntFlag
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from dynarec._native import ffi, lib
 from dynarec.errors import GuestMemoryError
@@ -64,21 +64,21 @@ class GuestMemory:
         self.write(start, bytes(data))
 
     def map(self, address: int, size: int, access: Access) -> None:
-        """Map zeroed pages. Raises DynarecError when the range is not made of whole pages."""
+        """Map zeroed pages. Raises GuestMemoryError when the range is not made of whole pages, or there is no room."""
         self._check_range(address, size, "map")
-        self._core.check(lib.dr_map(self._core.pointer, address, size, int(access) or PageFlag.KEPT))
+        self._change(lib.dr_map, address, size, int(access) or PageFlag.KEPT)
 
     def unmap(self, address: int, size: int) -> None:
         """Unmap a range; parts that are not mapped are ignored."""
         self._check_range(address, size, "map")
-        self._core.check(lib.dr_unmap(self._core.pointer, address, size))
+        self._change(lib.dr_map, address, size, 0)
 
     def protect(self, address: int, size: int, access: Access) -> None:
         """Change permissions. Raises GuestMemoryError when part of the range is not mapped."""
         missing = self._first_unmapped(address, size)
         if missing is not None:
             raise GuestMemoryError(missing, size, "map")
-        self._core.check(lib.dr_protect(self._core.pointer, address, size, int(access) or PageFlag.KEPT))
+        self._change(lib.dr_protect, address, size, int(access) or PageFlag.KEPT)
 
     def read(self, address: int, size: int, checked: bool = False) -> bytes:
         """The bytes of a range; of a device, what it can show without being changed by it.
@@ -131,6 +131,10 @@ class GuestMemory:
                 raise GuestMemoryError(address, 1, "read")
             value = word >> 8 * (address % WORD)
         return value & 0xFF
+
+    def _change(self, function: Callable[[Any, int, int, int], int], address: int, size: int, flags: int) -> None:
+        if function(self._core.pointer, address, size, flags):
+            raise GuestMemoryError(address, size, "map", self._core.error)
 
     def _check_range(self, address: int, size: int, kind: str) -> None:
         if not (0 <= address < ADDRESS_SPACE and 0 <= size <= ADDRESS_SPACE - address):

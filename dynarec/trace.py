@@ -61,9 +61,19 @@ class Trace:
 
     unit: Unit
     ranges: list[tuple[int, int]] = field(default_factory=list)
+    source: bytes = b""
+    """The bytes of the ranges, one after the other, as they were when they were decoded."""
     decoded: list[Insn] = field(default_factory=list)
     checked: bool = False
     """It compares its bytes with guest memory first."""
+
+    def pieces(self) -> list[tuple[int, bytes]]:
+        """The ranges with their bytes."""
+        found, place = [], 0
+        for address, size in self.ranges:
+            found.append((address, self.source[place : place + size]))
+            place += size
+        return found
 
 
 class _Code:
@@ -84,6 +94,11 @@ class _Code:
             return None
         insn = self.isa.decode(int.from_bytes(self.bytes[offset : offset + 8], "little"))
         return insn if insn is not None and insn.length <= have else None
+
+    def bytes_of(self, pc: int, insn: Insn | None) -> bytes:
+        """What the instruction that has just been decoded at pc was decoded from."""
+        offset = pc - self.start
+        return self.bytes[offset : offset + (insn.length if insn is not None else 0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +129,9 @@ def form_checked_trace(guest: Guest, fetch: Fetch, key: int, limits: Limits = OR
     follows. If the bytes differ, it leaves to the interpreter before its first instruction.
     """
     limits = replace(limits, length=min(limits.length, CHECKED_LIMIT))
-    ranges = _Former(guest, fetch, key, limits, checked=True).form().ranges
+    first = _Former(guest, fetch, key, limits, checked=True).form()
     former = _Former(guest, fetch, key, limits, checked=True)
-    former.expected = [(address, fetch(address, size)[:size]) for address, size in ranges]
+    former.expected = first.pieces()
     return former.form()
 
 
@@ -133,6 +148,8 @@ class _Former:
         self.unit = self.builder.unit
         self.seen: set[int] = set()
         self.ranges: list[tuple[int, int]] = []
+        self.source = bytearray()
+        self.piece = bytearray()
         self.decoded: list[Insn] = []
         self.start = self.end = key
         """The piece of code that has been added last."""
@@ -143,7 +160,7 @@ class _Former:
         while pc is not None:
             pc = self._step(pc)
         self._end_range()
-        return Trace(self.unit, self.ranges, self.decoded, self.checked)
+        return Trace(self.unit, self.ranges, bytes(self.source), self.decoded, self.checked)
 
     def _step(self, pc: int) -> int | None:
         """Add the instruction at pc; where the trace goes on, or None if it ends."""
@@ -153,7 +170,7 @@ class _Former:
             return None
         self.seen.add(pc)
         insn = self.code.decode(pc)
-        self._begin(pc, insn.length if insn is not None else 0)
+        self._begin(pc, self.code.bytes_of(pc, insn))
         self._compare()
         if insn is None or insn.spec.interpreted or pc in limits.left:
             self.unit.terminal = Interpret()
@@ -181,19 +198,22 @@ class _Former:
     def _expect(self, found: Value, wanted: bytes) -> None:
         self.builder.exit_if(self.builder.ne(found, int.from_bytes(wanted, "little")), Interpret())
 
-    def _begin(self, pc: int, length: int) -> None:
+    def _begin(self, pc: int, code: bytes) -> None:
         """An instruction is added, behind the one before it or elsewhere."""
-        self.builder.begin(pc, length)
+        self.builder.begin(pc, len(code))
         if pc != self.end:
             self._end_range()
             self.start = pc
-        self.end = pc + length
+        self.piece += code
+        self.end = pc + len(code)
 
     def _end_range(self) -> None:
         """Ranges are what was added and nothing else: the core reads them, and memory between them may be unmapped."""
         piece = (self.start, self.end - self.start)
         if self.end > self.start and piece not in self.ranges:
             self.ranges.append(piece)
+            self.source += self.piece
+        self.piece.clear()
 
     def _follow(self) -> int | None:
         """Where the trace goes on behind the instruction just lifted; None: it ends, and its terminal is set."""

@@ -17,7 +17,7 @@ from guest_isa.guest import Guest
 
 @dataclass(slots=True)
 class Translation:
-    """A unit with its host code, and the guest bytes that it was made from as (address, size).
+    """A unit with its host code, and the guest bytes that it was made from: where as (address, size), and which.
 
     checked: the code compares these bytes with guest memory whenever it is entered.
     """
@@ -25,6 +25,7 @@ class Translation:
     unit: Unit
     code: HostCode
     ranges: list[tuple[int, int]]
+    source: bytes
     seconds: float
     checked: bool = False
 
@@ -81,7 +82,8 @@ class Translator:
                     raise
                 limit //= 2
             else:
-                return Translation(trace.unit, code, trace.ranges, perf_counter() - start, trace.checked)
+                seconds = perf_counter() - start
+                return Translation(trace.unit, code, trace.ranges, trace.source, seconds, trace.checked)
 
     def stages(self, key: int) -> list[tuple[str, Unit]]:
         """The unit as lifted and after each pass, with the text of its instructions, for people to look at."""

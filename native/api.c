@@ -151,9 +151,13 @@ static int outcome(const char *error) {
     return error ? -1 : 0;
 }
 
+/* Other threads read guest memory while its pages come and go: the lock of the tables is for that too. */
 int dr_map(struct dr_core *core, uint32_t address, uint64_t size, int access) {
     atomic_store(&core->sync, true);
-    return outcome(dr_memory_map(&core->memory, address, size, access));
+    dr_lock_tables(core);
+    const char *error = dr_memory_map(&core->memory, address, size, access);
+    dr_unlock_tables(core);
+    return outcome(error);
 }
 
 int dr_unmap(struct dr_core *core, uint32_t address, uint64_t size) {
@@ -162,7 +166,10 @@ int dr_unmap(struct dr_core *core, uint32_t address, uint64_t size) {
 
 int dr_protect(struct dr_core *core, uint32_t address, uint64_t size, int access) {
     atomic_store(&core->sync, true);
-    return outcome(dr_memory_protect(&core->memory, address, size, access));
+    dr_lock_tables(core);
+    const char *error = dr_memory_protect(&core->memory, address, size, access);
+    dr_unlock_tables(core);
+    return outcome(error);
 }
 
 int dr_watch(struct dr_core *core, uint32_t address, uint64_t size) {
@@ -188,9 +195,11 @@ int64_t dr_check(struct dr_core *core, uint32_t address, uint64_t size, int acce
 }
 
 int dr_read(struct dr_core *core, uint32_t address, void *to, uint64_t size) {
-    if (dr_memory_check(&core->memory, address, size, 0) >= 0)
-        return outcome("guest memory that is not mapped was read");
-    return outcome(dr_memory_read(&core->memory, address, to, size));
+    dr_lock_tables(core);
+    const char *error = dr_memory_check(&core->memory, address, size, 0) >= 0 ? "guest memory that is not mapped was read"
+                                                                              : dr_memory_read(&core->memory, address, to, size);
+    dr_unlock_tables(core);
+    return outcome(error);
 }
 
 static bool holds_code(const struct dr_core *core, uint64_t address, uint64_t size) {

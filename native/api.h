@@ -123,6 +123,8 @@ struct dr_unit {
     uint32_t site_count;
     const struct dr_range *ranges;
     uint32_t range_count;
+    const uint8_t *source; /* the bytes of the ranges, one after the other, as they were translated */
+    uint32_t source_size;
     const struct dr_loan *loans;
     uint32_t loan_count;
     int checked; /* it compares the bytes that it was made from with guest memory, whenever it is entered */
@@ -233,7 +235,8 @@ uint32_t dr_off_status(const struct dr_core *core);
 uint64_t dr_slow_sites(struct dr_core *core, uint32_t *pcs, uint32_t *count); /* at most *count; how often they have changed */
 
 int dr_bind_thread(struct dr_core *core); /* the calling thread is the CPU thread from now on */
-int dr_install(struct dr_core *core, const struct dr_unit *unit); /* 0, or -1 and dr_error */
+/* 0, or -1 and dr_error. A unit whose guest bytes have changed since they were translated is not installed: nothing happens. */
+int dr_install(struct dr_core *core, const struct dr_unit *unit);
 int dr_flush(struct dr_core *core);
 int dr_set_until(struct dr_core *core, int64_t key); /* dr_run stops before the block `key`, which no unit runs across; -1: none */
 int dr_set_homes(struct dr_core *core, const uint8_t *homes); /* other state words for the home registers; empties the cache */

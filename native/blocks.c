@@ -122,7 +122,7 @@ static void copy_array(void *to, const void *from, size_t size) {
         memcpy(to, from, size);
 }
 
-static void fill(struct dr_block *block, const struct dr_unit *unit, const uint8_t *window) {
+static void fill(struct dr_block *block, const struct dr_unit *unit) {
     block->key = unit->key;
     block->size = unit->code_size;
     block->insns = unit->insns;
@@ -137,11 +137,7 @@ static void fill(struct dr_block *block, const struct dr_unit *unit, const uint8
     copy_array(block->loans, unit->loans, unit->loan_count * sizeof *unit->loans);
     for (uint32_t i = 0; i < unit->exit_count; i++)
         block->exits[i] = (struct dr_link){.exit = unit->exits[i], .unit = block};
-    uint8_t *source = block->source;
-    for (uint32_t i = 0; i < unit->range_count; i++) {
-        copy_array(source, window + unit->ranges[i].address, unit->ranges[i].size);
-        source += unit->ranges[i].size;
-    }
+    copy_array(block->source, unit->source, unit->source_size);
 }
 
 static void use_page(struct dr_blocks *blocks, struct dr_block *block, uint32_t page) {
@@ -158,14 +154,14 @@ static void use_pages(struct dr_blocks *blocks, struct dr_block *block) {
             use_page(blocks, block, (block->ranges[i].address >> DR_PAGE_BITS) + page);
 }
 
-struct dr_block *dr_blocks_add(struct dr_blocks *blocks, const struct dr_unit *unit, const uint8_t *window) {
+struct dr_block *dr_blocks_add(struct dr_blocks *blocks, const struct dr_unit *unit) {
     struct dr_generation *generation = &blocks->generations[blocks->current];
     if (!DR_RESERVE(generation->units, 1) || (blocks->alive >= blocks->table_size && !enlarge(blocks)))
         return NULL;
     struct dr_block *block = allocate(unit);
     if (!block)
         return NULL;
-    fill(block, unit, window);
+    fill(block, unit);
     block->start = generation->fill;
     generation->fill = (block->start + block->size + DR_CODE_ALIGN - 1) & ~(DR_CODE_ALIGN - 1);
     if (generation->fill > generation->end)
@@ -223,7 +219,7 @@ const struct dr_site *dr_block_site(const struct dr_block *block, uint64_t offse
     return found;
 }
 
-bool dr_block_is_current(const struct dr_block *block, const struct dr_memory *memory) {
+bool dr_block_is_current(const struct dr_block *block, struct dr_memory *memory) {
     const uint8_t *source = block->source;
     if (!block->range_count)
         return false; /* made where nothing could be fetched: perhaps now something can */
@@ -231,7 +227,7 @@ bool dr_block_is_current(const struct dr_block *block, const struct dr_memory *m
         const struct dr_range *range = &block->ranges[i];
         if (dr_memory_check(memory, range->address, range->size, DR_EXECUTE) >= 0)
             return false;
-        if (memcmp(source, memory->base + range->address, range->size))
+        if (!dr_memory_equals(memory, range->address, source, range->size))
             return false;
         source += range->size;
     }

@@ -83,9 +83,8 @@ struct dr_blocks {
 const char *dr_blocks_create(struct dr_blocks *blocks, uint32_t code_size);
 void dr_blocks_free(struct dr_blocks *blocks);
 
-/* Adds a unit whose code goes to where the present generation is filled to; its guest bytes are copied from `window`. NULL
- * without memory. */
-struct dr_block *dr_blocks_add(struct dr_blocks *blocks, const struct dr_unit *unit, const uint8_t *window);
+/* Adds a unit whose code goes to where the present generation is filled to. NULL without memory. */
+struct dr_block *dr_blocks_add(struct dr_blocks *blocks, const struct dr_unit *unit);
 
 struct dr_block *dr_blocks_find(const struct dr_blocks *blocks, uint64_t key);      /* the live unit, or NULL */
 struct dr_block *dr_blocks_at(const struct dr_blocks *blocks, uint64_t offset);     /* the unit, live or not, whose code holds it */
@@ -93,7 +92,7 @@ struct dr_link *dr_blocks_exit(struct dr_blocks *blocks, uint64_t offset);      
 const struct dr_site *dr_block_site(const struct dr_block *block, uint64_t offset); /* the access there, or NULL */
 
 /* Whether the guest bytes of a unit may be executed and are what they were when it was made. */
-bool dr_block_is_current(const struct dr_block *block, const struct dr_memory *memory);
+bool dr_block_is_current(const struct dr_block *block, struct dr_memory *memory);
 bool dr_block_overlaps(const struct dr_block *block, uint64_t address, uint64_t size);
 
 void dr_blocks_kill(struct dr_blocks *blocks, struct dr_block *block);

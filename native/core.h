@@ -155,6 +155,7 @@ void dr_jump_cache_add(struct dr_core *core, const struct dr_block *block);
 
 /* fault.c */
 const char *dr_faults_install(void);    /* before generated code runs */
+void dr_faults_hold(bool hold);         /* nobody installs while a process forks */
 const char *dr_faults_thread(void);     /* once a CPU thread: the handler needs a stack of its own */
 struct dr_core *dr_faults_expect(struct dr_core *core); /* this thread runs that core from now on; NULL: none. Who was before */
 void dr_run_code(struct dr_core *core, const void *entry); /* runs generated code, on a thread that expects its faults */

@@ -9,14 +9,15 @@ int dr_add_device(struct dr_core *core, struct dr_device device) {
     }
     if (dr_map(core, device.address, device.size, DR_DEVICE))
         return -1;
+    core->last_device = core->devices.count;
     core->devices.at[core->devices.count++] = device;
     return 0;
 }
 
-/* Two devices in turn are what a loop uses at most: the one that was used last is asked first. */
+/* The one that was used last is asked first; then the one that was added last, which may stand where another one stood. */
 static const struct dr_device *find(struct dr_core *core, uint32_t address, uint32_t size) {
     for (size_t i = 0; i <= core->devices.count; i++) {
-        const struct dr_device *device = &core->devices.at[i ? i - 1 : core->last_device];
+        const struct dr_device *device = &core->devices.at[i ? core->devices.count - i : core->last_device];
         uint32_t offset = address - device->address;
         if (core->devices.count && offset < device->size && size <= device->size - offset) {
             core->last_device = (size_t)(device - core->devices.at);

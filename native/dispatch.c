@@ -41,8 +41,10 @@ static int interpret(struct dr_core *core, uint64_t steps, bool until_jump) {
             core->event = 0;
             return event;
         }
-        if ((status == DR_SYNC && !dr_invalidate_changed(core, DR_DEATH_FENCE)) || core->failed)
+        if ((status == DR_SYNC && !dr_invalidate_changed(core, DR_DEATH_FENCE)) || core->failed) {
+            core->failed = false;
             return DR_STOP_ERROR;
+        }
         if (atomic_load_explicit(&core->stop, memory_order_relaxed) || core->cpu.pc == core->until)
             return -1;
         if (status == DR_WAITING)
@@ -184,8 +186,12 @@ static bool reopen(struct dr_core *core) {
     const char *policy = dr_codemem_policy(&old);
     dr_flush_all(core);
     dr_codemem_close(&core->code);
+    old.staged = NULL;
+    old.staged_room = 0;
     dr_failure = dr_codemem_open(&core->code, policy, old.size, old.rules);
-    if (!dr_failure && old.owned)
+    if (dr_failure)
+        core->code = old; /* to be tried again */
+    else if (old.owned)
         dr_codemem_own(&core->code);
     return !dr_failure;
 }

@@ -21,8 +21,21 @@ static struct sigaction previous[FAULT_SIGNALS];
 #define KICK SIGURG /* ignored by default, and hardly used: sockets' urgent data */
 static struct sigaction kick_before;
 static pthread_mutex_t installing = PTHREAD_MUTEX_INITIALIZER;
-static _Thread_local struct dr_core *running;
-static _Thread_local uint64_t passed_on[FAULT_SIGNALS]; /* where the last fault was that others were asked about */
+
+/* The handler may run anywhere, also inside of malloc: its variables are there from a thread's beginning. */
+#if defined(__linux__)
+#define IN_EVERY_THREAD _Thread_local __attribute__((tls_model("initial-exec")))
+#else
+#define IN_EVERY_THREAD _Thread_local
+#endif
+static IN_EVERY_THREAD struct dr_core *running;
+
+/* The last fault that others were asked about: the instruction, and what it wanted. */
+static IN_EVERY_THREAD struct passed_on {
+    uint64_t pc;
+    const void *address;
+    bool raised; /* their handler has sent it again, to the handler that it found when it was installed */
+} passed_on[FAULT_SIGNALS];
 
 /* -- leaving soon ------------------------------------------------------------------------------------------------------ */
 
@@ -100,24 +113,42 @@ static size_t index_of(int number) {
     return index;
 }
 
+/* Sent by somebody, not raised by an instruction. */
+static bool is_sent(const siginfo_t *info) {
+    return info->si_code <= 0;
+}
+
+/* An instruction that faulted runs again and meets the default action; a signal that was sent has to be sent again. */
+static void die(int number, const siginfo_t *info) {
+    (void)signal(number, SIG_DFL);
+    if (is_sent(info))
+        (void)raise(number);
+}
+
 /* Not ours. The handler before may not mend what is wrong, or send the signal on to the one that it found when it was
  * installed, which may be ours: when the same fault comes again, the default action follows. */
 static void pass_on(int number, siginfo_t *info, void *context) {
     const struct sigaction *before = &previous[index_of(number)];
-    uint64_t *last = &passed_on[index_of(number)];
-    bool again = *last && (*last == dr_context_pc(context) || info->si_code <= 0); /* sent, not raised by an instruction */
-    *last = dr_context_pc(context);
+    struct passed_on *last = &passed_on[index_of(number)];
+    uint64_t pc = dr_context_pc(context);
+    bool again = last->raised || (!is_sent(info) && last->pc == pc && last->address == info->si_addr);
+    if (!is_sent(info)) {
+        last->pc = pc;
+        last->address = info->si_addr;
+    }
     if (again || (!(before->sa_flags & SA_SIGINFO) && (before->sa_handler == SIG_DFL || before->sa_handler == SIG_IGN)))
-        (void)signal(number, SIG_DFL); /* the instruction runs again and meets it */
+        die(number, info);
     else if (before->sa_flags & SA_SIGINFO)
         before->sa_sigaction(number, info, context);
     else
         before->sa_handler(number);
+    sigset_t pending;
+    last->raised = !sigpending(&pending) && sigismember(&pending, number) == 1;
 }
 
 static void on_fault(int number, siginfo_t *info, void *context) {
     struct dr_core *core = running;
-    if (core && core->in_code && dr_context_state(context) == core->cpu.state)
+    if (core && core->in_code && !is_sent(info) && dr_context_state(context) == core->cpu.state)
         leave_generated_code(core, number, context);
     else
         pass_on(number, info, context);
@@ -156,13 +187,31 @@ static const char *install_all(void) {
 
 /* Somebody else may have installed handlers since (Python's faulthandler does); theirs come after ours again. */
 const char *dr_faults_install(void) {
-    struct sigaction now;
-    if (!sigaction(SIGSEGV, NULL, &now) && is_ours(&now))
+    struct sigaction segv, bus;
+    if (!sigaction(SIGSEGV, NULL, &segv) && is_ours(&segv) && !sigaction(SIGBUS, NULL, &bus) && is_ours(&bus))
         return NULL;
     pthread_mutex_lock(&installing);
     const char *error = install_all();
     pthread_mutex_unlock(&installing);
     return error;
+}
+
+void dr_faults_hold(bool hold) {
+    (void)(hold ? pthread_mutex_lock(&installing) : pthread_mutex_unlock(&installing));
+}
+
+/* -- the stack of the handler, one for each CPU thread ----------------------------------------------------------------- */
+
+static pthread_key_t stack_key;
+
+static void free_stack(void *stack) {
+    stack_t none = {.ss_flags = SS_DISABLE};
+    (void)sigaltstack(&none, NULL);
+    free(stack);
+}
+
+static void make_stack_key(void) {
+    pthread_key_create(&stack_key, free_stack);
 }
 
 const char *dr_faults_thread(void) {
@@ -171,7 +220,11 @@ const char *dr_faults_thread(void) {
         return strerror(errno);
     if (!(now.ss_flags & SS_DISABLE))
         return NULL;
-    static _Thread_local char stack[SIGNAL_STACK_SIZE];
-    stack_t ours = {.ss_sp = stack, .ss_size = sizeof stack};
-    return sigaltstack(&ours, NULL) ? strerror(errno) : NULL;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_stack_key);
+    stack_t ours = {.ss_sp = malloc(SIGNAL_STACK_SIZE), .ss_size = SIGNAL_STACK_SIZE};
+    if (!ours.ss_sp || sigaltstack(&ours, NULL))
+        return "no memory for a signal stack";
+    pthread_setspecific(stack_key, ours.ss_sp);
+    return NULL;
 }

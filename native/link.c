@@ -31,6 +31,10 @@ static void forget_dead(struct dr_core *core) {
 
 static bool commit(struct dr_core *core) {
     size_t count = core->batch.count;
+    if (core->code.region && dr_codemem_is_stale(&core->code)) {
+        flush_all(core); /* the region was left to the parent of a fork, and with it what was to be changed */
+        return true;
+    }
     const char *error = count ? dr_codemem_write(&core->code, core->batch.at, count) : NULL;
     core->batch.count = 0;
     forget_dead(core);
@@ -221,9 +225,9 @@ static bool code_written(struct dr_core *core, uint64_t address, uint64_t size, 
 }
 
 /* Stores to the bytes that a unit was made from are to be noticed. */
-static bool guard_pages(struct dr_core *core, const struct dr_block *block) {
-    for (uint32_t i = 0; !block->checked && i < block->range_count; i++) {
-        const struct dr_range *range = &block->ranges[i];
+static bool guard_pages(struct dr_core *core, const struct dr_unit *unit) {
+    for (uint32_t i = 0; !unit->checked && i < unit->range_count; i++) {
+        const struct dr_range *range = &unit->ranges[i];
         uint32_t first = range->address >> DR_PAGE_BITS, last = (range->address + range->size - 1) >> DR_PAGE_BITS;
         for (uint32_t page = first; range->size && page <= last; page++)
             if (!(core->memory.access[page] & DR_CODE) && !dr_memory_mark(&core->memory, page, DR_CODE, true)) {
@@ -249,14 +253,14 @@ static const char *check_exits(const struct dr_core *core, const struct dr_unit 
 }
 
 static const char *check_ranges(const struct dr_core *core, const struct dr_unit *unit) {
+    uint64_t size = 0;
     for (uint32_t i = 0; i < unit->range_count; i++) {
         const struct dr_range *range = &unit->ranges[i];
-        if (dr_memory_check(&core->memory, range->address, range->size, 0) >= 0)
-            return "a unit was made from guest memory that is not mapped";
+        size += range->size;
         if (!unit->checked && dr_memory_is_mixed(&core->memory, range->address, range->size))
             return "a unit of memory that is code and data alike does not compare its bytes";
     }
-    return NULL;
+    return size == unit->source_size ? NULL : "a unit's guest bytes are not those of its ranges";
 }
 
 static const char *check(const struct dr_core *core, const struct dr_unit *unit) {
@@ -310,15 +314,25 @@ static bool make_room(struct dr_core *core, const struct dr_unit *unit) {
     return !dr_failure;
 }
 
+/* Whether guest memory is what was translated: another thread may have written meanwhile. */
+static bool is_current(struct dr_core *core, const struct dr_unit *unit) {
+    const uint8_t *source = unit->source;
+    for (uint32_t i = 0; i < unit->range_count; source += unit->ranges[i++].size)
+        if (dr_memory_check(&core->memory, unit->ranges[i].address, unit->ranges[i].size, DR_EXECUTE) >= 0 ||
+            !dr_memory_equals(&core->memory, unit->ranges[i].address, source, unit->ranges[i].size))
+            return false;
+    return true;
+}
+
 static struct dr_block *add_unit(struct dr_core *core, const struct dr_unit *unit) {
-    struct dr_block *block = dr_blocks_add(&core->blocks, unit, core->memory.base);
+    struct dr_block *block = dr_blocks_add(&core->blocks, unit);
     if (!block) {
         dr_failure = "no memory for the tables of the code cache";
         return NULL;
     }
     DR_COUNT(core->stats.installed, 1);
     struct dr_patch patch = {block->start, unit->code, unit->code_size, core->links.at, (uint32_t)core->links.count, 0};
-    return guard_pages(core, block) && queue(core, patch) ? block : NULL;
+    return queue(core, patch) ? block : NULL;
 }
 
 /* Links the exit that led to the block, if it was that one that was missing. */
@@ -329,8 +343,10 @@ static bool link_waiting(struct dr_core *core, struct dr_block *block) {
 }
 
 static bool install(struct dr_core *core, const struct dr_unit *unit) {
-    if ((dr_failure = check(core, unit)))
+    if ((dr_failure = check(core, unit)) || !guard_pages(core, unit))
         return false;
+    if (!is_current(core, unit))
+        return true;
     struct dr_block *old = dr_blocks_find(&core->blocks, unit->key);
     if (old && !(invalidate(core, old, DR_DEATH_FLUSH, 0) && commit(core)))
         return false;
@@ -363,41 +379,50 @@ void dr_unlock_tables(struct dr_core *core) {
     pthread_mutex_unlock(&core->tables);
 }
 
+/* Whether this thread may change the tables: generated code may be running, and only its own thread knows where. */
+static bool lock_to_change(struct dr_core *core) {
+    dr_lock_tables(core);
+    const struct dr_codemem *code = &core->code;
+    bool may = !code->owned || dr_codemem_is_stale(code) || pthread_equal(code->owner, pthread_self());
+    if (!may) {
+        dr_failure = "the code cache was changed by a thread that does not own it";
+        dr_unlock_tables(core);
+    }
+    return may;
+}
+
+/* What failed half-way leaves nothing behind. */
 static bool unlock(struct dr_core *core, bool good) {
+    if (!good && core->blocks.table)
+        flush_all(core);
     dr_unlock_tables(core);
     return good;
 }
 
 bool dr_link(struct dr_core *core, struct dr_link *link, struct dr_block *block) {
-    dr_lock_tables(core);
-    return unlock(core, link_exit(core, link, block) && commit(core));
+    return lock_to_change(core) && unlock(core, link_exit(core, link, block) && commit(core));
 }
 
 bool dr_invalidate(struct dr_core *core, struct dr_block *block, enum dr_death reason, uint32_t address) {
-    dr_lock_tables(core);
-    return unlock(core, invalidate(core, block, reason, address) && commit(core));
+    return lock_to_change(core) && unlock(core, invalidate(core, block, reason, address) && commit(core));
 }
 
 bool dr_invalidate_at(struct dr_core *core, uint32_t pc, enum dr_death reason) {
-    dr_lock_tables(core);
-    return unlock(core, invalidate_bytes(core, pc, 1, reason) && commit(core));
+    return lock_to_change(core) && unlock(core, invalidate_bytes(core, pc, 1, reason) && commit(core));
 }
 
 bool dr_invalidate_changed(struct dr_core *core, enum dr_death reason) {
-    dr_lock_tables(core);
-    return unlock(core, invalidate_changed(core, reason));
+    return lock_to_change(core) && unlock(core, invalidate_changed(core, reason));
 }
 
 bool dr_code_written(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason) {
     if (!core->blocks.pages)
         return true; /* everything is interpreted */
-    dr_lock_tables(core);
-    return unlock(core, code_written(core, address, size, reason));
+    return lock_to_change(core) && unlock(core, code_written(core, address, size, reason));
 }
 
 bool dr_install_unit(struct dr_core *core, const struct dr_unit *unit) {
-    dr_lock_tables(core);
-    return unlock(core, install(core, unit));
+    return lock_to_change(core) && unlock(core, install(core, unit));
 }
 
 void dr_flush_all(struct dr_core *core) {

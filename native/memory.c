@@ -1,6 +1,7 @@
 #include "memory.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -45,7 +46,7 @@ static int protection(const struct dr_memory *memory, uint64_t address) {
     int any = 0;
     for (uint64_t page = address; page < address + memory->host; page += DR_PAGE)
         any |= dr_memory_page(memory, page);
-    if (any & DR_DEVICE || !(any & (DR_READ | DR_WRITE | DR_EXECUTE)))
+    if (any & DR_DEVICE || !(any & DR_READ))
         return PROT_NONE;
     bool noticed = any & (DR_WATCH | DR_CODE) || (memory->tracked && !(any & DR_DIRTY));
     return PROT_READ | (any & DR_WRITE && !noticed ? PROT_WRITE : 0);
@@ -86,7 +87,10 @@ bool dr_memory_mark(struct dr_memory *memory, uint32_t page, uint16_t flag, bool
     uint64_t address = (uint64_t)page << DR_PAGE_BITS;
     uint16_t access = dr_memory_page(memory, address);
     set_page(memory, address, on ? access | flag : access & ~flag);
-    return !dr_memory_apply(memory, address, DR_PAGE);
+    if (!dr_memory_apply(memory, address, DR_PAGE))
+        return true;
+    set_page(memory, address, access);
+    return false;
 }
 
 bool dr_memory_is_mixed(const struct dr_memory *memory, uint32_t address, uint64_t size) {
@@ -101,36 +105,70 @@ static bool aligned(uint64_t address, uint64_t size) {
 }
 
 /* Whole host pages go back to the system; the rest of a host page may hold other guest pages. */
-void dr_memory_clear(struct dr_memory *memory, uint64_t address, uint64_t size) {
+const char *dr_memory_clear(struct dr_memory *memory, uint64_t address, uint64_t size) {
     uint64_t host = memory->host, end = address + size;
     uint64_t first = (address + host - 1) & ~(host - 1), last = end & ~(host - 1);
-    if (first < last)
-        (void)mmap(memory->base + first, last - first, PROT_NONE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    if (first < last && mmap(memory->base + first, last - first, PROT_NONE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+        return strerror(errno);
     for (uint64_t page = address; page < end; page += DR_PAGE) {
         uint64_t start = page & ~(host - 1);
         if (start >= first && start + host <= last)
             continue;
-        (void)mprotect(memory->base + start, host, PROT_READ | PROT_WRITE);
+        if (mprotect(memory->base + start, host, PROT_READ | PROT_WRITE))
+            return strerror(errno);
         memset(memory->base + page, 0, DR_PAGE);
     }
+    return NULL;
+}
+
+/* What a device is must fault, and what memory is must not: they cannot share a page of the host. */
+static bool is_shared_with_device(const struct dr_memory *memory, uint64_t address, uint64_t size, int access) {
+    uint64_t start = address & ~(memory->host - 1), end = (address + size + memory->host - 1) & ~(memory->host - 1);
+    for (uint64_t page = start; access && page < end; page += DR_PAGE) {
+        int other = dr_memory_page(memory, page) & (DR_GUEST | DR_DEVICE);
+        if ((page < address || page >= address + size) && other && !(other & DR_DEVICE) == !!(access & DR_DEVICE))
+            return true;
+    }
+    return false;
+}
+
+/* The system has no room for so many different pages (vm.max_map_count). If it cannot even go back, no access is fast. */
+static void restore(struct dr_memory *memory, uint64_t address, uint64_t size, const uint16_t *before) {
+    for (uint64_t i = 0; i < size >> DR_PAGE_BITS; i++)
+        set_page(memory, address + (i << DR_PAGE_BITS), before[i]);
+    if (dr_memory_apply(memory, address, size))
+        for (uint64_t page = address; page < address + size; page += DR_PAGE)
+            set_page(memory, page, dr_memory_page(memory, page) | DR_SLOW_READ | DR_SLOW_WRITE);
 }
 
 const char *dr_memory_map(struct dr_memory *memory, uint64_t address, uint64_t size, int access) {
     if (!aligned(address, size))
         return "a range of guest memory is not made of whole pages";
+    if (is_shared_with_device(memory, address, size, access))
+        return "a device and memory share a page of the host: put the device at a multiple of the host's page size";
     dr_tracking_note_clear(memory, address, size);
-    dr_memory_clear(memory, address, size);
-    return dr_memory_protect(memory, address, size, access);
+    const char *error = dr_memory_clear(memory, address, size);
+    return error ? error : dr_memory_protect(memory, address, size, access);
 }
 
 const char *dr_memory_protect(struct dr_memory *memory, uint64_t address, uint64_t size, int access) {
     if (!aligned(address, size))
         return "a range of guest memory is not made of whole pages";
+    uint16_t *before = malloc((size >> DR_PAGE_BITS) * sizeof *before + 1);
+    if (!before)
+        return "no memory to change the permissions of pages";
+    memcpy(before, memory->access + (address >> DR_PAGE_BITS), (size >> DR_PAGE_BITS) * sizeof *before);
     for (uint64_t page = address; page < address + size; page += DR_PAGE)
         set_page(memory, page, (access & ~DR_KEPT) | (dr_memory_page(memory, page) & DR_KEPT));
     dr_tracking_note_map(memory);
-    return dr_memory_apply(memory, address, size);
+    const char *error = dr_memory_apply(memory, address, size);
+    if (error && memory->tracked)
+        error = dr_tracking_stop(memory);
+    if (error)
+        restore(memory, address, size, before);
+    free(before);
+    return error;
 }
 
 int64_t dr_memory_check(const struct dr_memory *memory, uint64_t address, uint64_t size, int access) {
@@ -165,6 +203,16 @@ static const char *copy(struct dr_memory *memory, uint64_t address, uint64_t siz
 
 const char *dr_memory_read(struct dr_memory *memory, uint64_t address, void *to, uint64_t size) {
     return copy(memory, address, size, PROT_READ, to, memory->base + address);
+}
+
+bool dr_memory_equals(struct dr_memory *memory, uint64_t address, const uint8_t *bytes, uint64_t size) {
+    uint8_t piece[256];
+    for (uint64_t at = 0, step; at < size; at += step) {
+        step = size - at < sizeof piece ? size - at : sizeof piece;
+        if (dr_memory_read(memory, address + at, piece, step) || memcmp(piece, bytes + at, step))
+            return false;
+    }
+    return true;
 }
 
 const char *dr_memory_write(struct dr_memory *memory, uint64_t address, const void *from, uint64_t size) {

@@ -65,11 +65,12 @@ const char *dr_memory_apply(struct dr_memory *memory, uint64_t address, uint64_t
 /* Opens the host pages of a range for the host, until dr_memory_apply. */
 const char *dr_memory_open(struct dr_memory *memory, uint64_t address, uint64_t size);
 
-/* Zeroes a range, whose host pages are closed or open then, until dr_memory_apply. */
-void dr_memory_clear(struct dr_memory *memory, uint64_t address, uint64_t size);
+/* Zeroes a range, whose host pages are closed or open then, until dr_memory_apply. NULL, or why not. */
+const char *dr_memory_clear(struct dr_memory *memory, uint64_t address, uint64_t size);
 
 /* Copies out or in, past the guest's permissions; the range is mapped. */
 const char *dr_memory_read(struct dr_memory *memory, uint64_t address, void *to, uint64_t size);
+bool dr_memory_equals(struct dr_memory *memory, uint64_t address, const uint8_t *bytes, uint64_t size);
 const char *dr_memory_write(struct dr_memory *memory, uint64_t address, const void *from, uint64_t size);
 
 /* The machine's own thread changes what it knows of pages while it runs; others may look. */

@@ -353,11 +353,13 @@ void dr_region_drop_unused(void) {
 /* -- fork ------------------------------------------------------------------------------------------------------------ */
 
 static void before_fork(void) {
+    dr_faults_hold(true);
     pthread_mutex_lock(&mapping);
     pthread_mutex_lock(&lock);
 }
 
 static void behind_fork(void) {
+    dr_faults_hold(false);
     pthread_mutex_unlock(&lock);
     pthread_mutex_unlock(&mapping);
 }

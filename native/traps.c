@@ -54,10 +54,12 @@ void dr_set_deadline(struct dr_core *core, uint64_t ticks, uint32_t lines) {
     atomic_store(&core->attend, true);
 }
 
+#define FOR_EVER (UINT64_C(1) << 63) /* instructions */
+
 /* The deadline in virtual time; UINT64_MAX if it is never, or the host's clock tells. */
 static uint64_t virtual_deadline(const struct dr_core *core) {
     uint64_t ratio = core->clock.instructions_per_tick;
-    return ratio && core->deadline < UINT64_MAX / ratio ? core->deadline * ratio : UINT64_MAX;
+    return ratio && core->deadline < FOR_EVER / ratio ? core->deadline * ratio : UINT64_MAX;
 }
 
 /* -- what other threads want ------------------------------------------------------------------------------------------ */

@@ -6,7 +6,7 @@ import pytest
 
 from dynarec.ir import ops
 from dynarec.ir.unit import Branch, Interpret, Jump, JumpTo, Unit
-from dynarec.trace import FETCH_SIZE, TRACE_LIMIT, UNROLLED_LIMIT, Fetch, Trace, form_trace
+from dynarec.trace import FETCH_SIZE, TRACE_LIMIT, UNROLLED_LIMIT, Fetch, Limits, Trace, form_trace
 from guest_isa.rv32 import GUEST
 from tests.native.guests import CODE, asm
 
@@ -37,7 +37,7 @@ def fetch_from(code: bytes) -> Fetch:
 
 
 def trace_of(code: bytes, key: int = CODE, **options: object) -> Trace:
-    return form_trace(GUEST, fetch_from(code), key, **options)  # type: ignore[arg-type]
+    return form_trace(GUEST, fetch_from(code), key, Limits(**options))  # type: ignore[arg-type]
 
 
 def places(unit: Unit) -> list[int]:
@@ -59,7 +59,7 @@ def with_function(caller: bytes, function: bytes) -> bytes:
 
 @pytest.mark.parametrize("limit", [1, 2, TRACE_LIMIT, FETCH_SIZE // WORD + 10])
 def test_straight_code_ends_at_the_limit(limit: int) -> None:
-    trace = trace_of(STEP * (limit + 1), limit=limit)
+    trace = trace_of(STEP * (limit + 1), length=limit)
     assert places(trace.unit) == [WORD * number for number in range(limit)]
     assert trace.unit.terminal == Jump(CODE + WORD * limit)
     assert trace.unit.retired == limit
@@ -167,7 +167,7 @@ def test_ranges_hold_no_gaps() -> None:
 
 def test_last_range_ends_with_the_address_space() -> None:
     end = 1 << 32
-    trace = form_trace(GUEST, lambda address, size: STEP * ((end - address) // WORD), end - WORD * 2, limit=2)
+    trace = form_trace(GUEST, lambda address, size: STEP * ((end - address) // WORD), end - WORD * 2, Limits(length=2))
     assert trace.unit.terminal == Jump(0)
     assert trace.ranges == [(end - WORD * 2, WORD * 2)]
 
@@ -190,7 +190,7 @@ def test_stop_at_a_target_ends_a_trace_before_it() -> None:
 
 
 def test_trace_may_begin_at_a_stop() -> None:
-    assert len(trace_of(STEP * 8, stops={CODE}, limit=8).unit.insns) == 8
+    assert len(trace_of(STEP * 8, stops={CODE}, length=8).unit.insns) == 8
 
 
 def test_stop_inside_a_loop_ends_its_first_round() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dynarec.machine.linux_errno import ENOSYS, GuestError, from_host
+from dynarec.errors import GuestMemoryError
+from dynarec.machine.linux_errno import ENOMEM, ENOSYS, GuestError, from_host
 from dynarec.machine.sys_files import FILE_CALLS
 from dynarec.machine.sys_memory import MEMORY_CALLS
 from dynarec.machine.sys_paths import PATH_CALLS
@@ -42,5 +43,7 @@ def perform(system: System, number: int, args: Args) -> Result:
         return known[1](system, (*args, *(0,) * (ARGUMENTS - len(args))))
     except GuestError as error:
         return -error.number
+    except GuestMemoryError:
+        return -ENOMEM  # the host has no room for the pages
     except OSError as error:
         return -from_host(error)

@@ -217,6 +217,33 @@ def test_a_device_cannot_run_the_machine_that_runs_it(tier: str) -> None:
             machine.run()
 
 
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_device_cannot_close_the_machine_that_runs_it(tier: str) -> None:
+    class Closes(Device):
+        machine: Machine
+
+        def read(self, offset: int, width: int, /) -> int:
+            self.machine.close()
+            return 0
+
+    device = Closes()
+    with with_device(loop(asm("lw", rd="a1", rs1="s1", imm=0), 5), device, tier=tier) as machine:
+        device.machine = machine
+        with pytest.raises(DynarecError, match="stop it instead"):
+            machine.run()
+        machine.pc += 4
+        assert machine.run(2).reason is StopReason.BUDGET
+
+
+def test_a_device_may_stand_where_another_one_stood() -> None:
+    first, second = Register(), Register()
+    with with_device(loop(asm("lw", rd="a1", rs1="s1", imm=0), 5), first, tier="jit") as machine:
+        machine.memory.unmap(DEVICE, 4096)
+        machine.add_device(DEVICE, second)
+        machine.run()
+        assert (len(first.log), len(second.log)) == (0, 5)
+
+
 def test_looking_at_a_device_changes_nothing() -> None:
     device = Register()
     with with_device(loop(b"", 5), device) as machine:

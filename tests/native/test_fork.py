@@ -82,3 +82,15 @@ def test_a_machine_that_was_running_says_so(policy: str, tmp_path: Path) -> None
         "1000",
         "request",
     ]
+
+
+@pytest.mark.parametrize(
+    "change", ["machine.memory.write(machine.pc, b'\\x13\\0\\0\\0')", "machine.run(10, until=machine.pc + 8)"]
+)
+def test_the_child_may_change_code_first(change: str) -> None:
+    script = CHILD_AND_PARENT.replace(
+        "    stop = machine.run()\n", f"    if child == 0: {change}\n    stop = machine.run()\n"
+    )
+    child, parent = sorted(python(script, ROOT / "roms" / "hello.elf", POLICIES[0], "jit"), key=len)
+    assert parent.startswith(POLICIES[0])
+    assert child.startswith(POLICIES[0])

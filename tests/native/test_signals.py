@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +48,43 @@ IN_PYTHON = (
 )
 
 
+# Sent to the thread that runs generated code, which its handler must not take for a fault of the guest's.
+SENT = (
+    "import threading, time\n"
+    "signal.signal(signal.{name}, lambda *_: print('handled', flush=True))\n"
+    "code = asm('sw', rs1='s0', rs2='s1', imm=0) + asm('addi', rd='s1', rs1='s1', imm=1)\n"
+    "with load(code + asm('jal', rd=0, offset=-8), tier='jit') as machine:\n"
+    "    machine.regs.s0 = 0x20000\n"
+    "    machine.run(1000)\n"
+    "    run = machine.start()\n"
+    "    for _ in range(5):\n"
+    "        time.sleep(0.01)\n"
+    "        signal.pthread_kill(machine._thread._thread.ident, signal.{name})\n"
+    "    run.stop()\n"
+    "    assert run.wait().reason is StopReason.REQUEST\n"
+    "    done = machine.instructions\n"
+    "    assert (machine.regs.s1, machine.pc) == ((done + 1) // 3, 0x10000 + 4 * (done % 3))\n"
+)
+KILLED = "guest_faults()\nprint('alive', flush=True)\nos.kill(os.getpid(), signal.SIGSEGV)\nprint('survived')"
+# A handler that was there first and lets the instruction go on elsewhere, as write barriers do.
+MENDS = """
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+PAGE = os.sysconf("SC_PAGESIZE")
+memory = libc.mmap(None, 8 * PAGE, 0, {private_anonymous}, -1, 0)
+Handler = ctypes.CFUNCTYPE(None, ctypes.c_int)
+left = list(range(8))
+mend = Handler(lambda number: libc.mprotect(memory + left.pop(0) * PAGE, PAGE, 3) and None)
+libc.signal.restype = ctypes.c_void_p
+libc.signal(int(signal.SIGSEGV), mend)
+guest_faults()
+libc.memset(memory, 1, 8 * PAGE)
+assert left == []
+"""
+
+
 dies = pytest.mark.skipif(
     "libasan" in os.environ.get("LD_PRELOAD", ""), reason="not under a sanitizer, which ends the process itself"
 )
@@ -75,3 +114,23 @@ def test_without_other_handlers_the_process_dies_of_its_own_fault() -> None:
 def test_handlers_in_python() -> None:
     done = python(IN_PYTHON)
     assert (done.stdout, done.stderr, done.returncode) == ("handled\n", "", 0)
+
+
+@pytest.mark.parametrize("name", ["SIGSEGV", "SIGTRAP", "SIGBUS"])
+def test_a_signal_that_was_sent_is_no_fault(name: str) -> None:
+    done = python(SENT.format(name=name))
+    assert (done.returncode, done.stdout.splitlines()) == (0, ["handled"] * 5), done.stderr
+
+
+@dies
+def test_a_signal_that_was_sent_ends_the_process_as_ever() -> None:
+    done = python(KILLED)
+    assert (done.returncode, done.stdout) == (-signal.SIGSEGV, "alive\n")
+
+
+@dies
+@pytest.mark.skipif("DYNAREC_EMULATED" in os.environ, reason="not emulated: QEMU's own faults have other addresses")
+def test_a_handler_that_mends_faults_is_asked_about_each() -> None:
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    done = python(MENDS.format(private_anonymous=flags))
+    assert done.returncode == 0, done.stderr
