@@ -131,7 +131,7 @@ const char *dr_memory_clear(struct dr_memory *memory, uint64_t address, uint64_t
 static bool is_shared_with_device(const struct dr_memory *memory, uint64_t address, uint64_t size, int access) {
     uint64_t start = address & ~(memory->host - 1), end = (address + size + memory->host - 1) & ~(memory->host - 1);
     for (uint64_t page = start; access && page < end; page += DR_PAGE) {
-        int other = dr_memory_page(memory, page);
+        int other = dr_memory_page(memory, page) & (DR_GUEST | DR_DEVICE);
         if ((page < address || page >= address + size) && other && !(other & DR_DEVICE) == !!(access & DR_DEVICE))
             return true;
     }
@@ -168,6 +168,8 @@ const char *dr_memory_protect(struct dr_memory *memory, uint64_t address, uint64
         set_page(memory, page, (access & ~DR_KEPT) | (dr_memory_page(memory, page) & DR_KEPT));
     dr_tracking_note_map(memory);
     const char *error = dr_memory_apply(memory, address, size);
+    if (error && memory->tracked)
+        error = dr_tracking_stop(memory);
     if (error)
         restore(memory, address, size, before);
     free(before);

@@ -73,7 +73,7 @@ const char *dr_memory_apply(struct dr_memory *memory, uint64_t address, uint64_t
 /* Opens the host pages of a range for the host, until dr_memory_apply. */
 const char *dr_memory_open(struct dr_memory *memory, uint64_t address, uint64_t size);
 
-/* Zeroes a range, whose host pages are closed or open then, until dr_memory_apply. */
+/* Zeroes a range, whose host pages are closed or open then, until dr_memory_apply. NULL, or why not. */
 const char *dr_memory_clear(struct dr_memory *memory, uint64_t address, uint64_t size);
 
 /* Copies out or in, past the guest's permissions; the range is mapped. */

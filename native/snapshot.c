@@ -47,8 +47,7 @@ static void forget_dirty(struct dr_memory *memory) {
     memory->dirty_count = 0;
 }
 
-/* From now on stores go unnoticed. Protection becomes that of few, long ranges. */
-static const char *stop_tracking(struct dr_memory *memory) {
+const char *dr_tracking_stop(struct dr_memory *memory) {
     forget_dirty(memory);
     memory->tracked = false;
     return dr_memory_apply(memory, 0, DR_WINDOW);
@@ -78,17 +77,17 @@ const char *dr_tracking_note_store(struct dr_memory *memory, uint64_t address, u
         if (dr_memory_page(memory, at) & DR_DIRTY)
             continue;
         if (!mark(memory, at))
-            return stop_tracking(memory);
+            return dr_tracking_stop(memory);
         changed = true;
     }
-    return changed && dr_memory_apply(memory, address, size) ? stop_tracking(memory) : NULL;
+    return changed && dr_memory_apply(memory, address, size) ? dr_tracking_stop(memory) : NULL;
 }
 
 void dr_tracking_note_clear(struct dr_memory *memory, uint64_t address, uint64_t size) {
     for (uint64_t at = address; memory->tracked && at < address + size; at += DR_PAGE)
         if (!(dr_memory_page(memory, at) & DR_DIRTY) && dr_tree_page(memory->image, (uint32_t)(at >> DR_PAGE_BITS)))
             if (!mark(memory, at & ~(memory->host - 1)))
-                (void)stop_tracking(memory);
+                (void)dr_tracking_stop(memory);
 }
 
 void dr_tracking_note_map(struct dr_memory *memory) {
@@ -169,7 +168,7 @@ static const char *begin_tracking(struct dr_memory *memory) {
     if (all)
         error = dr_memory_apply(memory, 0, DR_WINDOW);
     memory->dirty_count = 0;
-    return error ? stop_tracking(memory) : NULL;
+    return error ? dr_tracking_stop(memory) : NULL;
 }
 
 /* -- the guest's permissions ----------------------------------------------------------------------------------------- */
@@ -302,7 +301,7 @@ struct dr_pages *dr_save_pages(struct dr_core *core) {
     dr_failure = update_images(memory);
     if (dr_failure) {
         const char *error = dr_failure;
-        (void)stop_tracking(memory); /* the list is not what it should be */
+        (void)dr_tracking_stop(memory); /* the list is not what it should be */
         dr_failure = error;
         return NULL;
     }
@@ -367,17 +366,19 @@ static size_t next_zeros(const struct dr_memory *memory, const struct dr_tree *t
 
 static const char *restore_row(struct dr_core *core, const struct dr_tree *tree, size_t first, size_t end) {
     struct dr_memory *memory = &core->memory;
-    const char *error = NULL;
-    while (first < end && !error) {
+    while (first < end) {
         size_t next = next_zeros(memory, tree, first, end);
-        if (next == first) {
+        bool zero = next == first;
+        if (zero)
             next = first + zeros(memory, tree, first, end);
-            error = clear_row(core, first, next);
-        } else if (!(error = open_row(memory, first, next)))
+        const char *error = zero ? clear_row(core, first, next) : open_row(memory, first, next);
+        if (error)
+            return error;
+        if (!zero)
             write_row(core, tree, first, next);
         first = next;
     }
-    return error;
+    return NULL;
 }
 
 static const char *restore_bytes(struct dr_core *core, struct dr_tree *tree) {
@@ -415,7 +416,7 @@ int dr_restore_pages(struct dr_core *core, const struct dr_pages *pages) {
     if (!error)
         error = restore_bytes(core, pages->tree);
     if (error)
-        (void)stop_tracking(memory);
+        (void)dr_tracking_stop(memory);
     dr_failure = error;
     return error ? -1 : 0;
 }

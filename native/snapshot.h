@@ -18,6 +18,9 @@ const char *dr_tracking_note_store(struct dr_memory *memory, uint64_t address, u
 /* Before a range is zeroed. */
 void dr_tracking_note_clear(struct dr_memory *memory, uint64_t address, uint64_t size);
 
+/* From now on stores go unnoticed, and protection is that of few, long ranges. NULL, or why that cannot be. */
+const char *dr_tracking_stop(struct dr_memory *memory);
+
 /* The guest's permissions have changed. */
 void dr_tracking_note_map(struct dr_memory *memory);
 
