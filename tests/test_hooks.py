@@ -273,7 +273,7 @@ def test_a_callback_stops_the_machine(machine: Machine) -> None:
 @pytest.mark.parametrize("action", [Machine.run, Machine.start, Machine.close])
 def test_a_callback_may_not_run_or_close_the_machine(machine: Machine, action: Callable[[Machine], object]) -> None:
     machine.hook_code(lambda guest, pc: action(guest), HEAD)  # type: ignore[arg-type]
-    with pytest.raises(DynarecError, match="running already|closed by what it calls"):
+    with pytest.raises(DynarecError, match=r"running already|closed by what it calls"):
         machine.run()
     assert machine.pc == HEAD
     assert machine.run(3).reason is StopReason.BUDGET
@@ -296,7 +296,7 @@ class Again:
 def test_a_device_may_not_run_or_close_the_machine(tier: str, access: bytes) -> None:
     with load(lui("t0", 0x4000_0000) + access, tier=tier) as machine:
         machine.add_device(0x4000_0000, Again(machine))
-        with pytest.raises(DynarecError, match="running already|closed by what it calls"):
+        with pytest.raises(DynarecError, match=r"running already|closed by what it calls"):
             machine.run(10)
 
 
