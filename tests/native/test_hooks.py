@@ -363,9 +363,9 @@ def test_where_nothing_can_be_fetched(tier: str) -> None:
         places: list[int] = []
         machine.hook_code(lambda _, pc: places.append(pc), far)
         machine.pc = start
-        assert machine.run().reason is StopReason.TRAP
-        assert machine.run().reason is StopReason.TRAP
-        assert places == [far]
+        for _ in range(2):
+            assert machine.run().reason is StopReason.TRAP
+            assert places == [far]
 
 
 # -- the C interface --------------------------------------------------------------------------------------------------
