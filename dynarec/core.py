@@ -528,7 +528,7 @@ def _native_unit(translation: Translation) -> tuple[Any, tuple[Any, ...]]:
         (
             unit.key, bytes_, len(code.code), unit.retired,
             exits, len(code.exits), sites, len(code.sites), ranges, len(translation.ranges),
-            source, len(translation.source), loans, len(code.loans), translation.checked, unit.hooked,
+            source, len(translation.source), loans, len(code.loans), translation.checked,
         ),
     )  # fmt: skip
     return native, (exits, sites, ranges, loans, source, bytes_)

@@ -147,7 +147,6 @@ struct dr_unit {
     const struct dr_loan *loans;
     uint32_t loan_count;
     int checked; /* it compares the bytes that it was made from with guest memory, whenever it is entered */
-    int hooked;  /* made for a hook at its head: it leaves to come there again */
 };
 
 struct dr_trap {

@@ -152,7 +152,6 @@ bool dr_invalidate(struct dr_core *core, struct dr_block *block, enum dr_death r
 bool dr_invalidate_changed(struct dr_core *core, enum dr_death reason);
 bool dr_code_written(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason);
 bool dr_discard(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason); /* units with bytes there */
-bool dr_isolate(struct dr_core *core, uint32_t key, enum dr_death reason); /* no unit runs across, nor is linked to one there */
 bool dr_install_unit(struct dr_core *core, const struct dr_unit *unit);
 void dr_flush_all(struct dr_core *core);
 void dr_make_lock(struct dr_core *core);

@@ -5,7 +5,6 @@
 
 #include "core.h"
 
-#define NO_PC INT64_C(-1)
 #define BIT(kind) (UINT32_C(1) << (kind))
 
 static const uint16_t page_flags[DR_HOOKS] = {
@@ -110,7 +109,7 @@ static const char *change_hook(struct dr_core *core, int kind, uint64_t start, u
     return error;
 }
 
-/* Those that have bytes there. */
+/* Units that were made without a hook, or for one that is gone. */
 static bool discard(struct dr_core *core, int kind, uint64_t start, uint64_t end, int reason) {
     return page_flags[kind] != DR_HOOKED || dr_discard(core, start, end - start, (enum dr_death)reason);
 }
@@ -119,17 +118,10 @@ static bool is_range(uint64_t start, uint64_t end) {
     return start < end && end <= DR_WINDOW;
 }
 
-/* Units that were made without the hook. */
-static bool make_way(struct dr_core *core, int kind, uint64_t start, uint64_t end, int reason) {
-    if (kind == DR_HOOK_CODE && end - start == 1)
-        return dr_isolate(core, (uint32_t)start, (enum dr_death)reason);
-    return discard(core, kind, start, end, reason);
-}
-
 int dr_hook(struct dr_core *core, int kind, uint64_t start, uint64_t end, int reason) {
     dr_failure = is_range(start, end) ? change_hook(core, kind, start, end, 1) : "a hook lies outside of guest memory";
     core->hooks.begins |= kind == DR_HOOK_BLOCK;
-    return !dr_failure && make_way(core, kind, start, end, reason) ? 0 : -1;
+    return !dr_failure && discard(core, kind, start, end, reason) ? 0 : -1;
 }
 
 int dr_unhook(struct dr_core *core, int kind, uint64_t start, uint64_t end, int reason) {
@@ -179,10 +171,7 @@ bool dr_hooks_stop(struct dr_core *core) {
 }
 
 void dr_hooks_enter(struct dr_core *core) {
-    if (core->hooks.left == core->cpu.pc)
-        return;
-    core->hooks.begins = true;
-    core->hooks.passed = NO_PC;
+    core->hooks.begins |= core->hooks.left != core->cpu.pc;
 }
 
 void dr_hooks_leave(struct dr_core *core) {

@@ -4,7 +4,7 @@
  * addresses from there to the next edge. A flag of each guest page tells whether there is anything to look for.
  *
  * Every hook is hit once each time that its instruction is executed: what has been reported is not asked for again until an
- * instruction has retired or the pc has been changed.
+ * instruction has retired.
  */
 #ifndef DR_HOOKS_H
 #define DR_HOOKS_H

@@ -125,22 +125,17 @@ static void note_death(struct dr_core *core, const struct dr_block *block, enum 
     DR_COUNT(core->stats.discarded, 1);
 }
 
-/* From now on, control comes to a unit through the run loop alone. */
-static bool cut_off(struct dr_core *core, struct dr_block *block) {
+static bool invalidate(struct dr_core *core, struct dr_block *block, enum dr_death reason, uint32_t address) {
     struct dr_jump *jump = jump_slot(core, block->key);
     if (jump->key == block->key)
         jump_clear(core, (size_t)(jump - core->cpu.jumps));
-    core->pending_exit = NULL;
-    return unlink_incoming(core, block);
-}
-
-static bool invalidate(struct dr_core *core, struct dr_block *block, enum dr_death reason, uint32_t address) {
     forget_outgoing(block);
-    bool good = cut_off(core, block) && DR_RESERVE(core->dead, 1);
+    bool good = unlink_incoming(core, block) && DR_RESERVE(core->dead, 1);
     if (good)
         core->dead.at[core->dead.count++] = (struct dr_range){block->start, block->size};
     dr_blocks_kill(&core->blocks, block);
     note_death(core, block, reason, address);
+    core->pending_exit = NULL;
     return good;
 }
 
@@ -190,14 +185,13 @@ static void flush_all(struct dr_core *core) {
 
 /* -- guest memory that is code --------------------------------------------------------------------------------------- */
 
-/* The units with bytes in a range die, but for one. */
-static bool invalidate_bytes(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason,
-                             const struct dr_block *spared) {
+/* The units with bytes in a range die. */
+static bool invalidate_bytes(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason) {
     bool good = true;
     for (uint64_t page = address >> DR_PAGE_BITS; core->blocks.pages && page <= (address + size - 1) >> DR_PAGE_BITS; page++)
         for (struct dr_page_use *use = core->blocks.pages[page]; use;) {
             struct dr_block *block = use->unit;
-            if (block == spared || !dr_block_overlaps(block, address, size)) {
+            if (!dr_block_overlaps(block, address, size)) {
                 use = use->next;
                 continue;
             }
@@ -232,7 +226,7 @@ static bool settle_page(struct dr_core *core, uint32_t page, enum dr_death reaso
 /* A host page faults for all guest pages in it. */
 static bool code_written(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason) {
     uint64_t host = core->memory.host, first = address & ~(host - 1), end = (address + size + host - 1) & ~(host - 1);
-    bool good = invalidate_bytes(core, address, size, reason, NULL);
+    bool good = invalidate_bytes(core, address, size, reason);
     for (uint64_t at = first; at < end; at += DR_PAGE)
         good = settle_page(core, (uint32_t)(at >> DR_PAGE_BITS), reason) && good;
     return commit(core) && good;
@@ -432,24 +426,12 @@ bool dr_code_written(struct dr_core *core, uint64_t address, uint64_t size, enum
 }
 
 static bool discard(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason) {
-    bool good = invalidate_bytes(core, address, size, reason, NULL);
+    bool good = invalidate_bytes(core, address, size, reason);
     return commit(core) && good;
 }
 
 bool dr_discard(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason) {
     return lock_to_change(core) && unlock(core, discard(core, address, size, reason));
-}
-
-static bool isolate(struct dr_core *core, uint32_t key, enum dr_death reason) {
-    struct dr_block *block = dr_blocks_find(&core->blocks, key);
-    const struct dr_block *spared = block && block->hooked ? block : NULL;
-    bool good = !spared || cut_off(core, block);
-    good = invalidate_bytes(core, key, 1, reason, spared) && good;
-    return commit(core) && good;
-}
-
-bool dr_isolate(struct dr_core *core, uint32_t key, enum dr_death reason) {
-    return lock_to_change(core) && unlock(core, isolate(core, key, reason));
 }
 
 bool dr_install_unit(struct dr_core *core, const struct dr_unit *unit) {
