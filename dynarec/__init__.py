@@ -15,13 +15,21 @@ from dynarec.errors import DynarecError
 
 if TYPE_CHECKING:
     from dynarec.engine import Machine, Stop, StopReason
+    from dynarec.hooks import Hook, MemoryAccess, SystemCall
     from dynarec.machine.base import AccessFault, Device
     from dynarec.snapshot import Snapshot
 
     __version__: str
 
-__all__ = ["AccessFault", "Device", "DynarecError", "Machine", "Snapshot", "Stop", "StopReason", "__version__"]
-DEVICES = ("AccessFault", "Device")
+__all__ = [
+    "AccessFault", "Device", "DynarecError", "Hook", "Machine", "MemoryAccess", "Snapshot", "Stop", "StopReason",
+    "SystemCall", "__version__",
+]  # fmt: skip
+ELSEWHERE = {
+    **dict.fromkeys(("AccessFault", "Device"), "dynarec.machine.base"),
+    **dict.fromkeys(("Hook", "MemoryAccess", "SystemCall"), "dynarec.hooks"),
+    "Snapshot": "dynarec.snapshot",
+}
 
 
 def __getattr__(name: str) -> object:
@@ -31,7 +39,7 @@ def __getattr__(name: str) -> object:
 
         return version("dynarec")
     if name in __all__:
-        return getattr(import_module("dynarec.machine.base" if name in DEVICES else "dynarec.engine"), name)
+        return getattr(import_module(ELSEWHERE.get(name, "dynarec.engine")), name)
     raise AttributeError(f"module 'dynarec' has no attribute {name!r}")
 
 

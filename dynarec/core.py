@@ -10,7 +10,7 @@ import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dynarec._native import ffi, lib
 from dynarec.device_states import restore_devices, save_devices
@@ -49,6 +49,7 @@ class CoreStop(IntEnum):
     ERROR = 6
     WAIT = 7
     OFF = 8
+    HOOK = 9
 
 
 EXIT_KINDS = ("jump", "indirect", "interpret", "budget")
@@ -95,6 +96,21 @@ class TrapInfo:
     value: int
     pc: int
     length: int
+
+
+class Hit(NamedTuple):
+    """What the run loop stopped for (struct dr_hit). kinds: bits by HookKind. address, size, value: of an access."""
+
+    kinds: int
+    pc: int
+    address: int
+    size: int
+    value: int
+
+    @property
+    def is_access(self) -> bool:
+        """Whether it is an access that the instruction at pc is about to make."""
+        return self.size != 0
 
 
 @dataclass(slots=True, eq=False)
@@ -173,6 +189,7 @@ class Core:
         self._pointer: Any = _create(config)
         self.tier = config.tier
         self.port: SerialPort
+        self.has_own_traps = False
         self._site_changes = 0
         self._left_alone: frozenset[int] = frozenset()
         self._slots: list[tuple[DeviceSlot, Any]] = []
@@ -181,6 +198,7 @@ class Core:
         self.memory = GuestMemory(self)
         self.regs = Registers(self, layout)
         self._handle = ffi.new_handle(self)
+        self._hit = ffi.new("struct dr_hit *")
 
     @property
     def pointer(self) -> Any:
@@ -290,6 +308,7 @@ class Core:
     def own_traps(self) -> None:
         """Deliver traps and interrupts to the guest. Raises DynarecError for a guest without a machine mode."""
         self.check(lib.dr_set_own_traps(self.pointer, True))
+        self.has_own_traps = True
 
     def set_lines(self, lines: int, up: bool) -> None:
         lib.dr_set_lines(self.pointer, lines, up)
@@ -374,8 +393,30 @@ class Core:
         """Forget every translation. CPU thread only; raises DynarecError."""
         self.check(lib.dr_flush(self.pointer))
 
+    def hook(self, kind: int, start: int, end: int, reason: str) -> None:
+        """Make `run` stop before something (enum dr_hook) in a range of addresses. CPU thread only.
+
+        reason: why translations die that were made without the hook. Raises DynarecError.
+        """
+        self.check(lib.dr_hook(self.pointer, kind, start, end, DEATHS.index(reason)))
+
+    def unhook(self, kind: int, start: int, end: int, reason: str) -> None:
+        """Undo `hook`. CPU thread only; raises DynarecError."""
+        self.check(lib.dr_unhook(self.pointer, kind, start, end, DEATHS.index(reason)))
+
+    @property
+    def hit(self) -> Hit:
+        """What `run` returned CoreStop.HOOK for."""
+        hit = self._hit
+        lib.dr_hit_info(self.pointer, hit)
+        return Hit(hit.kinds, hit.pc, hit.address, hit.size, hit.value)
+
+    def is_hooked(self, pc: int, begins: bool) -> bool:
+        """Whether the instruction at pc is hooked; or, if it begins one, the basic block. CPU thread only."""
+        return bool(lib.dr_is_hooked(self.pointer, pc, begins))
+
     def set_until(self, key: int | None) -> None:
-        """Make `run` stop before the block `key`, which no translation may run across. CPU thread only."""
+        """Make `run` stop before that pc. CPU thread only; raises DynarecError."""
         self.check(lib.dr_set_until(self.pointer, -1 if key is None else key))
 
     def set_homes(self, fields: Sequence[Field]) -> None:
@@ -476,7 +517,7 @@ def _native_config(config: CoreConfig) -> tuple[Any, tuple[Any, ...]]:
 def _native_unit(translation: Translation) -> tuple[Any, tuple[Any, ...]]:
     """A struct dr_unit, and what has to live as long as it."""
     code, unit = translation.code, translation.unit
-    exits = ffi.new("struct dr_exit[]", [(e.kind, e.ret, e.link, e.target, e.refund) for e in code.exits])
+    exits = ffi.new("struct dr_exit[]", [(e.kind, e.ret, e.link, e.target, e.refund, e.inside) for e in code.exits])
     sites = ffi.new("struct dr_site[]", [(s.offset, s.pc, s.refund) for s in code.sites])
     ranges = ffi.new("struct dr_range[]", translation.ranges)
     loans = ffi.new("struct dr_loan[]", code.loans)
@@ -487,7 +528,7 @@ def _native_unit(translation: Translation) -> tuple[Any, tuple[Any, ...]]:
         (
             unit.key, bytes_, len(code.code), unit.retired,
             exits, len(code.exits), sites, len(code.sites), ranges, len(translation.ranges),
-            source, len(translation.source), loans, len(code.loans), translation.checked,
+            source, len(translation.source), loans, len(code.loans), translation.checked, unit.hooked,
         ),
     )  # fmt: skip
     return native, (exits, sites, ranges, loans, source, bytes_)

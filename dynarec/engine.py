@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from dynarec import loading
 from dynarec.core import Core, CoreStop
@@ -19,7 +19,29 @@ from dynarec.cpu_thread import CpuThread, Job
 from dynarec.errors import DynarecError
 from dynarec.guest_pages import Moment
 from dynarec.guest_state import PAGE, GuestMemory, Registers
-from dynarec.machine.base import ByteFile, Continue, Device, Died, Exited, Hardware, Options, Outcome, Profile, Trap
+from dynarec.hooks import (
+    ACCESS_KINDS,
+    ADDRESS_SPACE,
+    CodeCallback,
+    Hook,
+    HookKind,
+    Hooks,
+    MemoryCallback,
+    SystemCallback,
+)
+from dynarec.machine.base import (
+    ByteFile,
+    Continue,
+    Device,
+    Died,
+    Exited,
+    Hardware,
+    Options,
+    Outcome,
+    Profile,
+    Trap,
+    TrapKind,
+)
 from dynarec.machine.state import Fields, State
 from dynarec.snapshot import Origin, Snapshot
 from dynarec.stats import Counters, Stats, collect
@@ -50,6 +72,7 @@ class StopReason(Enum):
     UNTIL = "until"
     EXITED = "exited"
     TRAP = "trap"
+    HOOK = "hook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +151,7 @@ class Machine:
         self._stop_reason: StopReason | None = None
         self._exited: Exited | None = None
         self._thread = CpuThread(core.bind_thread)
+        self._hooks = Hooks(self, core, self._on_cpu_thread)
 
     @classmethod
     def load(
@@ -316,6 +340,60 @@ class Machine:
             registers=tuple(names.get(index, "") for index in range(max(names) + 1)),
         )
 
+    # -- hooks --------------------------------------------------------------------------------------------------------
+
+    def hook_code(self, callback: CodeCallback, start: int | str, end: int | str | None = None) -> Hook:
+        """Call `callback(machine, pc)` before each instruction that begins in [start, end), or at `start` alone.
+
+        Callbacks run on the CPU thread. They may read and change registers, the pc and memory, add and remove hooks,
+        and stop the machine. One that returns True ends the run, before the instruction, with StopReason.HOOK; the next
+        run executes the instruction without calling it again. An exception ends the run and comes through unchanged.
+        Several hooks are called in the order in which they were added; those behind one that ended the run are called
+        when the machine goes on. Addresses may be names of symbols.
+
+        A hook takes effect at once, also from a callback. Raises DynarecError for an unknown symbol or an empty range,
+        and when called from another thread while the machine runs.
+        """
+        first = self.address(start)
+        return self._hooks.add(callback, (HookKind.CODE,), first, first + 1 if end is None else self.address(end))
+
+    def hook_block(self, callback: CodeCallback, start: int | str = 0, end: int | str = ADDRESS_SPACE) -> Hook:
+        """Call `callback(machine, pc)` before the first instruction of each basic block that begins in [start, end).
+
+        A block begins where control comes from elsewhere, and behind each branch, taken or not; and where the guest is
+        when the hook is added. See `hook_code`.
+        """
+        return self._hooks.add(callback, (HookKind.BLOCK,), self.address(start), self.address(end))
+
+    def hook_memory(
+        self, callback: MemoryCallback, start: int | str, end: int | str | None = None, kind: str = "access"
+    ) -> Hook:
+        """Call `callback(machine, access)` before each access of the guest that overlaps [start, end), or byte `start`.
+
+        kind: "read", "write" or "access". Only what the guest may access is reported; an instruction that reads and
+        then writes is reported twice. Fetching instructions is no access, nor is what Python does. See `hook_code`.
+        """
+        if kind not in ACCESS_KINDS:
+            raise DynarecError(f"unknown kind of access {kind!r}: choose one of {', '.join(ACCESS_KINDS)}")
+        first = self.address(start)
+        return self._hooks.add(callback, ACCESS_KINDS[kind], first, first + 1 if end is None else self.address(end))
+
+    def hook_syscall(self, callback: SystemCallback, number: int | None = None) -> Hook:
+        """Call `callback(machine, call)` before each system call that the machine is to answer, or those of a number.
+
+        A callback that answers by itself sets the registers and returns Hook.HANDLED, or `Exited(status)` to end the
+        program. Semihosting and HTIF are no system calls, nor is what a guest's own kernel answers. See `hook_code`.
+        """
+        return self._hooks.add_system_call(callback, number, self.guest.abi)
+
+    def _on_cpu_thread(self, request: Callable[[], None]) -> None:
+        """Between runs, on the CPU thread; or at once, if this is the CPU thread."""
+        if self._thread.is_current:
+            request()
+            return
+        with self._owned():
+            self._thread.post(request).wait(_nothing)
+
     # -- running ------------------------------------------------------------------------------------------------------
 
     def run(
@@ -389,6 +467,7 @@ class Machine:
         self._closed = True
         self.stop()
         self._thread.close()
+        self._hooks.close()
         self.profile.close()
         self._core.close()
 
@@ -427,19 +506,14 @@ class Machine:
 
     def _run_loop(self, limit: int, until: int | None) -> Stop:
         first = self.instructions
-        self._stop_before(until)
+        self._core.set_until(until)
         ending: StopReason | Exited | Died | None = self._exited
+        if ending is None and self._hooks.resume():
+            ending = StopReason.HOOK
         while ending is None:
             left = limit - (self.instructions - first)
             ending = self._answer(self._core.run(left)) if self._tuner is None else self._run_sampled(left)
         return self._stop(ending, self.instructions - first)
-
-    def _stop_before(self, until: int | None) -> None:
-        """From now on, stop before that address; translations that run across it go."""
-        if until is not None and self._translator is not None and until not in self._translator.stops:
-            self._translator.stops.add(until)
-            self._core.flush()
-        self._core.set_until(until)
 
     def _run_sampled(self, left: int) -> StopReason | Exited | Died | None:
         """Run for a moment, and look where the guest is."""
@@ -474,6 +548,8 @@ class Machine:
                 return self._on_request()
             case CoreStop.UNTIL:
                 return StopReason.UNTIL
+            case CoreStop.HOOK:
+                return StopReason.HOOK if self._hooks.call() else None
             case CoreStop.TRAP:
                 return self._on_trap()
             case CoreStop.WAIT:
@@ -505,7 +581,12 @@ class Machine:
         info = self._core.trap
         cause = self.guest.causes[info.cause]
         trap = Trap(cause.kind, info.cause, cause.name, info.pc, info.value, info.length)
-        ending = _ending(self.profile.trap(trap))
+        answer: Outcome | Literal[True] | None = None
+        if cause.kind is TrapKind.SYSCALL and self.guest.abi is not None:
+            answer = self._hooks.call_for(trap, self.guest.abi)
+        if answer is Hook.STOP:
+            return StopReason.HOOK
+        ending = _ending(answer or self.profile.trap(trap))
         if self.pc != trap.pc or isinstance(ending, Exited):
             self._counters.answered += 1
             self._answered += 1
@@ -518,6 +599,10 @@ class Machine:
         translation = self._translator.translate(self.pc)
         self._core.install(translation)
         self._counters.count(translation, time.perf_counter() - since)
+
+
+def _nothing() -> None:
+    """What stops a request that takes no time."""
 
 
 def _ending(outcome: Outcome) -> Exited | Died | None:

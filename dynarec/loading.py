@@ -173,7 +173,7 @@ def _translating_core(guest: Guest, setup: Setup) -> tuple[Core, Translator]:
     core = Core(config, guest.layout)
     if setup.wx == AUTO:
         _announce_fallback(core.policy)
-    return core, Translator(guest, host, core.memory.code, is_mixed=core.is_mixed)
+    return core, Translator(guest, host, core.memory.code, is_mixed=core.is_mixed, is_hooked=core.is_hooked)
 
 
 def _announce_fallback(chosen: str) -> None:

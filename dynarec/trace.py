@@ -31,6 +31,14 @@ FETCH_SIZE = 256
 
 Fetch = Callable[[int, int], bytes]
 """(address, size) -> executable bytes from there on; fewer, or none, where guest memory ends or may not be executed."""
+IsHooked = Callable[[int, bool], bool]
+"""(pc, begins) -> whether something looks at the guest before the instruction at pc; or, if it begins one, before the
+basic block."""
+
+
+def unhooked(pc: int, begins: bool) -> bool:
+    """Nothing looks at the guest."""
+    return False
 
 
 class TraceBuilder(Builder):
@@ -105,11 +113,11 @@ class _Code:
 class Limits:
     """Where traces end.
 
-    stops: addresses that no trace runs across: each is entered by a block of its own. left: addresses of instructions
-    that are left to the interpreter. length: guest instructions of the longest trace.
+    is_hooked: what no trace runs across; it is entered by a unit of its own. left: addresses of instructions that are
+    left to the interpreter. length: guest instructions of the longest trace.
     """
 
-    stops: Collection[int] = ()
+    is_hooked: IsHooked = unhooked
     left: Collection[int] = ()
     length: int = TRACE_LIMIT
 
@@ -146,6 +154,7 @@ class _Former:
         self.expected: list[tuple[int, bytes]] = []
         self.builder = TraceBuilder(key)
         self.unit = self.builder.unit
+        self.unit.hooked = limits.is_hooked(key, True)
         self.seen: set[int] = set()
         self.ranges: list[tuple[int, int]] = []
         self.source = bytearray()
@@ -164,23 +173,35 @@ class _Former:
 
     def _step(self, pc: int) -> int | None:
         """Add the instruction at pc; where the trace goes on, or None if it ends."""
-        limits = self.limits
-        if pc in self.seen or len(self.unit.insns) >= limits.length or (pc in limits.stops and pc != self.key):
-            self.unit.terminal = Jump(pc)
+        if self.unit.insns and self._ends_before(pc):
+            self._cut(pc)
             return None
         self.seen.add(pc)
         insn = self.code.decode(pc)
         self._begin(pc, self.code.bytes_of(pc, insn))
         self._compare()
-        if insn is None or insn.spec.interpreted or pc in limits.left:
+        if insn is None or insn.spec.interpreted or pc in self.limits.left:
             self.unit.terminal = Interpret()
             return None
         self.decoded.append(insn)
         insn.lift(self.builder)
         if self.checked and self._has_stored():
-            self.unit.terminal = Jump(self.builder.next_pc)  # what follows is compared anew
+            self._cut(self.builder.next_pc)  # what follows is compared anew
             return None
         return self._follow()
+
+    def _ends_before(self, pc: int) -> bool:
+        limits = self.limits
+        long = pc in self.seen or len(self.unit.insns) >= limits.length
+        return long or limits.is_hooked(pc, self._has_branched())
+
+    def _has_branched(self) -> bool:
+        """Whether the instruction before ends its basic block."""
+        return self.builder.terminal is not None
+
+    def _cut(self, pc: int) -> None:
+        self.unit.terminal = Jump(pc)
+        self.unit.cut = not self._has_branched()
 
     def _has_stored(self) -> bool:
         return any(op.kind in STORING for op in self.unit.ops)

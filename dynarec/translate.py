@@ -11,7 +11,7 @@ from dynarec.host.allocate import OutOfRegisters
 from dynarec.host.base import Host, HostCode
 from dynarec.ir.unit import Unit
 from dynarec.opt import PASSES, Pass
-from dynarec.trace import TRACE_LIMIT, Fetch, Limits, Trace, form_checked_trace, form_trace
+from dynarec.trace import TRACE_LIMIT, Fetch, IsHooked, Limits, Trace, form_checked_trace, form_trace, unhooked
 from guest_isa.guest import Guest
 
 
@@ -42,18 +42,19 @@ class Translator:
         without: Collection[str] = (),
         limit: int = TRACE_LIMIT,
         is_mixed: Callable[[int, int], bool] | None = None,
+        is_hooked: IsHooked = unhooked,
     ) -> None:
         """without: names of passes to leave out. limit: guest instructions of the longest trace.
 
         is_mixed: (address, size) -> whether the range is code and data alike; stores to it are not noticed.
+        is_hooked: what no trace runs across.
         """
         self.guest = guest
         self.host = host
         self.fetch = fetch
         self.limit = limit
         self.is_mixed = is_mixed
-        self.stops: set[int] = set()
-        """Guest addresses that no trace runs across."""
+        self.is_hooked = is_hooked
         self.left: Collection[int] = ()
         """Addresses of instructions that are left to the interpreter."""
         lowering = Pass("lower", host.lower, "what the host lacks becomes something that it has")
@@ -61,7 +62,7 @@ class Translator:
 
     def form(self, key: int, limit: int | None = None) -> Trace:
         """The trace from `key`, not yet optimised."""
-        limits = Limits(self.stops, self.left, limit or self.limit)
+        limits = Limits(self.is_hooked, self.left, limit or self.limit)
         trace = form_trace(self.guest, self.fetch, key, limits)
         if self.is_mixed is not None and any(self.is_mixed(*piece) for piece in trace.ranges):
             return form_checked_trace(self.guest, self.fetch, key, limits)

@@ -33,6 +33,7 @@ class CPrinter(Semantics):
         self.ended = False
         self._names = (f"v{n}" for n in itertools.count())
         self._wrote = False
+        self._branched = False
 
     def _c(self, value: Value) -> str:
         return f"{value & ops.MASK32:#x}u" if isinstance(value, int) else str(value)
@@ -63,10 +64,11 @@ class CPrinter(Semantics):
         self._check_order(kind)
         address = self._address(base, offset)
         name = next(self._names)
-        self.lines.append(f"uint32_t {name};")
-        self.lines.append(f"if (!dr_{kind.name}(core, {address}, &{name}))")
         causes = self.guest.access_causes
-        self.lines.append(INDENT + self._fail(causes.write if attr == ops.AS_WRITE else causes.read, address))
+        suffix, cause = ("_to_write", causes.write) if attr == ops.AS_WRITE else ("", causes.read)
+        self.lines.append(f"uint32_t {name};")
+        self.lines.append(f"if (!dr_{kind.name}{suffix}(core, {address}, &{name}))")
+        self.lines.append(INDENT + self._fail(cause, address))
         return name
 
     def _store(self, kind: OpKind, condition: Value | None, base: Value, offset: Value, value: Value) -> None:
@@ -111,6 +113,7 @@ class CPrinter(Semantics):
     def branch(self, condition: Value, target: Value) -> None:
         self.lines += [f"if ({self._c(condition)}) {{", f"{INDENT}cpu->pc = {self._c(target)};"]
         self.lines += [f"{INDENT}return DR_JUMPED;", "}"]
+        self._branched = True
 
     def trap(self, cause: int, value: Value) -> None:
         self._end(self._fail(cause, self._c(value)))
@@ -128,7 +131,7 @@ class CPrinter(Semantics):
     def finish(self) -> list[str]:
         """The statements, with the way to the next instruction at their end."""
         if not self.ended:
-            self._end(f"cpu->pc = {self.next_pc};", "return DR_STEPPED;")
+            self._end(f"cpu->pc = {self.next_pc};", f"return {'DR_FELL' if self._branched else 'DR_STEPPED'};")
         return self.lines
 
 

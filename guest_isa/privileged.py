@@ -20,7 +20,7 @@ class Boards:
     `compatible` of the timer block and of the platform's interrupt controller.
     """
 
-    cpu: Mapping[str, str]
+    cpu: Mapping[str, str | tuple[str, ...]]
     controller: str
     timer: tuple[str, ...]
     interrupts: tuple[str, ...]

@@ -113,7 +113,7 @@ struct dr_core *dr_create(const struct dr_config *config) {
     core->config.homes = NULL;
     core->cpu.window = core->memory.base;
     core->cpu.exit = dr_exit_for(&core->cpu, core->config.harden);
-    core->until = -1;
+    core->until = core->hooks.passed = core->hooks.left = -1;
     dr_flush_all(core);
     core->stats.flushes = 0;
     return core;
@@ -127,6 +127,7 @@ void dr_destroy(struct dr_core *core) {
     free(core->links.at);
     free(core->sites.at);
     free(core->devices.at);
+    dr_hooks_free(&core->hooks);
     dr_memory_destroy(&core->memory);
     free(core);
     atomic_fetch_sub(&core_count, 1);
@@ -170,20 +171,6 @@ int dr_protect(struct dr_core *core, uint32_t address, uint64_t size, int access
     const char *error = dr_memory_protect(&core->memory, address, size, access);
     dr_unlock_tables(core);
     return outcome(error);
-}
-
-int dr_watch(struct dr_core *core, uint32_t address, uint64_t size) {
-    if (core->watch_count == DR_MAX_WATCHES)
-        return outcome("too many watched ranges");
-    core->watches[core->watch_count++] = (struct dr_range){address, (uint32_t)size};
-    uint64_t first = address & ~(uint64_t)(DR_PAGE - 1);
-    for (uint64_t page = first; page < address + size; page += DR_PAGE) {
-        int access = core->memory.access[page >> DR_PAGE_BITS] | DR_WATCH;
-        const char *error = dr_memory_protect(&core->memory, page, DR_PAGE, access);
-        if (error)
-            return outcome(error);
-    }
-    return 0;
 }
 
 int dr_page_access(struct dr_core *core, uint32_t address) {
@@ -243,12 +230,6 @@ int dr_install(struct dr_core *core, const struct dr_unit *unit) {
 int dr_flush(struct dr_core *core) {
     dr_flush_all(core);
     return 0;
-}
-
-int dr_set_until(struct dr_core *core, int64_t key) {
-    struct dr_block *block = key < 0 ? NULL : dr_blocks_find(&core->blocks, (uint64_t)key);
-    core->until = key;
-    return !block || dr_invalidate(core, block, DR_DEATH_BREAKPOINT, (uint32_t)key) ? 0 : -1;
 }
 
 int dr_set_homes(struct dr_core *core, const uint8_t *homes) {

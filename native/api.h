@@ -17,6 +17,24 @@ enum dr_stop {
     DR_STOP_ERROR,     /* see dr_error */
     DR_STOP_WAIT,      /* the guest waits for an interrupt; pc is behind the instruction that says so */
     DR_STOP_OFF,       /* the guest has switched the machine off: see dr_off_status */
+    DR_STOP_HOOK,      /* the instruction at pc, or an access that it makes, is hooked: see dr_hit_info; it has not happened */
+};
+
+/* What a range of guest addresses is hooked for. */
+enum dr_hook {
+    DR_HOOK_CODE,   /* instructions that begin there */
+    DR_HOOK_BLOCK,  /* basic blocks that begin there: control comes from elsewhere, or from behind a branch */
+    DR_HOOK_READ,   /* accesses by the guest that overlap it, and that it may make: before them */
+    DR_HOOK_WRITE,
+    DR_HOOK_STORED, /* behind a write: DR_STOP_STORED */
+    DR_HOOKS,
+};
+
+/* What a run stopped for. */
+struct dr_hit {
+    uint32_t kinds; /* bits by enum dr_hook: code and block together, or one that is an access */
+    uint32_t pc;
+    uint32_t address, size, value; /* of an access; the value of a write */
 };
 
 /* Why a unit died. */
@@ -64,7 +82,7 @@ struct dr_pages;
 enum dr_tier { DR_TIER_AUTO, DR_TIER_JIT, DR_TIER_INTERP };
 
 /* Permissions of guest pages. DR_OWNED: none, and yet the page is somebody's, and its bytes come back with permissions. */
-enum dr_access { DR_READ = 1, DR_WRITE = 2, DR_EXECUTE = 4, DR_DEVICE = 8, DR_WATCH = 16, DR_OWNED = 32 };
+enum dr_access { DR_READ = 1, DR_WRITE = 2, DR_EXECUTE = 4, DR_DEVICE = 8, DR_OWNED = 32 };
 
 /* Whether "auto" may take a policy; and whether it is worth a word if that does not work, or a matter of the hardware. */
 enum dr_choice { DR_BY_NAME, DR_IF_THERE, DR_EXPECTED };
@@ -90,6 +108,7 @@ struct dr_exit {
     uint32_t link;   /* offset of the branch to patch, 0 when it cannot be linked */
     uint32_t target; /* guest pc */
     uint32_t refund; /* guest instructions charged at the head that have not been executed, and not been given back */
+    uint32_t inside; /* whether the target lies in the middle of a basic block: the unit was long enough */
 };
 
 /* A host address that may fault, and the guest instruction there. */
@@ -128,6 +147,7 @@ struct dr_unit {
     const struct dr_loan *loans;
     uint32_t loan_count;
     int checked; /* it compares the bytes that it was made from with guest memory, whenever it is entered */
+    int hooked;  /* made for a hook at its head: it leaves to come there again */
 };
 
 struct dr_trap {
@@ -208,7 +228,6 @@ struct dr_cpu *dr_cpu(struct dr_core *core);
 int dr_map(struct dr_core *core, uint32_t address, uint64_t size, int access); /* 0, or -1 and dr_error */
 int dr_unmap(struct dr_core *core, uint32_t address, uint64_t size);
 int dr_protect(struct dr_core *core, uint32_t address, uint64_t size, int access);
-int dr_watch(struct dr_core *core, uint32_t address, uint64_t size);
 int dr_page_access(struct dr_core *core, uint32_t address);
 int64_t dr_check(struct dr_core *core, uint32_t address, uint64_t size, int access); /* first address that lacks it, -1: none */
 int dr_read(struct dr_core *core, uint32_t address, void *to, uint64_t size);
@@ -238,7 +257,13 @@ int dr_bind_thread(struct dr_core *core); /* the calling thread is the CPU threa
 /* 0, or -1 and dr_error. A unit whose guest bytes have changed since they were translated is not installed: nothing happens. */
 int dr_install(struct dr_core *core, const struct dr_unit *unit);
 int dr_flush(struct dr_core *core);
-int dr_set_until(struct dr_core *core, int64_t key); /* dr_run stops before the block `key`, which no unit runs across; -1: none */
+
+/* Hooks of [start, end), by enum dr_hook, on the CPU thread. Units that were made without them die (enum dr_death). */
+int dr_hook(struct dr_core *core, int kind, uint64_t start, uint64_t end, int reason);
+int dr_unhook(struct dr_core *core, int kind, uint64_t start, uint64_t end, int reason); /* one that was added */
+void dr_hit_info(const struct dr_core *core, struct dr_hit *hit);
+int dr_is_hooked(const struct dr_core *core, uint32_t pc, int begins); /* code there, or the basic block that begins there */
+int dr_set_until(struct dr_core *core, int64_t key); /* dr_run stops before that pc; -1: none */
 int dr_set_homes(struct dr_core *core, const uint8_t *homes); /* other state words for the home registers; empties the cache */
 int dr_run(struct dr_core *core, uint64_t limit);
 void dr_request_stop(struct dr_core *core);

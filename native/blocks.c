@@ -131,6 +131,7 @@ static void fill(struct dr_block *block, const struct dr_unit *unit) {
     block->range_count = unit->range_count;
     block->loan_count = unit->loan_count;
     block->checked = unit->checked;
+    block->hooked = unit->hooked;
     block->alive = true;
     copy_array(block->sites, unit->sites, unit->site_count * sizeof *unit->sites);
     copy_array(block->ranges, unit->ranges, unit->range_count * sizeof *unit->ranges);

@@ -49,6 +49,7 @@ struct dr_block {
     struct dr_block *next;    /* in its chain of the table */
     bool alive;
     bool checked;             /* it compares its guest bytes by itself */
+    bool hooked;              /* it has its head nowhere but at its beginning */
 };
 
 #define DR_VECTOR(type) \

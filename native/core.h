@@ -9,11 +9,11 @@
 #include "blocks.h"
 #include "codemem.h"
 #include "device.h"
+#include "hooks.h"
 #include "host.h"
 #include "memory.h"
 
 #define DR_HOT_SLOTS 16384
-#define DR_MAX_WATCHES 16
 #define DR_DEATH_LOG 1024u
 #define DR_SITE_COUNTS 4096u /* instructions share them */
 #define DR_STORE_COUNTS 4096u /* pages share them, as in a hash table */
@@ -23,9 +23,11 @@
 enum dr_status {
     DR_STEPPED, /* the next instruction follows */
     DR_JUMPED,  /* control went elsewhere */
+    DR_FELL,    /* the next instruction follows, for a branch was not taken */
     DR_SYNC,    /* the guest says that it changed code */
     DR_WAITING, /* the next instruction follows, once there is an interrupt */
     DR_TRAPPED, /* see `trap`; nothing of the instruction has happened */
+    DR_HELD,    /* neither, for an access of it is hooked */
 };
 
 /* What went wrong last on this thread. */
@@ -70,8 +72,7 @@ struct dr_core {
     int fault_signal;
     volatile bool in_code; /* a fault now is generated code's */
     struct dr_trap trap;
-    struct dr_range watches[DR_MAX_WATCHES];
-    unsigned watch_count;
+    struct dr_hooks hooks;
     int event;             /* the last step came to this enum dr_stop beside being done; 0: to nothing */
     bool slow_access;      /* the last step reached a device or a watched page */
     DR_VECTOR(struct dr_slow_site) sites; /* instructions that are left to the interpreter because they do that often */
@@ -83,7 +84,7 @@ struct dr_core {
     bool failed;           /* units could not be invalidated: see `dr_failure` */
     uint8_t stores[DR_STORE_COUNTS]; /* that faulted because of code, by page */
     struct dr_death_record deaths[DR_DEATH_LOG];
-    int64_t until;         /* block key to stop before, -1: none */
+    int64_t until;         /* pc to stop before, which is hooked; -1: none */
     uint64_t limit;        /* guest instructions that dr_run may still retire before it has to look at the clock */
     uint64_t beyond;       /* and those after that */
     bool own_traps;        /* traps and interrupts are delivered to the guest */
@@ -140,12 +141,18 @@ bool dr_site_calm(struct dr_core *core, uint32_t pc);    /* an instruction was l
 void dr_update_plic(struct dr_core *core);
 void dr_update_uart(struct dr_core *core);
 
+/* As dr_hooks_in_page, for any address. */
+static inline uint32_t dr_hooks_at(const struct dr_core *core, uint32_t pc, bool begins) {
+    return dr_memory_page(&core->memory, pc) & DR_HOOKED ? dr_hooks_in_page(core, pc, begins) : 0;
+}
+
 /* link.c */
 bool dr_link(struct dr_core *core, struct dr_link *link, struct dr_block *block); /* false: see `dr_failure`; here and below */
 bool dr_invalidate(struct dr_core *core, struct dr_block *block, enum dr_death reason, uint32_t address);
-bool dr_invalidate_at(struct dr_core *core, uint32_t pc, enum dr_death reason); /* the units with the instruction there */
 bool dr_invalidate_changed(struct dr_core *core, enum dr_death reason);
 bool dr_code_written(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason);
+bool dr_discard(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason); /* units with bytes there */
+bool dr_isolate(struct dr_core *core, uint32_t key, enum dr_death reason); /* no unit runs across, nor is linked to one there */
 bool dr_install_unit(struct dr_core *core, const struct dr_unit *unit);
 void dr_flush_all(struct dr_core *core);
 void dr_make_lock(struct dr_core *core);

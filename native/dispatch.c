@@ -18,6 +18,8 @@ static struct dr_block *block_at_pc(struct dr_core *core) {
 static void retire(struct dr_core *core, uint64_t count) {
     DR_COUNT(core->stats.instructions, count);
     core->limit -= count;
+    if (count)
+        core->hooks.passed = -1;
 }
 
 /* Counts one more execution of the block at pc; whether it has become worth a translation. */
@@ -32,6 +34,11 @@ static bool becomes_hot(struct dr_core *core) {
 static int interpret(struct dr_core *core, uint64_t steps, bool until_jump) {
     while (steps--) {
         enum dr_status status = core->guest->step(core);
+        if (status == DR_HELD) {
+            dr_hooks_held(core);
+            return DR_STOP_HOOK;
+        }
+        core->hooks.begins = status != DR_STEPPED;
         if (status == DR_TRAPPED)
             return dr_trapped(core);
         retire(core, 1);
@@ -45,10 +52,12 @@ static int interpret(struct dr_core *core, uint64_t steps, bool until_jump) {
             core->failed = false;
             return DR_STOP_ERROR;
         }
-        if (atomic_load_explicit(&core->stop, memory_order_relaxed) || core->cpu.pc == core->until)
+        if (atomic_load_explicit(&core->stop, memory_order_relaxed))
             return -1;
         if (status == DR_WAITING)
             return dr_waiting(core);
+        if (dr_hooks_at(core, core->cpu.pc, core->hooks.begins))
+            return -1;
         if (core->own_traps && dr_must_attend(core))
             return -1;
         if (status == DR_JUMPED && until_jump)
@@ -133,6 +142,14 @@ static int leave_to_interpreter(struct dr_core *core, struct dr_block *unit) {
     return core->limit ? interpret_site(core, core->cpu.pc, dr_site_calm) : -1;
 }
 
+/* Behind its head, a unit has no beginning of a basic block that is hooked; where none is, it does not matter. */
+static void note_block(struct dr_core *core, const struct dr_link *link) {
+    if (link->exit.kind != DR_EXIT_INTERPRET)
+        core->hooks.begins = !link->exit.inside;
+    else if (link->exit.target != link->unit->key)
+        core->hooks.begins = false;
+}
+
 static int leave_by_exit(struct dr_core *core, int32_t slice) {
     struct dr_link *link = dr_blocks_exit(&core->blocks, core->cpu.exit_pc - (uint64_t)core->code.run);
     if (!link) {
@@ -144,6 +161,7 @@ static int leave_by_exit(struct dr_core *core, int32_t slice) {
     settle(core, slice, exit->refund);
     if (exit->kind != DR_EXIT_INDIRECT)
         core->cpu.pc = exit->target;
+    note_block(core, link);
     switch ((enum dr_exit_kind)exit->kind) {
     case DR_EXIT_JUMP:
         return follow_jump(core, link);
@@ -170,10 +188,12 @@ static int run_block(struct dr_core *core, const struct dr_block *block) {
 
 /* -- the loop -------------------------------------------------------------------------------------------------------- */
 
+/* A single step is not worth a translation. */
 static int run_without_block(struct dr_core *core) {
-    bool interpreting = core->config.tier == DR_TIER_INTERP;
-    if (interpreting)
-        return interpret(core, core->limit, false);
+    if (core->config.tier == DR_TIER_INTERP) /* the host's clock is looked at between slices */
+        return interpret(core, core->own_traps ? (uint64_t)slice_of(core) : core->limit, false);
+    if (core->limit == 1)
+        return interpret(core, 1, false);
     if (core->config.tier == DR_TIER_JIT || becomes_hot(core))
         return DR_STOP_TRANSLATE;
     core->pending_exit = NULL;
@@ -199,6 +219,8 @@ static bool reopen(struct dr_core *core) {
 static int run_once(struct dr_core *core) {
     if (core->code.region && dr_codemem_is_stale(&core->code) && !reopen(core))
         return DR_STOP_ERROR;
+    if (dr_hooks_resume(core))
+        return interpret(core, 1, false);
     const struct dr_block *block = block_at_pc(core);
     if (!block)
         return run_without_block(core);
@@ -232,6 +254,8 @@ static int run(struct dr_core *core) {
             return DR_STOP_UNTIL;
         if (!core->limit)
             return DR_STOP_BUDGET;
+        if (dr_hooks_stop(core))
+            return DR_STOP_HOOK;
         stop = run_once(core);
     }
     return stop;
@@ -242,7 +266,9 @@ int dr_run(struct dr_core *core, uint64_t limit) {
     core->beyond = 0;
     struct dr_core *before = dr_faults_expect(core);
     dr_enter_run(core, true);
+    dr_hooks_enter(core);
     int stop = run(core);
+    dr_hooks_leave(core);
     dr_enter_run(core, false);
     dr_faults_expect(before);
     return stop;

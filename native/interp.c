@@ -9,17 +9,21 @@ static bool is_device(const struct dr_core *core, uint32_t address) {
 
 /* Whether accesses to the page are never made by generated code. */
 static bool is_slow(const struct dr_core *core, uint32_t address) {
-    return core->memory.access[address >> DR_PAGE_BITS] & (DR_DEVICE | DR_WATCH);
+    return core->memory.access[address >> DR_PAGE_BITS] & (DR_DEVICE | DR_WATCH_READ | DR_WATCH_WRITE);
 }
 
 /* A host page may be closed to what one of its guest pages allows. */
-bool dr_load_slow(struct dr_core *core, uint32_t address, uint32_t size, uint32_t *value) {
+bool dr_load_slow(struct dr_core *core, uint32_t address, uint32_t size, int access, uint32_t *value) {
+    bool device = is_device(core, address);
     core->slow_access = core->slow_access || is_slow(core, address);
-    if (is_device(core, address))
+    if (!device && !dr_memory_allows(&core->memory, address, size, access))
+        return false;
+    if (dr_hooks_hold(core, DR_HOOK_READ, address, size, 0))
+        return false;
+    if (device)
         return dr_device_read(core, address, size, value);
     *value = 0;
-    return dr_memory_allows(&core->memory, address, size, DR_READ) &&
-           !dr_memory_read(&core->memory, address, value, size);
+    return !dr_memory_read(&core->memory, address, value, size);
 }
 
 /* Units that were made from the bytes of a store die. That it came here may be because of code in the same host page. */
@@ -28,24 +32,27 @@ static void notice_code(struct dr_core *core, uint32_t address, uint32_t size) {
         core->failed = true;
 }
 
-static bool overlaps(const struct dr_range *range, uint32_t address, uint32_t size) {
-    return address < range->address + range->size && range->address < address + size;
+/* Behind a store to memory. */
+static void notice_store(struct dr_core *core, uint32_t address, uint32_t size) {
+    notice_code(core, address, size);
+    if (!dr_hooks_stored(core, address, size))
+        return;
+    core->event = DR_STOP_STORED;
+    core->trap = (struct dr_trap){0, address, core->cpu.pc, size};
 }
 
 bool dr_store_slow(struct dr_core *core, uint32_t address, uint32_t size, uint32_t value) {
+    bool device = is_device(core, address);
     core->slow_access = core->slow_access || is_slow(core, address);
-    if (is_device(core, address))
-        return dr_device_write(core, address, size, value);
-    if (!dr_memory_allows(&core->memory, address, size, DR_WRITE))
+    if (!device && !dr_memory_allows(&core->memory, address, size, DR_WRITE))
         return false;
+    if (dr_hooks_hold(core, DR_HOOK_WRITE, address, size, value))
+        return false;
+    if (device)
+        return dr_device_write(core, address, size, value);
     if (dr_memory_write(&core->memory, address, &value, size))
         return false;
-    notice_code(core, address, size);
-    for (unsigned i = 0; i < core->watch_count; i++)
-        if (overlaps(&core->watches[i], address, size)) {
-            core->event = DR_STOP_STORED;
-            core->trap = (struct dr_trap){0, address, core->cpu.pc, size};
-        }
+    notice_store(core, address, size);
     return true;
 }
 

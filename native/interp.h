@@ -48,8 +48,8 @@ static inline uint32_t dr_op_select(uint32_t a, uint32_t b, uint32_t c) {
     return a ? b : c;
 }
 
-/* The slow paths: pages that are devices, watched, hold code, or are not to be touched. false: the access fails. */
-bool dr_load_slow(struct dr_core *core, uint32_t address, uint32_t size, uint32_t *value);
+/* The slow paths: pages that are devices, hooked, hold code, or are not to be touched. false: the access fails, or is held. */
+bool dr_load_slow(struct dr_core *core, uint32_t address, uint32_t size, int access, uint32_t *value);
 bool dr_store_slow(struct dr_core *core, uint32_t address, uint32_t size, uint32_t value);
 
 bool dr_fetch_slow(struct dr_core *core, uint32_t pc, uint32_t size, uint32_t *word);
@@ -69,12 +69,12 @@ uint64_t dr_counter_cycle(const struct dr_core *core);
 uint64_t dr_counter_time(const struct dr_core *core);
 uint64_t dr_counter_lines(const struct dr_core *core);
 
-#define DR_LOAD(name, type) \
+#define DR_LOAD(name, type, access) \
     static inline bool dr_##name(struct dr_core *core, uint32_t address, uint32_t *value) { \
         type loaded; \
-        if (!dr_memory_allows(&core->memory, address, sizeof loaded, DR_READ) || \
+        if (!dr_memory_allows(&core->memory, address, sizeof loaded, access) || \
             !dr_memory_is_fast(&core->memory, address, sizeof loaded, DR_SLOW_READ)) { \
-            if (!dr_load_slow(core, address, sizeof loaded, value)) \
+            if (!dr_load_slow(core, address, sizeof loaded, access, value)) \
                 return false; \
             *value = (uint32_t)(type)*value; \
             return true; \
@@ -84,18 +84,23 @@ uint64_t dr_counter_lines(const struct dr_core *core);
         return true; \
     }
 
-DR_LOAD(load8u, uint8_t)
-DR_LOAD(load8s, int8_t)
-DR_LOAD(load16u, uint16_t)
-DR_LOAD(load16s, int16_t)
-DR_LOAD(load32, uint32_t)
+/* By itself, and as the first half of an instruction that writes there. */
+#define DR_LOADS(name, type) \
+    DR_LOAD(name, type, DR_READ) \
+    DR_LOAD(name##_to_write, type, DR_READ | DR_WRITE)
+
+DR_LOADS(load8u, uint8_t)
+DR_LOADS(load8s, int8_t)
+DR_LOADS(load16u, uint16_t)
+DR_LOADS(load16s, int16_t)
+DR_LOADS(load32, uint32_t)
 
 #define DR_STORE(name, type) \
     static inline bool dr_##name(struct dr_core *core, uint32_t address, uint32_t value) { \
         type stored = (type)value; \
         if (!dr_memory_allows(&core->memory, address, sizeof stored, DR_WRITE) || \
             !dr_memory_is_fast(&core->memory, address, sizeof stored, DR_SLOW_WRITE)) \
-            return dr_store_slow(core, address, sizeof stored, value); \
+            return dr_store_slow(core, address, sizeof stored, stored); \
         memcpy(core->memory.base + address, &stored, sizeof stored); \
         return true; \
     }
@@ -104,7 +109,10 @@ DR_STORE(store8, uint8_t)
 DR_STORE(store16, uint16_t)
 DR_STORE(store32, uint32_t)
 
+/* What a step comes to that has failed. */
 static inline enum dr_status dr_raise(struct dr_core *core, uint32_t cause, uint32_t value, uint32_t length) {
+    if (core->hooks.holds)
+        return DR_HELD;
     core->trap = (struct dr_trap){cause, value, core->cpu.pc, length};
     return DR_TRAPPED;
 }

@@ -47,8 +47,14 @@ static bool commit(struct dr_core *core) {
 
 /* -- links ----------------------------------------------------------------------------------------------------------- */
 
+/* Whether control may come to a unit without the run loop. What nothing could be fetched for lies in no page, so a hook that is
+ * added there would not find it. */
+static bool is_reachable(const struct dr_core *core, const struct dr_block *block) {
+    return block->range_count && !dr_hooks_at(core, (uint32_t)block->key, true);
+}
+
 static bool link_exit(struct dr_core *core, struct dr_link *link, struct dr_block *block) {
-    if (!link->exit.link || link->to || !link->unit->alive)
+    if (!link->exit.link || link->to || !link->unit->alive || !is_reachable(core, block))
         return true;
     link->to = block;
     link->next = block->incoming;
@@ -104,6 +110,8 @@ static void jump_clear(struct dr_core *core, size_t slot) {
 }
 
 void dr_jump_cache_add(struct dr_core *core, const struct dr_block *block) {
+    if (!is_reachable(core, block))
+        return;
     const void *entry = core->code.run + block->start;
     *jump_slot(core, block->key) = (struct dr_jump){block->key, dr_sign(entry, block->key, core->config.harden)};
 }
@@ -117,23 +125,28 @@ static void note_death(struct dr_core *core, const struct dr_block *block, enum 
     DR_COUNT(core->stats.discarded, 1);
 }
 
-static bool invalidate(struct dr_core *core, struct dr_block *block, enum dr_death reason, uint32_t address) {
+/* From now on, control comes to a unit through the run loop alone. */
+static bool cut_off(struct dr_core *core, struct dr_block *block) {
     struct dr_jump *jump = jump_slot(core, block->key);
     if (jump->key == block->key)
         jump_clear(core, (size_t)(jump - core->cpu.jumps));
+    core->pending_exit = NULL;
+    return unlink_incoming(core, block);
+}
+
+static bool invalidate(struct dr_core *core, struct dr_block *block, enum dr_death reason, uint32_t address) {
     forget_outgoing(block);
-    bool good = unlink_incoming(core, block) && DR_RESERVE(core->dead, 1);
+    bool good = cut_off(core, block) && DR_RESERVE(core->dead, 1);
     if (good)
         core->dead.at[core->dead.count++] = (struct dr_range){block->start, block->size};
     dr_blocks_kill(&core->blocks, block);
     note_death(core, block, reason, address);
-    core->pending_exit = NULL;
     return good;
 }
 
 /* Whether a unit has outlived its guest bytes. What the guest stores to them is noticed at once, unless units compare by
  * themselves: the guest's word that it changed code is about those alone. */
-static bool is_outdated(const struct dr_core *core, const struct dr_block *block, enum dr_death reason) {
+static bool is_outdated(struct dr_core *core, const struct dr_block *block, enum dr_death reason) {
     return (block->checked || reason != DR_DEATH_FENCE) && !dr_block_is_current(block, &core->memory);
 }
 
@@ -177,13 +190,14 @@ static void flush_all(struct dr_core *core) {
 
 /* -- guest memory that is code --------------------------------------------------------------------------------------- */
 
-/* A store to a page with units: those that have bytes there die. */
-static bool invalidate_bytes(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason) {
+/* The units with bytes in a range die, but for one. */
+static bool invalidate_bytes(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason,
+                             const struct dr_block *spared) {
     bool good = true;
-    for (uint64_t page = address >> DR_PAGE_BITS; page <= (address + size - 1) >> DR_PAGE_BITS; page++)
+    for (uint64_t page = address >> DR_PAGE_BITS; core->blocks.pages && page <= (address + size - 1) >> DR_PAGE_BITS; page++)
         for (struct dr_page_use *use = core->blocks.pages[page]; use;) {
             struct dr_block *block = use->unit;
-            if (!dr_block_overlaps(block, address, size)) {
+            if (block == spared || !dr_block_overlaps(block, address, size)) {
                 use = use->next;
                 continue;
             }
@@ -218,7 +232,7 @@ static bool settle_page(struct dr_core *core, uint32_t page, enum dr_death reaso
 /* A host page faults for all guest pages in it. */
 static bool code_written(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason) {
     uint64_t host = core->memory.host, first = address & ~(host - 1), end = (address + size + host - 1) & ~(host - 1);
-    bool good = invalidate_bytes(core, address, size, reason);
+    bool good = invalidate_bytes(core, address, size, reason, NULL);
     for (uint64_t at = first; at < end; at += DR_PAGE)
         good = settle_page(core, (uint32_t)(at >> DR_PAGE_BITS), reason) && good;
     return commit(core) && good;
@@ -407,18 +421,35 @@ bool dr_invalidate(struct dr_core *core, struct dr_block *block, enum dr_death r
     return lock_to_change(core) && unlock(core, invalidate(core, block, reason, address) && commit(core));
 }
 
-bool dr_invalidate_at(struct dr_core *core, uint32_t pc, enum dr_death reason) {
-    return lock_to_change(core) && unlock(core, invalidate_bytes(core, pc, 1, reason) && commit(core));
-}
-
 bool dr_invalidate_changed(struct dr_core *core, enum dr_death reason) {
     return lock_to_change(core) && unlock(core, invalidate_changed(core, reason));
 }
 
 bool dr_code_written(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason) {
     if (!core->blocks.pages)
-        return true; /* everything is interpreted */
+        return true; /* everything is interpreted: there are no units */
     return lock_to_change(core) && unlock(core, code_written(core, address, size, reason));
+}
+
+static bool discard(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason) {
+    bool good = invalidate_bytes(core, address, size, reason, NULL);
+    return commit(core) && good;
+}
+
+bool dr_discard(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason) {
+    return lock_to_change(core) && unlock(core, discard(core, address, size, reason));
+}
+
+static bool isolate(struct dr_core *core, uint32_t key, enum dr_death reason) {
+    struct dr_block *block = dr_blocks_find(&core->blocks, key);
+    const struct dr_block *spared = block && block->hooked ? block : NULL;
+    bool good = !spared || cut_off(core, block);
+    good = invalidate_bytes(core, key, 1, reason, spared) && good;
+    return commit(core) && good;
+}
+
+bool dr_isolate(struct dr_core *core, uint32_t key, enum dr_death reason) {
+    return lock_to_change(core) && unlock(core, isolate(core, key, reason));
 }
 
 bool dr_install_unit(struct dr_core *core, const struct dr_unit *unit) {

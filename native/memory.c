@@ -46,9 +46,9 @@ static int protection(const struct dr_memory *memory, uint64_t address) {
     int any = 0;
     for (uint64_t page = address; page < address + memory->host; page += DR_PAGE)
         any |= dr_memory_page(memory, page);
-    if (any & DR_DEVICE || !(any & DR_READ))
+    if (any & (DR_DEVICE | DR_WATCH_READ) || !(any & DR_READ))
         return PROT_NONE;
-    bool noticed = any & (DR_WATCH | DR_CODE) || (memory->tracked && !(any & DR_DIRTY));
+    bool noticed = any & (DR_WATCH_WRITE | DR_CODE) || (memory->tracked && !(any & DR_DIRTY));
     return PROT_READ | (any & DR_WRITE && !noticed ? PROT_WRITE : 0);
 }
 
@@ -83,10 +83,15 @@ const char *dr_memory_apply(struct dr_memory *memory, uint64_t address, uint64_t
     return NULL;
 }
 
+void dr_memory_flag(struct dr_memory *memory, uint64_t address, uint16_t flag, bool on) {
+    uint16_t access = dr_memory_page(memory, address);
+    set_page(memory, address, on ? access | flag : access & ~flag);
+}
+
 bool dr_memory_mark(struct dr_memory *memory, uint32_t page, uint16_t flag, bool on) {
     uint64_t address = (uint64_t)page << DR_PAGE_BITS;
     uint16_t access = dr_memory_page(memory, address);
-    set_page(memory, address, on ? access | flag : access & ~flag);
+    dr_memory_flag(memory, address, flag, on);
     if (!dr_memory_apply(memory, address, DR_PAGE))
         return true;
     set_page(memory, address, access);

@@ -1,7 +1,7 @@
 /* Guest memory: a reserved window of 4 GiB with guards, and the permissions of its pages.
  *
  * Generated code reaches the window without checks: what the guest may not touch is inaccessible in the host, so the access
- * faults and the interpreter, which asks the permissions, does it again. Pages of devices and pages with watched bytes are
+ * faults and the interpreter, which asks the permissions, does it again. Pages of devices and pages with hooked bytes are
  * made to fault in the same way.
  */
 #ifndef DR_MEMORY_H
@@ -19,13 +19,17 @@
 
 /* What is known of a guest page beside enum dr_access. */
 enum dr_page {
+    DR_WATCH_WRITE = 16, /* with bytes that are hooked */
     DR_CODE = 64,  /* units were made from bytes in it, and stores to it are noticed */
     DR_MIXED = 128, /* code and data alike: stores are not noticed, its units compare their bytes when they are entered */
     DR_DIRTY = 2048, /* perhaps not what it is in `dr_memory.image`: all guest pages of a host page, or none (snapshot.h) */
     DR_SLOW_READ = 256, /* the guest may read the page, and its host page does not let that through */
     DR_SLOW_WRITE = 4096, /* likewise */
+    DR_HOOKED = 512, /* with instructions or basic blocks that are hooked */
+    DR_WATCH_READ = 1024,
 };
-#define DR_KEPT (DR_CODE | DR_MIXED | DR_DIRTY) /* when the guest's permissions change */
+/* when the guest's permissions change */
+#define DR_KEPT (DR_CODE | DR_MIXED | DR_DIRTY | DR_HOOKED | DR_WATCH_READ | DR_WATCH_WRITE)
 #define DR_GUEST (DR_READ | DR_WRITE | DR_EXECUTE | DR_OWNED) /* the guest's permissions */
 
 struct dr_tree;
@@ -55,7 +59,11 @@ const char *dr_memory_protect(struct dr_memory *memory, uint64_t address, uint64
 /* The first address of the range whose page lacks one of the permissions; -1 if there is none. */
 int64_t dr_memory_check(const struct dr_memory *memory, uint64_t address, uint64_t size, int access);
 
-/* Sets or clears DR_CODE or DR_MIXED for a guest page. */
+/* Sets or clears enum dr_page bits of a guest page; the host's protection follows with dr_memory_apply. */
+void dr_memory_flag(struct dr_memory *memory, uint64_t address, uint16_t flag, bool on);
+const char *dr_memory_apply(struct dr_memory *memory, uint64_t address, uint64_t size);
+
+/* Both, for DR_CODE or DR_MIXED. */
 bool dr_memory_mark(struct dr_memory *memory, uint32_t page, uint16_t flag, bool on);
 bool dr_memory_is_mixed(const struct dr_memory *memory, uint32_t address, uint64_t size);
 
@@ -65,13 +73,14 @@ const char *dr_memory_apply(struct dr_memory *memory, uint64_t address, uint64_t
 /* Opens the host pages of a range for the host, until dr_memory_apply. */
 const char *dr_memory_open(struct dr_memory *memory, uint64_t address, uint64_t size);
 
-/* Zeroes a range, whose host pages are closed or open then, until dr_memory_apply. NULL, or why not. */
+/* Zeroes a range, whose host pages are closed or open then, until dr_memory_apply. */
 const char *dr_memory_clear(struct dr_memory *memory, uint64_t address, uint64_t size);
 
 /* Copies out or in, past the guest's permissions; the range is mapped. */
 const char *dr_memory_read(struct dr_memory *memory, uint64_t address, void *to, uint64_t size);
 bool dr_memory_equals(struct dr_memory *memory, uint64_t address, const uint8_t *bytes, uint64_t size);
 const char *dr_memory_write(struct dr_memory *memory, uint64_t address, const void *from, uint64_t size);
+
 
 /* The machine's own thread changes what it knows of pages while it runs; others may look. */
 static inline uint16_t dr_memory_page(const struct dr_memory *memory, uint64_t address) {

@@ -21,7 +21,7 @@ static bool is_slow(const struct dr_slow_site *site) {
 
 static bool change(struct dr_core *core, uint32_t pc) {
     core->site_changes++;
-    return dr_invalidate_at(core, pc, DR_DEATH_DEVICE);
+    return dr_discard(core, pc, 1, DR_DEATH_DEVICE);
 }
 
 static struct dr_slow_site *add(struct dr_core *core, uint32_t pc) {

@@ -230,20 +230,10 @@ static uint32_t access_at(const struct dr_map *map, uint32_t page, uint32_t *end
     return inside ? run->access : 0;
 }
 
-static uint16_t watched(const struct dr_core *core, uint32_t page) {
-    uint64_t start = (uint64_t)page << DR_PAGE_BITS;
-    for (unsigned i = 0; i < core->watch_count; i++) {
-        const struct dr_range *range = &core->watches[i];
-        if (range->address < start + DR_PAGE && start < (uint64_t)range->address + range->size)
-            return DR_WATCH;
-    }
-    return 0;
-}
-
 static const char *set_access(struct dr_core *core, uint32_t first, uint32_t end, uint32_t access) {
     for (uint32_t page = first; page < end; page++) {
         uint16_t *now = &core->memory.access[page];
-        __atomic_store_n(now, (uint16_t)((*now & ~DR_GUEST) | access | watched(core, page)), __ATOMIC_RELAXED);
+        __atomic_store_n(now, (uint16_t)((*now & ~DR_GUEST) | access), __ATOMIC_RELAXED);
     }
     return dr_memory_apply(&core->memory, (uint64_t)first << DR_PAGE_BITS, (uint64_t)(end - first) << DR_PAGE_BITS);
 }
@@ -376,19 +366,17 @@ static size_t next_zeros(const struct dr_memory *memory, const struct dr_tree *t
 
 static const char *restore_row(struct dr_core *core, const struct dr_tree *tree, size_t first, size_t end) {
     struct dr_memory *memory = &core->memory;
-    while (first < end) {
+    const char *error = NULL;
+    while (first < end && !error) {
         size_t next = next_zeros(memory, tree, first, end);
-        bool zero = next == first;
-        if (zero)
+        if (next == first) {
             next = first + zeros(memory, tree, first, end);
-        const char *error = zero ? clear_row(core, first, next) : open_row(memory, first, next);
-        if (error)
-            return error;
-        if (!zero)
+            error = clear_row(core, first, next);
+        } else if (!(error = open_row(memory, first, next)))
             write_row(core, tree, first, next);
         first = next;
     }
-    return NULL;
+    return error;
 }
 
 static const char *restore_bytes(struct dr_core *core, struct dr_tree *tree) {

@@ -129,8 +129,10 @@ void dr_attend(struct dr_core *core) {
     uint64_t left = until == UINT64_MAX ? until : until - dr_virtual_time(core);
     core->limit = total < left ? total : left;
     core->beyond = total - core->limit;
-    if (atomic_load_explicit(&core->lines, memory_order_relaxed) && core->guest->pending(core, &cause))
+    if (atomic_load_explicit(&core->lines, memory_order_relaxed) && core->guest->pending(core, &cause)) {
         core->guest->take_trap(core, cause, 0);
+        core->hooks.begins = true;
+    }
 }
 
 /* -- what steps come to ----------------------------------------------------------------------------------------------- */

@@ -6,7 +6,7 @@ import pytest
 
 from dynarec.ir import ops
 from dynarec.ir.unit import Branch, Interpret, Jump, JumpTo, Unit
-from dynarec.trace import FETCH_SIZE, TRACE_LIMIT, UNROLLED_LIMIT, Fetch, Limits, Trace, form_trace
+from dynarec.trace import FETCH_SIZE, TRACE_LIMIT, UNROLLED_LIMIT, Fetch, IsHooked, Limits, Trace, form_trace
 from guest_isa.rv32 import GUEST
 from tests.native.guests import CODE, asm
 
@@ -38,6 +38,11 @@ def fetch_from(code: bytes) -> Fetch:
 
 def trace_of(code: bytes, key: int = CODE, **options: object) -> Trace:
     return form_trace(GUEST, fetch_from(code), key, Limits(**options))  # type: ignore[arg-type]
+
+
+def at(*places: int) -> IsHooked:
+    """Instructions at these places are hooked."""
+    return lambda pc, begins: pc in places
 
 
 def places(unit: Unit) -> list[int]:
@@ -172,29 +177,29 @@ def test_last_range_ends_with_the_address_space() -> None:
     assert trace.ranges == [(end - WORD * 2, WORD * 2)]
 
 
-# -- stops ------------------------------------------------------------------------------------------------------------
+# -- hooks ------------------------------------------------------------------------------------------------------------
 
 
-def test_stops_end_a_trace_before_them() -> None:
-    trace = trace_of(STEP * 8, stops={CODE + 12, CODE + 20})
+def test_hooks_end_a_trace_before_them() -> None:
+    trace = trace_of(STEP * 8, is_hooked=at(CODE + 12, CODE + 20))
     assert places(trace.unit) == [0, 4, 8]
     assert trace.unit.terminal == Jump(CODE + 12)
     assert trace.ranges == [(CODE, 12)]
 
 
-def test_stop_at_a_target_ends_a_trace_before_it() -> None:
-    trace = trace_of(with_function(STEP + jump(FAR - WORD), STEP), stops={CODE + FAR})
+def test_hook_at_a_target_ends_a_trace_before_it() -> None:
+    trace = trace_of(with_function(STEP + jump(FAR - WORD), STEP), is_hooked=at(CODE + FAR))
     assert places(trace.unit) == [0, 4]
     assert trace.unit.terminal == Jump(CODE + FAR)
     assert trace.ranges == [(CODE, 8)]
 
 
-def test_trace_may_begin_at_a_stop() -> None:
-    assert len(trace_of(STEP * 8, stops={CODE}, length=8).unit.insns) == 8
+def test_trace_may_begin_at_a_hook() -> None:
+    assert len(trace_of(STEP * 8, is_hooked=at(CODE), length=8).unit.insns) == 8
 
 
-def test_stop_inside_a_loop_ends_its_first_round() -> None:
-    trace = trace_of(STEP * 2 + branch(-WORD * 2), stops={CODE + WORD})
+def test_hook_inside_a_loop_ends_its_first_round() -> None:
+    trace = trace_of(STEP * 2 + branch(-WORD * 2), is_hooked=at(CODE + WORD))
     assert places(trace.unit) == [0]
     assert trace.unit.terminal == Jump(CODE + WORD)
 

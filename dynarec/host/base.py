@@ -38,6 +38,7 @@ class Exit:
 
     ret: the return address of the call of the exit stub. link: the patchable branch; 0 if there is none.
     target: the guest pc. refund: guest instructions charged, not executed, and not given back by the code itself.
+    inside: the target is in the middle of a basic block.
     """
 
     kind: ExitKind
@@ -45,6 +46,7 @@ class Exit:
     link: int
     target: int
     refund: int
+    inside: bool = False
 
 
 @dataclass(frozen=True, slots=True)

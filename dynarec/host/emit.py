@@ -150,23 +150,23 @@ class UnitEmitter(ABC, Generic[Cond]):
             self.regs.store_slot(leaving.index * layout.WORD, loan.register)
             self.regs.load_slot(loan.register, coming.index * layout.WORD)
 
-    def _call_exit(self, kind: ExitKind, target: int, refund: int, link: int = 0) -> None:
+    def _call_exit(self, kind: ExitKind, target: int, refund: int, link: int = 0, inside: bool = False) -> None:
         self._call_stub()
-        self.result.exits.append(Exit(kind, self.asm.here, link, target, refund))
+        self.result.exits.append(Exit(kind, self.asm.here, link, target, refund, inside))
 
-    def _leave(self, target: int) -> None:
-        """Go to a known guest pc, with nothing to give back."""
-        if target == self.unit.key and self.charged:
+    def _leave(self, target: int, inside: bool = False) -> None:
+        """Go to a known guest pc, with nothing to give back. inside: of a basic block."""
+        if self.unit.goes_round(target) and self.charged:
             self._jump(self.head)
             return
         self._exchange(outwards=True)
         link = self._jump_linked()
-        self._call_exit(ExitKind.JUMP, target, 0, link)
+        self._call_exit(ExitKind.JUMP, target, 0, link, inside)
 
     def _side_exit(self, condition: Operand, leave: Jump | Interpret, at: int) -> None:
         """Leave from instruction `at` if the condition holds."""
         executed = at + 1 if isinstance(leave, Jump) else at
-        if isinstance(leave, Jump) and leave.target == self.unit.key and executed == self.charged:
+        if isinstance(leave, Jump) and self.unit.goes_round(leave.target) and executed == self.charged:
             self._branch_if(condition, self.head)
             return
         label = Label()
@@ -180,7 +180,7 @@ class UnitEmitter(ABC, Generic[Cond]):
             self._exchange(outwards=True)
             kind = ExitKind.BUDGET if side.leave is None else ExitKind.INTERPRET
             self._call_exit(kind, side.pc, refund)
-        elif side.link and refund == 0 and side.leave.target != self.unit.key and not self.lent:
+        elif side.link and refund == 0 and not self.unit.goes_round(side.leave.target) and not self.lent:
             self._call_exit(ExitKind.JUMP, side.leave.target, 0, side.link)
         else:
             if refund:
@@ -190,7 +190,7 @@ class UnitEmitter(ABC, Generic[Cond]):
     def _terminal(self) -> None:
         match self.unit.terminal:
             case Jump(target=target):
-                self._leave(target)
+                self._leave(target, self.unit.cut)
             case JumpTo(target=target):
                 self._jump_to(target)
             case Branch(condition=condition, taken=taken, fallthrough=fallthrough):

@@ -29,10 +29,10 @@ class Loan:
 
 
 def is_loop(unit: Unit) -> bool:
-    """Whether the unit's terminal goes back to its head."""
+    """Whether the unit's terminal goes back to its head, within its own code."""
     match unit.terminal:
         case Branch(taken=target) | Jump(target=target):
-            return target == unit.key
+            return unit.goes_round(target)
         case _:
             return False
 

@@ -94,12 +94,21 @@ class Unit:
 
     A side exit with a `Jump` leaves after its instruction (which has retired); one with a `Trap` or `Interpret` before
     it.
+
+    hooked: something looks at the guest whenever control comes to the head, also from within.
+    cut: the terminal is a jump to what follows, in the middle of a basic block.
     """
 
     key: int
     ops: list[Op] = field(default_factory=list)
     terminal: Terminal = field(default_factory=Interpret)
     insns: list[GuestInsn] = field(default_factory=list)
+    hooked: bool = False
+    cut: bool = False
+
+    def goes_round(self, target: int) -> bool:
+        """Whether a jump to that address is a branch to the head, within the unit's own code."""
+        return target == self.key and not self.hooked
 
     @property
     def retired(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dynarec.machine.devicetree import Node, Property
+from dynarec.machine.devicetree import CELL, Node, Property
 from guest_isa.privileged import Privileged
 
 RAM_START = 0x8000_0000
@@ -74,12 +74,45 @@ def device_tree(board: Board, privileged: Privileged, contents: Contents) -> Nod
     )  # fmt: skip
 
 
+def fit(root: Node, contents: Contents) -> None:
+    """Say in a tree that somebody else has made how much RAM there is, and what is for the kernel, where it differs."""
+    memory = next((node for node in root.children if _is_memory(node)), None)
+    if memory is not None:
+        sizes = [_number(root.properties.get(f"#{kind}-cells"), default) for kind, default in _CELLS]
+        reg = RAM_START.to_bytes(CELL * sizes[0], "big") + contents.memory.to_bytes(CELL * sizes[1], "big")
+        memory.properties = {**memory.properties, "reg": reg}
+    chosen = root.child("chosen")
+    if chosen is None:
+        chosen = Node("chosen", {})
+        root.children.append(chosen)
+    chosen.properties = {**chosen.properties, **_for_kernel(contents)}
+
+
+_CELLS = (("address", 2), ("size", 1))
+"""Their numbers of cells, and the default (Devicetree Specification 0.4, 2.3.5)."""
+MOST_CELLS = 4
+
+
+def _is_memory(node: Node) -> bool:
+    return node.properties.get("device_type") == b"memory\0"
+
+
+def _number(value: Property, default: int) -> int:
+    """A count of cells; anything odd is the default."""
+    number = int.from_bytes(value, "big") if isinstance(value, bytes) else default
+    return number if 0 < number <= MOST_CELLS else default
+
+
 def _reg(address: int, size: int) -> tuple[int, ...]:
     return 0, address, 0, size
 
 
 def _chosen(board: Board, contents: Contents) -> dict[str, Property]:
-    chosen: dict[str, Property] = {"stdout-path": f"/soc/serial@{board.uart:x}"}
+    return {"stdout-path": f"/soc/serial@{board.uart:x}", **_for_kernel(contents)}
+
+
+def _for_kernel(contents: Contents) -> dict[str, Property]:
+    chosen: dict[str, Property] = {}
     if contents.append:
         chosen["bootargs"] = contents.append
     if contents.initrd is not None:

@@ -43,6 +43,8 @@ class Htif:
         symbol = symbols.find(TOHOST)
         self._is_half = symbol is not None and symbol.size == HALF_SIZE
         self._half_seen = False
+        self.ended_with = 0
+        """The number that ended the program, of which its status has eight bits."""
 
     def stored(self, address: int, size: int) -> Outcome:
         """The guest has stored to the word. Raises Interrupted when a console read is given up."""
@@ -90,12 +92,16 @@ class Htif:
         device, command = value >> DEVICE_SHIFT, value >> COMMAND_SHIFT & BYTE
         payload = value & PAYLOAD_MASK
         if device == SYSTEM_DEVICE and command == 0:
-            return Exited(payload >> 1 & BYTE) if payload & 1 else self._proxy(payload)
+            return self._end(payload >> 1) if payload & 1 else self._proxy(payload)
         if device == CONSOLE_DEVICE and command == CONSOLE_WRITE:
             self._write_character(payload)
         elif device == CONSOLE_DEVICE and command == CONSOLE_READ:
             self._answer(CONSOLE_DEVICE, CHARACTER_READ | self._read_character())
         return Continue()
+
+    def _end(self, number: int) -> Exited:
+        self.ended_with = number
+        return Exited(number & BYTE)
 
     def _write_character(self, payload: int) -> None:
         try:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from dynarec.errors import BadProgram, DynarecError
-from dynarec.machine import devicetree
 from dynarec.machine.base import (
     PAGE_SIZE,
     Access,
     Died,
+    Exited,
     GuestFacts,
     Hardware,
     Machine,
@@ -24,8 +24,9 @@ from dynarec.machine.base import (
     Profile,
     Trap,
 )
-from dynarec.machine.board import BOARDS, RAM_START, UART_SOURCE, Board, Contents, device_tree
+from dynarec.machine.board import BOARDS, RAM_START, UART_SOURCE, Board, Contents, device_tree, fit
 from dynarec.machine.console import STDERR_FD, STDOUT_FD, Output
+from dynarec.machine.devicetree import Tree, decode, encode
 from dynarec.machine.htif import TOHOST, WORD_SIZE, Htif
 from dynarec.machine.serial_input import FileInput, LiveInput, descriptor_of, is_live
 from dynarec.machine.state import Fields, State, Stateful
@@ -36,6 +37,7 @@ from dynarec.program import ADDRESS_SPACE, Program, Segment
 from dynarec.symbols import Symbols
 from guest_isa.privileged import Privileged
 
+STATUS_MASK = 0xFF
 LARGEST_RAM = ADDRESS_SPACE - RAM_START
 CLOCKS = ("virtual", "host")
 SOON = 1 << 20
@@ -125,20 +127,28 @@ class Virt(Profile):
     def _place_tree(self) -> int:
         """Put initrd and device tree at the end of the RAM; the tree's address."""
         hardware = self.hardware
-        top = RAM_START + hardware.memory
-        tree = _read(hardware.dtb) if hardware.dtb is not None else None
-        initrd = _read(hardware.initrd) if hardware.initrd is not None else b""
-        room = PAGE_SIZE * (1 + len(tree or b"") // PAGE_SIZE + len(hardware.append) // PAGE_SIZE)
-        tree_at = (top - room - PAGE_SIZE) & -PAGE_SIZE
-        start = (tree_at - len(initrd)) & -PAGE_SIZE
-        self._check_in_ram("the initrd", start, len(initrd))
-        if tree is None:
-            span = (start, start + len(initrd)) if initrd else None
-            contents = Contents(hardware.memory, hardware.append, span)
-            tree = devicetree.encode(device_tree(self.board, self.privileged, contents))
-        self.machine.memory.write(start, initrd)
-        self.machine.memory.write(tree_at, tree)
+        tree = None if hardware.dtb is None else _read_tree(hardware.dtb)
+        initrd = None if hardware.initrd is None else _read(hardware.initrd)
+        size = len(self._encoded(tree, None if initrd is None else (0, 0)))
+        tree_at = (RAM_START + hardware.memory - size) & -PAGE_SIZE
+        self._check_in_ram("the device tree", tree_at, size)
+        span = None
+        if initrd is not None:
+            start = (tree_at - len(initrd)) & -PAGE_SIZE
+            self._check_in_ram("the initrd", start, len(initrd))
+            self.machine.memory.write(start, initrd)
+            span = (start, start + len(initrd))
+        self.machine.memory.write(tree_at, self._encoded(tree, span))
         return tree_at
+
+    def _encoded(self, tree: Tree | None, initrd: tuple[int, int] | None) -> bytes:
+        """The tree of the user, or one that is made; its size does not depend on where the initrd is."""
+        contents = Contents(self.hardware.memory, self.hardware.append, initrd)
+        if tree is None:
+            tree = Tree(device_tree(self.board, self.privileged, contents))
+        else:
+            fit(tree.root, contents)
+        return encode(tree)
 
     def _watch(self) -> None:
         """Test programs end by a store to `tohost`."""
@@ -178,10 +188,22 @@ class Virt(Profile):
         return Died(trap)
 
     def stored(self, address: int, size: int) -> Outcome:
+        if self._htif is None:
+            return super().stored(address, size)
         try:
-            return self._htif.stored(address, size) if self._htif else super().stored(address, size)
+            outcome = self._htif.stored(address, size)
         except Interrupted:
             return super().stored(address, size)
+        failed = self._htif.ended_with
+        return self._failed(failed) if isinstance(outcome, Exited) and failed else outcome
+
+    def _failed(self, test: int) -> Exited:
+        """As riscv-tests tell it. A number whose eight bits are 0 is a failure too."""
+        self.machine.interrupts.flush_uart()
+        self._stderr.write(
+            f"dynarec: {self.machine.program.name}: test {test} failed (it ended with tohost)\n".encode()
+        )
+        return Exited(test & STATUS_MASK or 1)
 
     def wait(self) -> None:
         """Sleep, or skip ahead to the timer when nobody can type meanwhile."""
@@ -217,6 +239,14 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise DynarecError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _read_tree(path: Path) -> Tree:
+    data = _read(path)
+    try:
+        return decode(data)
+    except DynarecError as error:
+        raise DynarecError(f"{path}: {error}") from error
 
 
 def raw_program(path: Path, machine_id: int) -> Program:

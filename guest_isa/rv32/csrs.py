@@ -1,8 +1,8 @@
 """The control and status registers of RV32 with M- and U-mode (volume II, chapters 2 and 3; Zicntr for the counters).
 
-What is not named here is illegal. A few things are simpler than the manual allows hardware to be: physical memory
-protection can be written and read back and protects nothing; the counters cannot be written; the registers of the
-performance monitor are missing.
+What is not named here is illegal. Of what the manual lets an implementation choose: there is no entry of physical
+memory protection, so its registers are zero and user mode may use all memory (3.7.1); the performance monitor counts no
+events (3.1.10); the counters cannot be stopped (3.1.12).
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from dynarec.ir.semantics import Semantics, Value
 from dynarec.ir.state import Field
 from guest_isa.rv32.operands import (
     COUNTERS_OFF,
+    CYCLE_OFFSET,
+    INSTRET_OFFSET,
     MCAUSE,
     MEPC,
     MIE,
@@ -21,8 +23,6 @@ from guest_isa.rv32.operands import (
     MSTATUS,
     MTVAL,
     MTVEC,
-    PMPADDR,
-    PMPCFG,
 )
 
 MODE_USER, MODE_MACHINE = 0, 3
@@ -44,7 +44,12 @@ VECTOR_MODE = 1
 COUNTERS_MASK = 7
 """mcounteren: cycle, time and instret (3.1.11)."""
 LOW, HIGH = 0, 32
-PMP_ENTRIES, PMP_STORED = 16, len(PMPADDR)
+HALF = 0x80
+"""From the number of a counter to that of its high half."""
+EVENTS = range(3, 32)
+"""Numbers of the counters of the performance monitor."""
+PMP_ENTRIES = 16
+ALL_ONES = 0xFFFF_FFFF
 READ_ONLY = 3
 """Bits 11 and 10 of the number of a register that cannot be written (2.1)."""
 
@@ -92,8 +97,42 @@ def _stored(number: int, name: str, field: Field, mask: int = 0xFFFF_FFFF) -> No
     CSRS[number] = Csr(name, lambda b: b.get(field), write)
 
 
-def _counter(number: int, name: str, counter: str, shift: int, bit: int | None = None) -> None:
-    CSRS[number] = Csr(name, lambda b: b.call(counter, shift), None, bit)
+class _Total:
+    """A counter that can be set: the machine's own, and an offset."""
+
+    def __init__(self, counter: str, offset: tuple[Field, Field]) -> None:
+        self.counter = counter
+        self.offset = offset
+
+    def low(self, b: Semantics) -> Value:
+        return b.add(b.call(self.counter, LOW), b.get(self.offset[0]))
+
+    def high(self, b: Semantics) -> Value:
+        carry = b.bit(b.ltu(self.low(b), b.get(self.offset[0])))
+        return b.add(b.add(b.call(self.counter, HIGH), b.get(self.offset[1])), carry)
+
+    def set_low(self, b: Semantics, value: Value) -> None:
+        self._set(b, value, self.high(b))
+
+    def set_high(self, b: Semantics, value: Value) -> None:
+        self._set(b, self.low(b), value)
+
+    def _set(self, b: Semantics, low: Value, high: Value) -> None:
+        """The next instruction reads what was written; the machine's counter n is n + 1 then, and -(n + 1) is ~n."""
+        offset = b.add(low, b.xor(b.call(self.counter, LOW), ALL_ONES))
+        carry = b.bit(b.ltu(offset, low))
+        b.set(self.offset[1], b.add(b.add(high, b.xor(b.call(self.counter, HIGH), ALL_ONES)), carry))
+        b.set(self.offset[0], offset)
+
+
+def _counter(number: int, machine_number: int, name: str, offset: tuple[Field, Field]) -> None:
+    """For machine mode, which may write it, and for user mode, which may not."""
+    total = _Total(name, offset)
+    bit = number & COUNTERS_MASK
+    CSRS[number] = Csr(name, total.low, None, bit)
+    CSRS[number + HALF] = Csr(f"{name}h", total.high, None, bit)
+    CSRS[machine_number] = Csr(f"m{name}", total.low, total.set_low)
+    CSRS[machine_number + HALF] = Csr(f"m{name}h", total.high, total.set_high)
 
 
 def _write_status(b: Semantics, value: Value) -> None:
@@ -111,12 +150,14 @@ def _write_allowed(b: Semantics, value: Value) -> None:
     b.set(COUNTERS_OFF, b.and_(b.xor(value, COUNTERS_MASK), COUNTERS_MASK))
 
 
-for _bit, _name in enumerate(("cycle", "time", "instret")):
-    _counter(0xC00 + _bit, _name, _name, LOW, _bit)
-    _counter(0xC80 + _bit, f"{_name}h", _name, HIGH, _bit)
-for _number, _name in ((0xB00, "cycle"), (0xB02, "instret")):
-    _counter(_number, f"m{_name}", _name, LOW)
-    _counter(_number + 0x80, f"m{_name}h", _name, HIGH)
+_counter(0xC00, 0xB00, "cycle", CYCLE_OFFSET)
+_counter(0xC02, 0xB02, "instret", INSTRET_OFFSET)
+CSRS[0xC01] = Csr("time", lambda b: b.call("time", LOW), counter=1)
+CSRS[0xC81] = Csr("timeh", lambda b: b.call("time", HIGH), counter=1)
+for _number in EVENTS:
+    _constant(0xB00 + _number, f"mhpmcounter{_number}")
+    _constant(0xB80 + _number, f"mhpmcounter{_number}h")
+    _constant(0x320 + _number, f"mhpmevent{_number}")
 for _number, _name in enumerate(("mvendorid", "marchid", "mimpid", "mhartid", "mconfigptr"), 0xF11):
     _constant(_number, _name)
 CSRS[0x300] = Csr("mstatus", lambda b: b.get(MSTATUS), _write_status)
@@ -133,10 +174,7 @@ _stored(0x341, "mepc", MEPC, 0xFFFF_FFFE)
 _stored(0x342, "mcause", MCAUSE)
 _stored(0x343, "mtval", MTVAL)
 CSRS[0x344] = Csr("mip", lambda b: b.call("lines", LOW))
-_stored(0x3A0, "pmpcfg0", PMPCFG)
-for _number in range(1, PMP_ENTRIES // 4):
+for _number in range(PMP_ENTRIES // 4):
     _constant(0x3A0 + _number, f"pmpcfg{_number}")
-for _number, _field in enumerate(PMPADDR):
-    _stored(0x3B0 + _number, f"pmpaddr{_number}", _field)
-for _number in range(PMP_STORED, PMP_ENTRIES):
+for _number in range(PMP_ENTRIES):
     _constant(0x3B0 + _number, f"pmpaddr{_number}")

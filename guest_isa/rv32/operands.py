@@ -22,9 +22,15 @@ MEPC, MCAUSE, MTVAL = (Field(name, 37 + n) for n, name in enumerate(("mepc", "mc
 MODE = Field("mode", 40)
 COUNTERS_OFF = Field("counters_off", 41)
 """mcounteren, inverted."""
-PMPCFG = Field("pmpcfg0", 42)
-PMPADDR = tuple(Field(f"pmpaddr{n}", 43 + n) for n in range(4))
-MACHINE_STATE = (MSTATUS, MIE, MTVEC, MSCRATCH, MEPC, MCAUSE, MTVAL, MODE, COUNTERS_OFF, PMPCFG, *PMPADDR)
+CYCLE_OFFSET, INSTRET_OFFSET = (
+    (Field(f"{name}_offset", number), Field(f"{name}h_offset", number + 1))
+    for number, name in ((42, "cycle"), (44, "instret"))
+)
+"""What mcycle and minstret are beyond the instructions of the machine: low and high half."""
+MACHINE_STATE = (
+    *(MSTATUS, MIE, MTVEC, MSCRATCH, MEPC, MCAUSE, MTVAL, MODE, COUNTERS_OFF),
+    *(*CYCLE_OFFSET, *INSTRET_OFFSET),
+)
 
 LAYOUT = StateLayout([*X, RESERVED, *MACHINE_STATE], {**{ABI_NAMES[n]: f"x{n}" for n in range(1, 32)}, "fp": "x8"})
 

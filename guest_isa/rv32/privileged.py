@@ -91,7 +91,13 @@ PRIVILEGED = Privileged(
     hart="a0",
     tree="a1",
     boards=Boards(
-        cpu={"compatible": "riscv", "riscv,isa": "rv32imac_zicsr_zifencei", "mmu-type": "riscv,none"},
+        cpu={
+            "compatible": "riscv",
+            "mmu-type": "riscv,none",
+            "riscv,isa": "rv32imac_zicntr_zicsr_zifencei",
+            "riscv,isa-base": "rv32i",
+            "riscv,isa-extensions": ("i", "m", "a", "c", "zicntr", "zicsr", "zifencei"),
+        },  # both bindings: newer kernels prefer the second
         controller="riscv,cpu-intc",
         timer=("sifive,clint0", "riscv,clint0"),
         interrupts=("sifive,plic-1.0.0", "riscv,plic0"),

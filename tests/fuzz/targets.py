@@ -16,6 +16,7 @@ MODULES = {
     "elf": "tests.fuzz.elf",
     "machine": "tests.fuzz.machine",
     "code": "tests.fuzz.code",
+    "devicetree": "tests.fuzz.devicetree",
     "snapshot": "tests.fuzz.snapshot",
 }
 Mutate = Callable[[bytes, int, int], bytes]

@@ -36,12 +36,17 @@ def access(name: str, operation: int = CSRRW) -> int:
     return NUMBERS[name] << 20 | operation | A0_TO_A1
 
 
+def read(name: str) -> int:
+    return access(name, CSRRS) & ~(31 << 15)
+
+
 @pytest.mark.parametrize(
     ("name", "after"),
     [
         ("mstatus", 0x0002_1888), ("mie", 0x888), ("mtvec", 0xFFFF_FFFD), ("mcounteren", 7), ("mscratch", ONES),
-        ("mepc", 0xFFFF_FFFE), ("mcause", ONES), ("mtval", ONES), ("pmpaddr0", ONES), ("misa", MISA), ("mip", 0),
-        ("pmpaddr15", 0), ("mcountinhibit", 0), ("menvcfg", 0),
+        ("mepc", 0xFFFF_FFFE), ("mcause", ONES), ("mtval", ONES), ("misa", MISA), ("mip", 0),
+        ("pmpcfg0", 0), ("pmpaddr0", 0), ("pmpaddr15", 0), ("mcountinhibit", 0), ("menvcfg", 0), ("mhpmevent3", 0),
+        ("mhpmcounter31", 0), ("mhpmcounter3h", 0),
     ],
 )  # fmt: skip
 def test_what_a_register_holds_after_ones_are_written(name: str, after: int) -> None:
@@ -52,6 +57,29 @@ def test_what_a_register_holds_after_ones_are_written(name: str, after: int) -> 
     made.memory.store(CODE, 32, access(name, CSRRS))
     made.step()
     assert made["a1"] == after
+
+
+@pytest.mark.parametrize("name", ["cycle", "instret"])
+@pytest.mark.parametrize(("low", "high"), [(0, 0), (77, 3), (ONES, 0), (ONES, ONES)])
+def test_a_counter_goes_on_from_what_is_written(name: str, low: int, high: int) -> None:
+    retired = [ONES - 5]
+    made = cpu(0)
+    made.counter = lambda counter: retired[0]
+
+    def step(word: int, value: int = 0) -> int:
+        made.pc, made["a0"] = CODE, value
+        made.memory.store(CODE, 32, word)
+        assert made.step().left is Left.JUMP
+        retired[0] += 1
+        return made["a1"]
+
+    step(access(f"m{name}h"), high)
+    step(access(f"m{name}"), low)
+    value = high << 32 | low
+    for _ in range(8):
+        assert step(read(f"m{name}")) == value & ONES
+        assert step(read(f"{name}h")) == value + 1 >> 32 & ONES
+        value += 2
 
 
 def test_the_previous_mode_is_one_that_there_is() -> None:
@@ -85,7 +113,7 @@ def test_user_mode_has_no_machine_register(number: int) -> None:
 
 @pytest.mark.parametrize(("mode", "off", "left"), [(3, 7, Left.JUMP), (0, 7, Left.TRAP), (0, 5, Left.JUMP)])
 def test_counters_are_for_user_mode_when_mcounteren_says_so(mode: int, off: int, left: Left) -> None:
-    assert cpu(access("time", CSRRS) & ~(31 << 15), mode, counters_off=off).step().left is left
+    assert cpu(read("time"), mode, counters_off=off).step().left is left
 
 
 @pytest.mark.parametrize("word", [MRET, WFI], ids=["mret", "wfi"])

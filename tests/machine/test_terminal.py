@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import signal
-import subprocess
 import sys
-import termios
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from dynarec.machine.terminal import EscapeFilter
+from tests.pseudo_terminal import Session, on_terminal
 
 KERNEL = Path(__file__).parents[2] / "roms" / "kernel.elf"
-SECONDS = 30
 
 
 def test_the_escape_key() -> None:
@@ -31,46 +26,10 @@ def test_the_escape_key() -> None:
     assert left == [True]
 
 
-class Session:
-    """The kernel on a pseudo-terminal."""
-
-    def __init__(self) -> None:
-        self.master, self.slave = pty.openpty()
-        self.before = termios.tcgetattr(self.slave)
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "dynarec", "run", KERNEL], stdin=self.slave, stdout=self.slave, stderr=self.slave
-        )
-        self.output = b""
-        os.set_blocking(self.master, False)
-
-    def expect(self, text: bytes) -> None:
-        deadline = time.monotonic() + SECONDS
-        while text not in self.output:
-            assert time.monotonic() < deadline, self.output
-            try:
-                self.output += os.read(self.master, 4096)
-            except BlockingIOError:
-                time.sleep(0.01)
-        self.output = self.output.partition(text)[2]
-
-    def type(self, keys: bytes) -> None:
-        os.write(self.master, keys)
-
-    def ended(self) -> int:
-        """The exit status; the terminal must be as it was."""
-        status = self.process.wait(SECONDS)
-        assert termios.tcgetattr(self.slave) == self.before
-        return status
-
-
 @pytest.fixture
 def session() -> Iterator[Session]:
-    made = Session()
-    yield made
-    made.process.kill()
-    made.process.wait()
-    os.close(made.master)
-    os.close(made.slave)
+    with on_terminal([sys.executable, "-m", "dynarec", "run", KERNEL]) as made:
+        yield made
 
 
 def test_typed_commands_and_leaving(session: Session) -> None:

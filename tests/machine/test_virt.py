@@ -17,6 +17,9 @@ from dynarec.engine import Machine, Stop, StopReason
 from dynarec.errors import DynarecError
 from dynarec.loading import read_kernel
 from dynarec.machine.base import Hardware, TrapKind
+from dynarec.machine.devicetree import Node, Property, Tree, decode, encode
+from tests.machine.elf import Part, R, W, X, build
+from tests.native.guests import asm, li
 
 KERNEL = Path(__file__).parents[2] / "roms" / "kernel.elf"
 TIERS = ("interp", "jit", "auto")
@@ -120,6 +123,25 @@ def test_the_clock_of_the_host() -> None:
     assert time.monotonic() - since > 20 * 100e-6  # the periods of the timer
 
 
+@pytest.mark.parametrize("clock", ["virtual", "host"])
+@pytest.mark.parametrize("tier", TIERS)
+def test_the_timer_interrupts_a_guest_that_does_nothing_but_run(tmp_path: Path, tier: str, clock: str) -> None:
+    code = asm("auipc", rd="t0", upper=0) + asm("addi", rd="t0", rs1="t0", imm=HANDLER)
+    code += asm("csrrw", rd="zero", csr=0x305, rs1="t0")  # mtvec
+    code += asm("lui", rd="t0", upper=0x0200_C000) + asm("lw", rd="t1", rs1="t0", imm=-8 & 0xFFF)  # mtime
+    code += asm("addi", rd="t1", rs1="t1", imm=2000) + asm("lui", rd="t0", upper=0x0200_4000)
+    code += asm("sw", rs1="t0", rs2="t1", imm=0) + asm("sw", rs1="t0", rs2="zero", imm=4)  # mtimecmp
+    code += li("t0", 0x80) + asm("csrrw", rd="zero", csr=0x304, rs1="t0")  # mie
+    code += asm("csrrsi", rd="zero", csr=0x300, zimm=8) + asm("jal", rd="zero", offset=0)  # mstatus
+    image = tmp_path / "Image"
+    image.write_bytes(code.ljust(HANDLER, b"\0") + halting(0x5555, 0x10_0000))
+    with Machine.load(read_kernel(image), "virt", tier=tier, hardware=Hardware(clock=clock)) as machine:
+        assert machine.run(timeout=RUN_SECONDS).status == 0
+
+
+HANDLER = 0x100
+
+
 def wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + RUN_SECONDS
     while not condition():
@@ -177,6 +199,52 @@ def test_a_raw_kernel_starts_with_hart_and_tree(tmp_path: Path, board: str, fini
     assert (stop.reason, stop.status, stop.instructions) == (StopReason.EXITED, 0, 4)
 
 
+TOHOST = RAM + 0x1000
+
+
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize(("number", "status"), [(0, 0), (7, 7), (0x100, 1)])
+def test_a_test_program_ends_by_tohost(tier: str, number: int, status: int) -> None:
+    code = asm("lui", rd="t0", upper=TOHOST) + asm("lui", rd="t1", upper=number << 1 & 0xFFFF_F000)
+    code += asm("addi", rd="t1", rs1="t1", imm=number << 1 & 0xFFF | 1)
+    code += asm("sw", rs1="t0", rs2="t1", imm=0) + asm("sw", rs1="t0", rs2="zero", imm=4)
+    code += asm("jal", rd="zero", offset=-8 & 0x1F_FFFF)
+    parts = [Part(RAM, code, flags=R | X), Part(TOHOST, size=8, flags=R | W)]
+    port = Port()
+    elf = build(parts, RAM, {"tohost": (TOHOST, 8, 1)})
+    with Machine.load(elf, "virt", tier=tier, stderr=port) as machine:
+        assert machine.run(timeout=RUN_SECONDS).status == status
+        name = machine.program.name
+    line = f"dynarec: {name}: test {number} failed (it ended with tohost)\n" if number else ""
+    assert port.written.decode() == line
+
+
+def test_a_device_tree_of_the_user(tmp_path: Path) -> None:
+    image, initrd, blob = tmp_path / "Image", tmp_path / "initrd", tmp_path / "board.dtb"
+    image.write_bytes(halting(0x5555, 0x10_0000))
+    initrd.write_bytes(b"some files")
+    memory = Node("memory@80000000", {"device_type": "memory", "reg": (0, RAM, 0, 1 << 30)})
+    cells: dict[str, Property] = {"#address-cells": 2, "#size-cells": 2, "model": "of somebody else"}
+    blob.write_bytes(encode(Tree(Node("", cells, [memory]), [(RAM, 4096)])))
+    hardware = Hardware(memory=16 << 20, dtb=blob, initrd=initrd, append="console=ttyS0")
+    with Machine.load(read_kernel(image), "virt", hardware=hardware) as machine:
+        found = decode(machine.memory.read(machine.regs.a1, 4096))
+        root = found.root
+        assert (root.properties["model"], found.reserved) == (b"of somebody else\0", [(RAM, 4096)])
+        assert root.children[0].properties["reg"] == b"".join(map(cell, (0, RAM, 0, 16 << 20)))
+        chosen = root.child("chosen")
+        assert chosen is not None
+        start = machine.regs.a1 - 4096
+        assert chosen.properties == {
+            "bootargs": b"console=ttyS0\0", "linux,initrd-start": cell(start), "linux,initrd-end": cell(start + 10),
+        }  # fmt: skip
+        assert machine.memory.read(start, 10) == b"some files"
+
+
+def cell(value: int) -> bytes:
+    return value.to_bytes(4, "big")
+
+
 @pytest.mark.parametrize("tier", TIERS)
 def test_a_handler_that_traps_at_once_ends_the_run(tmp_path: Path, tier: str) -> None:
     image = tmp_path / "Image"
@@ -214,7 +282,7 @@ def test_an_exception_in_a_device_comes_out_and_the_machine_goes_on(tier: str) -
     [
         (Hardware(board="toaster"), "unknown board"), (Hardware(clock="sun"), "unknown clock"),
         (Hardware(memory=5000), "5000 bytes of memory"), (Hardware(memory=4096), "outside the RAM"),
-        (Hardware(dtb=Path("/nonexistent")), "cannot be read"),
+        (Hardware(dtb=Path("/nonexistent")), "cannot be read"), (Hardware(dtb=KERNEL), "kernel.elf: no device tree"),
     ],
 )  # fmt: skip
 def test_errors_are_one_line(hardware: Hardware, text: str) -> None:

@@ -119,7 +119,7 @@ def test_handlers_in_python() -> None:
 @pytest.mark.parametrize("name", ["SIGSEGV", "SIGTRAP", "SIGBUS"])
 def test_a_signal_that_was_sent_is_no_fault(name: str) -> None:
     done = python(SENT.format(name=name))
-    assert (done.returncode, done.stdout.splitlines()) == (0, ["handled"] * 5), done.stderr
+    assert (done.returncode, set(done.stdout.splitlines())) == (0, {"handled"}), done.stderr
 
 
 @dies
