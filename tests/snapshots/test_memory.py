@@ -226,6 +226,18 @@ def test_memory_where_there_is_a_device() -> None:
             machine.restore(replace(snapshot, devices={f"{DATA:#x}": {}}))
 
 
+@pytest.mark.usefixtures("host_page")
+def test_a_device_where_there_was_memory() -> None:
+    """Pages beside it that were noted as written, with one of the host's, and are nobody's, are not in its way."""
+    with load(EXIT) as machine:
+        machine.memory.map(FIELD.start, PAGE, Access.READ | Access.WRITE)
+        machine.snapshot()
+        machine.memory.write(FIELD.start, b"x")
+        machine.memory.unmap(FIELD.start, PAGE)
+        machine.add_device(FIELD.start, Device())
+        machine.snapshot()
+
+
 @pytest.mark.parametrize(
     "runs",
     [[(0, 0, 1)], [(1 << 20, 1, 1)], [(5, 1 << 20, 1)], [(5, 2, 1), (6, 1, 1)], [(5, 1, 0)], [(5, 1, 8)], [(5, 1, 64)]],
