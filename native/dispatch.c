@@ -216,6 +216,10 @@ static bool reopen(struct dr_core *core) {
     return !dr_failure;
 }
 
+static bool is_page_hooked(const struct dr_core *core) {
+    return dr_memory_page(&core->memory, core->cpu.pc) & DR_HOOKED;
+}
+
 static int run_once(struct dr_core *core) {
     if (core->code.region && dr_codemem_is_stale(&core->code) && !reopen(core))
         return DR_STOP_ERROR;
@@ -254,7 +258,7 @@ static int run(struct dr_core *core) {
             return DR_STOP_UNTIL;
         if (!core->limit)
             return DR_STOP_BUDGET;
-        if (dr_hooks_stop(core))
+        if (is_page_hooked(core) && dr_hooks_stop(core))
             return DR_STOP_HOOK;
         stop = run_once(core);
     }
@@ -264,6 +268,7 @@ static int run(struct dr_core *core) {
 int dr_run(struct dr_core *core, uint64_t limit) {
     core->limit = limit;
     core->beyond = 0;
+    atomic_store(&core->attend, true); /* the limit is to end at the deadline */
     struct dr_core *before = dr_faults_expect(core);
     dr_enter_run(core, true);
     dr_hooks_enter(core);

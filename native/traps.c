@@ -27,6 +27,7 @@ static uint64_t host_time(void) {
 
 void dr_set_clock(struct dr_core *core, uint32_t ticks_per_second, uint32_t instructions_per_tick) {
     core->clock = (struct dr_clock){ticks_per_second, instructions_per_tick, 0, host_time()};
+    atomic_store(&core->attend, true);
 }
 
 uint64_t dr_virtual_time(const struct dr_core *core) {
@@ -112,7 +113,8 @@ bool dr_must_attend(struct dr_core *core) {
 
 /* Brings the devices up to date. */
 static void look_around(struct dr_core *core) {
-    if (atomic_exchange(&core->attend, false) || core->uart.line_count) {
+    if (atomic_load_explicit(&core->attend, memory_order_relaxed) || core->uart.line_count) {
+        atomic_store(&core->attend, false);
         dr_update_uart(core);
         dr_update_plic(core);
     }
@@ -122,8 +124,17 @@ static void look_around(struct dr_core *core) {
     }
 }
 
+/* Nothing has changed since the last time, and the deadline has not come: it is where `limit` ends. */
+static bool is_calm(const struct dr_core *core) {
+    return core->limit && core->clock.instructions_per_tick && !core->uart.line_count &&
+           !atomic_load_explicit(&core->attend, memory_order_relaxed) &&
+           !atomic_load_explicit(&core->lines, memory_order_relaxed);
+}
+
 void dr_attend(struct dr_core *core) {
     uint32_t cause;
+    if (is_calm(core))
+        return;
     look_around(core);
     uint64_t total = core->limit + core->beyond, until = virtual_deadline(core);
     uint64_t left = until == UINT64_MAX ? until : until - dr_virtual_time(core);

@@ -40,7 +40,7 @@ STRIP_FLAGS = ("--strip-debug", "--wildcard", "--strip-symbol=$[xd]*")
 
 CONSOLE_ROMS = ("mandelbrot", "blocks", "scene3d")
 USER_PROGRAMS = ("hello", "words")
-MACHINE_PROGRAMS = ("kernel",)
+MACHINE_PROGRAMS = ("devices", "kernel")
 
 
 class BuildError(Exception):

@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
     """A bench folder of one program, crc32, to spoil."""
     copy = tmp_path / "roms" / "bench"
     copy.mkdir(parents=True)
-    for name in ("crc32.c", "crc32.elf", "../hello.elf"):
+    for name in ("crc32.c", "crc32.elf", "../hello.elf", "../devices.elf"):
         shutil.copy(BENCH / name, copy / name)
     set_catalogue(copy)
     return copy

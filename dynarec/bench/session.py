@@ -12,6 +12,7 @@ from typing import ParamSpec, TypeVar
 
 from dynarec.bench import computer, results_file, rivals, tables
 from dynarec.bench.counts import COUNTED_HOSTS, Counted, count_program, mean_ratios
+from dynarec.bench.devices import device_costs, devices_text
 from dynarec.bench.installs import install_costs, installs_text
 from dynarec.bench.processes import WrongResult
 from dynarec.bench.programs import BenchProgram, Size, load_programs
@@ -94,9 +95,11 @@ def measure(plan: Plan) -> int:
     hello = problems.guarded(measure_hello, plan.folder.parent / HELLO, plan.repeat)
     costs = install_costs()
     snapshots = snapshot_costs(programs[0])
-    _print_times_end(plan, timings, hello, [installs_text(costs), snapshots_text(snapshots)])
+    devices = device_costs(plan.folder.parent)
+    _print_times_end(plan, timings, hello, [installs_text(costs), snapshots_text(snapshots), devices_text(devices)])
     if plan.json is not None:
-        results = results_file.timings_json(timings, hello) | {"installs": costs, "snapshots": asdict(snapshots)}
+        others = {"installs": costs, "snapshots": asdict(snapshots), "devices": asdict(devices)}
+        results = results_file.timings_json(timings, hello) | others
         results_file.write(plan.json, _preface(plan, facts, problems) | results)
     return problems.status
 

@@ -169,10 +169,12 @@ static bool read(struct dr_core *core, const struct dr_device *device, uint32_t 
     *value = 0;
     if (offset >= REGISTERS)
         return true;
-    fill(core);
+    if (!core->uart.received_count)
+        fill(core);
     *value = look(&core->uart, offset);
     note_read(core, offset, (uint8_t)*value);
-    dr_update_uart(core);
+    if (offset == DATA || offset == FIFO)
+        dr_update_uart(core); /* reading others changes no interrupt */
     return true;
 }
 

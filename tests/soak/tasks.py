@@ -6,6 +6,7 @@ import random
 import threading
 from collections.abc import Callable
 
+from dynarec import Hook
 from dynarec.core import policies, probe_policy
 from dynarec.engine import Machine, Run, StopReason
 from dynarec.snapshot import Snapshot
@@ -130,6 +131,31 @@ def command(rng: random.Random) -> None:
     _same("kernel", runs[1], runs[0])
 
 
+def hook(rng: random.Random) -> None:
+    """Hooks that come and go over code that overwrites itself: what they see is the same."""
+    code, data = random_program(rng)
+    plan = [(rng.choice(("code", "block", "memory")), rng.randrange(32), rng.randrange(1, 8)) for _ in range(PIECES)]
+    pieces, runs = _pieces(rng), []
+    for options in ({"tier": "interp"}, _options(rng)):
+        seen: list[object] = []
+        with load_pair(code, data, **options) as machine, _Onlooker(machine):
+            for piece, (kind, word, length) in zip(pieces, plan, strict=True):
+                with _add_hook(machine, kind, CODE + 4 * word, CODE + 4 * (word + length), seen):
+                    machine.run(piece)
+                seen.append(registers(machine))
+        runs.append(seen)
+    _same("hooks", runs[1], runs[0])
+
+
+def _add_hook(machine: Machine, kind: str, start: int, end: int, seen: list[object]) -> Hook:
+    match kind:
+        case "code":
+            return machine.hook_code(lambda _, pc: seen.append(pc), start, end)
+        case "block":
+            return machine.hook_block(lambda _, pc: seen.append(pc), start, end)
+    return machine.hook_memory(lambda _, access: seen.append(access), start, end)
+
+
 def ask(rng: random.Random) -> None:
     """Requests to stop and interrupts from another thread: counts stay exact."""
     with load(LOOP, **{**_options(rng), "cache_size": CACHES[-1]}) as machine:
@@ -152,4 +178,4 @@ def _disturb(machine: Machine, run: Run, rng: random.Random) -> None:
         run.stop()
 
 
-TASKS: dict[str, Task] = {each.__name__: each for each in (overwrite, go_back, access, command, ask)}
+TASKS: dict[str, Task] = {each.__name__: each for each in (overwrite, go_back, access, command, hook, ask)}
