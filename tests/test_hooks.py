@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -552,13 +551,3 @@ def test_costs(tier: str) -> None:
         machine.run(2000)
         print(f"{tier}: {1000 * (time.perf_counter() - since):.1f} microseconds a hit")
         assert exits["jump"] < 100
-
-
-def test_the_example_of_the_readme() -> None:
-    text = (ROOT / "README.md").read_text()
-    section = text[text.index("## Hooks") :]
-    match = re.search(r"(?:^    .*\n|^\n)+", section[section.index("\n    ") + 1 :], re.MULTILINE)
-    assert match is not None
-    lines = [line[4:] for line in match[0].splitlines()]
-    code = "\n".join(line for line in lines).replace('"roms/', f'"{ROOT}/roms/')
-    exec(compile(code, "README.md", "exec"), {})
