@@ -184,9 +184,11 @@ def dynarec_uart_source(handle: Any, data: Any, room: int) -> int:
 class Core:
     """One machine's core. Its C part lives as long as this object."""
 
+    _pointer: Any = None  # until it has been made
+
     def __init__(self, config: CoreConfig, layout: StateLayout) -> None:
         """Raises DynarecError when the core cannot be made here."""
-        self._pointer: Any = _create(config)
+        self._pointer = _create(config)
         self.tier = config.tier
         self.port: SerialPort
         self.has_own_traps = False
@@ -355,7 +357,8 @@ class Core:
         return int(lib.dr_feed_uart(self.pointer, data, len(data)))
 
     def flush_uart(self) -> None:
-        lib.dr_flush_uart(self.pointer)
+        if self._pointer is not None:  # the garbage collector may have closed it before the machine
+            lib.dr_flush_uart(self._pointer)
 
     def save_devices(self) -> State:
         return save_devices(self.pointer)
@@ -451,6 +454,10 @@ class Core:
         """Guest memory as it is; the guest does not run. Raises DynarecError when the host has no memory for it."""
         return Pages(lib.dr_save_pages(self.pointer))
 
+    def check_pages(self, pages: Pages) -> None:
+        """Raise DynarecError when they do not fit this machine's devices."""
+        self.check(lib.dr_check_pages(self.pointer, pages.pointer))
+
     def restore_pages(self, pages: Pages) -> None:
         """Make guest memory what it was; units made from bytes that differ die. Raises DynarecError."""
         self.check(lib.dr_restore_pages(self.pointer, pages.pointer))
@@ -473,11 +480,14 @@ class Core:
         """Free the C part. May be called twice."""
         pointer, self._pointer = self._pointer, None
         if pointer is not None:
-            ffi.release(pointer)
+            lib.dr_destroy(pointer)
+
+    def __del__(self) -> None:
+        self.close()
 
 
 def _create(config: CoreConfig) -> Any:
-    """A struct dr_core that is destroyed with the object. Raises DynarecError."""
+    """A new struct dr_core. Raises DynarecError."""
     native, _alive = _native_config(config)
     pointer = lib.dr_create(native)
     if pointer == ffi.NULL:
@@ -485,7 +495,7 @@ def _create(config: CoreConfig) -> Any:
         pointer = lib.dr_create(native)
     if pointer == ffi.NULL:
         raise DynarecError(_text(lib.dr_error()))
-    return ffi.gc(pointer, lib.dr_destroy)
+    return pointer
 
 
 def _text(string: Any) -> str:

@@ -302,6 +302,7 @@ class Machine:
         """
         with self._owned():
             snapshot.check(self.guest, self._origin, self._added_devices().keys())
+            self._core.check_pages(snapshot.pages)
             before = self.profile.save(), self._core.moment, self._save_devices()
             try:
                 self._restore_around(snapshot.profile, snapshot.moment, snapshot.devices)
@@ -309,16 +310,17 @@ class Machine:
             except BaseException:
                 self._restore_around(*before)
                 raise
+            self._hooks.forget()
             self._answered = snapshot.answered
             self._exited = None if snapshot.exited is None else Exited(snapshot.exited)
 
     def _restore_around(self, profile: State, moment: Moment, devices: State) -> None:
         """All but memory."""
-        self._core.moment = moment
-        self.profile.restore(profile)
         saved = Fields(devices, "devices")
         for name, device in self._added_devices().items():
             device.restore(saved.state(name))
+        self._core.moment = moment
+        self.profile.restore(profile)
 
     def _save_devices(self) -> State:
         return {name: device.save() for name, device in self._added_devices().items()}

@@ -25,6 +25,9 @@ class Moment:
     deadline_lines: int
     lines: int
     pc: int
+    passed: int
+    waits: int
+    begins: bool
     state: tuple[int, ...]
 
 
@@ -82,11 +85,13 @@ def read_moment(core: Any) -> Moment:
     raw = ffi.new("struct dr_moment *")
     lib.dr_get_moment(core, raw)
     times = (raw.instructions, raw.skipped, raw.elapsed, raw.deadline)
-    return Moment(*times, raw.deadline_lines, raw.lines, raw.pc, tuple(raw.state))
+    flow = (raw.pc, raw.passed, raw.waits, bool(raw.begins))
+    return Moment(*times, raw.deadline_lines, raw.lines, *flow, tuple(raw.state))
 
 
 def write_moment(core: Any, moment: Moment) -> None:
     """Set the registers and time of a struct dr_core."""
     times = (moment.instructions, moment.skipped, moment.elapsed, moment.deadline)
-    fields = (*times, moment.deadline_lines, moment.lines, moment.pc, moment.state)
+    flow = (moment.pc, moment.passed, moment.waits, moment.begins)
+    fields = (*times, moment.deadline_lines, moment.lines, *flow, moment.state)
     lib.dr_set_moment(core, ffi.new("struct dr_moment *", fields))

@@ -198,6 +198,10 @@ class Hooks:
         if hook in self._hooks:
             self._on_cpu_thread(lambda: self._leave(hook))
 
+    def forget(self) -> None:
+        """The machine has gone to another moment: nothing is left to call."""
+        self._hit = self._system_call = NO_CALLS
+
     def close(self) -> None:
         """The machine is closed: no hook is left."""
         self._hooks.clear()

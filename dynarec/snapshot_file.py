@@ -100,7 +100,8 @@ def _meta(snapshot: Snapshot) -> State:
         "machine": origin.machine, "parts": origin.parts, "registers": list(origin.registers),
         "instructions": moment.instructions, "skipped": moment.skipped, "elapsed": moment.elapsed,
         "deadline": moment.deadline, "deadline lines": moment.deadline_lines, "lines": moment.lines,
-        "pc": moment.pc, "state": list(moment.state),
+        "pc": moment.pc, "passed": moment.passed + 1, "waits": moment.waits + 1, "begins": int(moment.begins),
+        "state": list(moment.state),
         "answered": snapshot.answered, "runs": runs, "profile": snapshot.profile, "devices": snapshot.devices,
     }  # fmt: skip
     if snapshot.exited is not None:
@@ -248,5 +249,8 @@ def _moment(meta: Fields) -> Moment:
         deadline_lines=meta.number("deadline lines", WORD),
         lines=meta.number("lines", WORD),
         pc=meta.number("pc", WORD),
+        passed=meta.number("passed", WORD + 1) - 1,
+        waits=meta.number("waits", WORD + 1) - 1,
+        begins=meta.flag("begins"),
         state=tuple(meta.numbers("state", WORD, WORDS)),
     )

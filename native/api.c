@@ -113,7 +113,7 @@ struct dr_core *dr_create(const struct dr_config *config) {
     core->config.homes = NULL;
     core->cpu.window = core->memory.base;
     core->cpu.exit = dr_exit_for(&core->cpu, core->config.harden);
-    core->until = core->hooks.passed = core->hooks.left = -1;
+    core->until = core->waits = core->hooks.passed = core->hooks.left = -1;
     dr_flush_all(core);
     core->stats.flushes = 0;
     return core;
@@ -181,12 +181,34 @@ int64_t dr_check(struct dr_core *core, uint32_t address, uint64_t size, int acce
     return dr_memory_check(&core->memory, address, size, access);
 }
 
-int dr_read(struct dr_core *core, uint32_t address, void *to, uint64_t size) {
+/* Whether pages have to be opened for a read, which would let the guest's accesses through meanwhile. */
+static bool is_closed(const struct dr_core *core, uint64_t address, uint64_t size) {
+    for (uint64_t at = address; core->config.tier != DR_TIER_INTERP && at < address + size; at = (at | (DR_PAGE - 1)) + 1)
+        if (dr_memory_page(&core->memory, at) & DR_SLOW_READ || !(dr_memory_page(&core->memory, at) & DR_READ))
+            return true;
+    return false;
+}
+
+static int read_now(struct dr_core *core, struct dr_ask *ask) {
     dr_lock_tables(core);
-    const char *error = dr_memory_check(&core->memory, address, size, 0) >= 0 ? "guest memory that is not mapped was read"
-                                                                              : dr_memory_read(&core->memory, address, to, size);
+    bool mapped = dr_memory_check(&core->memory, ask->address, ask->size, 0) < 0;
+    bool later = mapped && is_closed(core, ask->address, ask->size) && dr_runs_elsewhere(core);
+    if (!later)
+        ask->error = mapped ? dr_memory_read(&core->memory, ask->address, ask->to, ask->size) : "it is not mapped";
     dr_unlock_tables(core);
-    return outcome(error);
+    return !later;
+}
+
+int dr_read(struct dr_core *core, uint32_t address, void *to, uint64_t size) {
+    struct dr_ask ask = {.address = address, .size = size, .to = to};
+    while (!read_now(core, &ask)) {
+        enum dr_asked asked = dr_ask(core, &ask);
+        if (asked == DR_ANSWERED)
+            break;
+        if (asked == DR_UNANSWERED)
+            return outcome("guest memory cannot be read while a callback of the machine does not come back");
+    }
+    return outcome(ask.error);
 }
 
 static bool holds_code(const struct dr_core *core, uint64_t address, uint64_t size) {

@@ -66,6 +66,9 @@ struct dr_moment {
     uint32_t deadline_lines;
     uint32_t lines;           /* the interrupt lines that are up */
     uint32_t pc;
+    int64_t passed;           /* pc of an instruction whose hooks have been called, and that is not retired yet; -1: none */
+    int64_t waits;            /* pc behind an instruction that waits for an interrupt; -1: none */
+    uint32_t begins;          /* whether a basic block begins at pc */
     uint32_t state[DR_STATE_WORDS];
 };
 
@@ -285,6 +288,7 @@ int dr_is_mixed(const struct dr_core *core, uint32_t address, uint64_t size);
 void dr_get_moment(const struct dr_core *core, struct dr_moment *moment);
 void dr_set_moment(struct dr_core *core, const struct dr_moment *moment);
 struct dr_pages *dr_save_pages(struct dr_core *core); /* NULL: see dr_error */
+int dr_check_pages(struct dr_core *core, const struct dr_pages *pages); /* 0, or -1 and dr_error: they do not fit this core */
 int dr_restore_pages(struct dr_core *core, const struct dr_pages *pages);
 struct dr_pages *dr_make_pages(const struct dr_run *runs, uint32_t count); /* zeros; NULL: see dr_error */
 int dr_put_page(struct dr_pages *pages, uint32_t page, const void *bytes); /* into one that was just made */

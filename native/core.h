@@ -56,6 +56,15 @@ struct dr_slow_site {
     uint32_t calm, patience;
 };
 
+/* A read of guest memory whose pages have to be opened for it: only the thread that runs the guest can, between two of its
+ * instructions. */
+struct dr_ask {
+    uint64_t address, size;
+    void *to;
+    const char *error;
+    bool done;
+};
+
 struct dr_core {
     struct dr_cpu cpu;
     struct dr_memory memory;
@@ -90,6 +99,7 @@ struct dr_core {
     bool own_traps;        /* traps and interrupts are delivered to the guest */
     atomic_bool attend;    /* lines, sources, input or the deadline have changed: the run loop has to look */
     atomic_uint lines;     /* the interrupt lines that are up, as the guest's bits */
+    int64_t waits;         /* pc behind an instruction that waits for an interrupt, -1: none */
     uint64_t deadline;     /* in ticks: when `deadline_lines` go up */
     uint32_t deadline_lines;
     struct dr_clock clock;
@@ -97,11 +107,13 @@ struct dr_core {
     uint64_t rewound;      /* of the instructions in `stats`, those that the guest does not count: they were undone */
     atomic_bool stop;
     atomic_bool sync;      /* guest memory was written from outside: compare the units with it before running */
-    pthread_mutex_t wake_lock; /* for the next four */
+    pthread_mutex_t wake_lock; /* for the next six */
     pthread_cond_t wake;       /* a guest that waits may have to go on */
     bool attracted;            /* since it was last asked */
     bool in_run;
     pthread_t thread;          /* that is in dr_run */
+    _Atomic(struct dr_ask *) asked; /* another thread wants to read what the guest may not */
+    pthread_cond_t answered;
     atomic_bool kicked;        /* a signal is under way to make it look */
     volatile bool hurried;     /* it came while generated code was not running */
     struct dr_clint clint;
@@ -127,10 +139,15 @@ const struct dr_guest *dr_interpreter(const char *guest);
 /* traps.c */
 int dr_trapped(struct dr_core *core);      /* the last step trapped: -1 when the guest takes it, else why dr_run returns */
 int dr_waiting(struct dr_core *core);      /* the last step waits: as above */
+bool dr_still_waits(struct dr_core *core); /* whether the guest is where it waits for an interrupt, and there is none */
 bool dr_must_attend(struct dr_core *core); /* whether dr_attend has something to do */
 void dr_attend(struct dr_core *core);      /* before any instruction: devices, the deadline, then interrupts; sets `limit` */
 void dr_attract(struct dr_core *core);     /* makes the run loop look soon; any thread */
 void dr_make_wakeup(struct dr_core *core);
+enum dr_asked { DR_NOT_RUNNING, DR_ANSWERED, DR_UNANSWERED };
+enum dr_asked dr_ask(struct dr_core *core, struct dr_ask *ask); /* has the thread that is in dr_run read */
+void dr_answer(struct dr_core *core);
+bool dr_runs_elsewhere(struct dr_core *core);
 void dr_enter_run(struct dr_core *core, bool in);
 
 /* sites.c */

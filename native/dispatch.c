@@ -52,10 +52,10 @@ static int interpret(struct dr_core *core, uint64_t steps, bool until_jump) {
             core->failed = false;
             return DR_STOP_ERROR;
         }
-        if (atomic_load_explicit(&core->stop, memory_order_relaxed))
-            return -1;
         if (status == DR_WAITING)
             return dr_waiting(core);
+        if (atomic_load_explicit(&core->stop, memory_order_relaxed))
+            return -1;
         if (dr_hooks_at(core, core->cpu.pc, core->hooks.begins))
             return -1;
         if (core->own_traps && dr_must_attend(core))
@@ -248,6 +248,8 @@ static int run(struct dr_core *core) {
         return DR_STOP_ERROR;
     while (stop < 0) {
         core->hurried = false;
+        if (atomic_load_explicit(&core->asked, memory_order_relaxed))
+            dr_answer(core);
         if (atomic_load_explicit(&core->sync, memory_order_relaxed) && !catch_up(core))
             return DR_STOP_ERROR;
         if (atomic_load_explicit(&core->stop, memory_order_relaxed))
@@ -258,6 +260,8 @@ static int run(struct dr_core *core) {
             return DR_STOP_UNTIL;
         if (!core->limit)
             return DR_STOP_BUDGET;
+        if (core->waits >= 0 && dr_still_waits(core))
+            return DR_STOP_WAIT;
         if (is_page_hooked(core) && dr_hooks_stop(core))
             return DR_STOP_HOOK;
         stop = run_once(core);

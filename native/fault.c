@@ -86,11 +86,13 @@ struct dr_core *dr_faults_expect(struct dr_core *core) {
 void dr_run_code(struct dr_core *core, const void *entry) {
     core->cpu.fault_pc = 0;
     core->in_code = true;
+    atomic_signal_fence(memory_order_seq_cst); /* the kick looks at both, and changes the budget */
     if (core->hurried)
         core->cpu.budget -= HURRY;
     dr_enter(core->cpu.state, entry);
     core->in_code = false;
-    if (is_hurried(core->cpu.budget))
+    atomic_signal_fence(memory_order_seq_cst);
+    while (is_hurried(core->cpu.budget)) /* twice, if it came right before the subtraction above */
         core->cpu.budget += HURRY;
 }
 
@@ -131,11 +133,9 @@ static void pass_on(int number, siginfo_t *info, void *context) {
     const struct sigaction *before = &previous[index_of(number)];
     struct passed_on *last = &passed_on[index_of(number)];
     uint64_t pc = dr_context_pc(context);
-    bool again = last->raised || (!is_sent(info) && last->pc == pc && last->address == info->si_addr);
-    if (!is_sent(info)) {
-        last->pc = pc;
-        last->address = info->si_addr;
-    }
+    bool again = last->raised || (last->pc == pc && (is_sent(info) || last->address == info->si_addr));
+    last->pc = is_sent(info) ? 0 : pc;
+    last->address = info->si_addr;
     if (again || (!(before->sa_flags & SA_SIGINFO) && (before->sa_handler == SIG_DFL || before->sa_handler == SIG_IGN)))
         die(number, info);
     else if (before->sa_flags & SA_SIGINFO)

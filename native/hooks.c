@@ -93,9 +93,14 @@ static bool is_flagged(const struct dr_hooks *hooks, uint64_t page, uint16_t fla
 }
 
 static const char *flag_pages(struct dr_core *core, uint16_t flag, uint64_t start, uint64_t end) {
+    const char *error = NULL;
+    dr_lock_tables(core); /* other threads read guest memory */
     for (uint64_t page = start & ~(uint64_t)(DR_PAGE - 1); page < end; page += DR_PAGE)
         dr_memory_flag(&core->memory, page, flag, is_flagged(&core->hooks, page, flag));
-    return flag == DR_HOOKED ? NULL : dr_memory_apply(&core->memory, start, end - start);
+    if (flag != DR_HOOKED)
+        error = dr_memory_apply(&core->memory, start, end - start);
+    dr_unlock_tables(core);
+    return error;
 }
 
 /* All of it, or nothing. */

@@ -3,6 +3,21 @@
 
 #include "device.h"
 
+/* Other threads read guest memory while its pages are opened and closed here. */
+static bool read_memory(struct dr_core *core, uint32_t address, uint32_t size, uint32_t *value) {
+    dr_lock_tables(core);
+    bool good = !dr_memory_read(&core->memory, address, value, size);
+    dr_unlock_tables(core);
+    return good;
+}
+
+static bool write_memory(struct dr_core *core, uint32_t address, uint32_t size, uint32_t value) {
+    dr_lock_tables(core);
+    bool good = !dr_memory_write(&core->memory, address, &value, size);
+    dr_unlock_tables(core);
+    return good;
+}
+
 static bool is_device(const struct dr_core *core, uint32_t address) {
     return core->memory.access[address >> DR_PAGE_BITS] & DR_DEVICE;
 }
@@ -18,12 +33,14 @@ bool dr_load_slow(struct dr_core *core, uint32_t address, uint32_t size, int acc
     core->slow_access = core->slow_access || is_slow(core, address);
     if (!device && !dr_memory_allows(&core->memory, address, size, access))
         return false;
+    if (device && access & DR_WRITE)
+        return false; /* atomic accesses are for memory: a device would see two */
     if (dr_hooks_hold(core, DR_HOOK_READ, address, size, 0))
         return false;
     if (device)
         return dr_device_read(core, address, size, value);
     *value = 0;
-    return !dr_memory_read(&core->memory, address, value, size);
+    return read_memory(core, address, size, value);
 }
 
 /* Units that were made from the bytes of a store die. That it came here may be because of code in the same host page. */
@@ -50,7 +67,7 @@ bool dr_store_slow(struct dr_core *core, uint32_t address, uint32_t size, uint32
         return false;
     if (device)
         return dr_device_write(core, address, size, value);
-    if (dr_memory_write(&core->memory, address, &value, size))
+    if (!write_memory(core, address, size, value))
         return false;
     notice_store(core, address, size);
     return true;
@@ -61,7 +78,7 @@ bool dr_fetch_slow(struct dr_core *core, uint32_t pc, uint32_t size, uint32_t *w
         return false;
     *word = 0;
     if (!dr_memory_is_fast(&core->memory, pc, size, DR_SLOW_READ))
-        return !dr_memory_read(&core->memory, pc, word, size);
+        return read_memory(core, pc, size, word);
     memcpy(word, core->memory.base + pc, size);
     return true;
 }

@@ -296,7 +296,7 @@ static struct dr_pages *share_pages(struct dr_memory *memory) {
     return pages;
 }
 
-struct dr_pages *dr_save_pages(struct dr_core *core) {
+static struct dr_pages *save_pages(struct dr_core *core) {
     struct dr_memory *memory = &core->memory;
     dr_failure = update_images(memory);
     if (dr_failure) {
@@ -403,14 +403,14 @@ static const char *check_devices(const struct dr_memory *memory, const struct dr
     return NULL;
 }
 
-int dr_restore_pages(struct dr_core *core, const struct dr_pages *pages) {
+int dr_check_pages(struct dr_core *core, const struct dr_pages *pages) {
+    dr_failure = core->memory.map == pages->map ? NULL : check_devices(&core->memory, pages->map);
+    return dr_failure ? -1 : 0;
+}
+
+static int restore_pages(struct dr_core *core, const struct dr_pages *pages) {
     struct dr_memory *memory = &core->memory;
-    const char *error = memory->map == pages->map ? NULL : check_devices(memory, pages->map);
-    if (error) {
-        dr_failure = error;
-        return -1;
-    }
-    error = list_pages(memory, pages->tree) ? NULL : "no memory to go back to a snapshot"; /* while all are mapped still */
+    const char *error = list_pages(memory, pages->tree) ? NULL : "no memory to go back to a snapshot"; /* all are mapped still */
     if (!error)
         error = restore_map(core, pages->map);
     if (!error)
@@ -419,6 +419,23 @@ int dr_restore_pages(struct dr_core *core, const struct dr_pages *pages) {
         (void)dr_tracking_stop(memory);
     dr_failure = error;
     return error ? -1 : 0;
+}
+
+/* Other threads read guest memory, whose pages are opened and closed here. */
+struct dr_pages *dr_save_pages(struct dr_core *core) {
+    dr_lock_tables(core);
+    struct dr_pages *pages = save_pages(core);
+    dr_unlock_tables(core);
+    return pages;
+}
+
+int dr_restore_pages(struct dr_core *core, const struct dr_pages *pages) {
+    if (dr_check_pages(core, pages))
+        return -1;
+    dr_lock_tables(core);
+    int result = restore_pages(core, pages);
+    dr_unlock_tables(core);
+    return result;
 }
 
 /* -- snapshots from elsewhere ---------------------------------------------------------------------------------------- */

@@ -55,7 +55,7 @@ void dr_set_deadline(struct dr_core *core, uint64_t ticks, uint32_t lines) {
     atomic_store(&core->attend, true);
 }
 
-#define FOR_EVER (UINT64_C(1) << 63) /* instructions */
+#define FOR_EVER (UINT64_C(1) << 61) /* instructions; what virtual time can be is far less than twice that */
 
 /* The deadline in virtual time; UINT64_MAX if it is never, or the host's clock tells. */
 static uint64_t virtual_deadline(const struct dr_core *core) {
@@ -69,24 +69,88 @@ void dr_make_wakeup(struct dr_core *core) {
     pthread_mutex_init(&core->wake_lock, NULL);
     pthread_mutex_init(&core->mail_lock, NULL);
     pthread_cond_init(&core->wake, NULL);
+    pthread_cond_init(&core->answered, NULL);
 }
 
+/* No run begins while another thread, which holds the lock of the tables, has pages open. */
 void dr_enter_run(struct dr_core *core, bool in) {
+    dr_lock_tables(core);
     pthread_mutex_lock(&core->wake_lock);
     core->in_run = in;
     core->thread = pthread_self();
+    pthread_cond_broadcast(&core->answered);
     pthread_mutex_unlock(&core->wake_lock);
+    dr_unlock_tables(core);
+}
+
+static bool runs_elsewhere(const struct dr_core *core) {
+    return core->in_run && !pthread_equal(core->thread, pthread_self());
 }
 
 /* The CPU thread itself looks before the next instruction anyway. */
-void dr_attract(struct dr_core *core) {
+static void attract(struct dr_core *core) {
     atomic_store(&core->attend, true);
-    pthread_mutex_lock(&core->wake_lock);
-    if (core->in_run && !pthread_equal(core->thread, pthread_self()))
+    if (runs_elsewhere(core))
         dr_kick(core);
     core->attracted = true;
     pthread_cond_signal(&core->wake);
+}
+
+void dr_attract(struct dr_core *core) {
+    pthread_mutex_lock(&core->wake_lock);
+    attract(core);
     pthread_mutex_unlock(&core->wake_lock);
+}
+
+bool dr_runs_elsewhere(struct dr_core *core) {
+    pthread_mutex_lock(&core->wake_lock);
+    bool elsewhere = runs_elsewhere(core);
+    pthread_mutex_unlock(&core->wake_lock);
+    return elsewhere;
+}
+
+#define PATIENCE 2 /* seconds: a callback of the machine may be waiting for the very thread that asks */
+
+/* Until `done`, or the run ends, or patience does; the lock is held. */
+static void await_answer(struct dr_core *core, const bool *done) {
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += PATIENCE;
+    while (!*done && core->in_run && !pthread_cond_timedwait(&core->answered, &core->wake_lock, &until))
+        ;
+}
+
+enum dr_asked dr_ask(struct dr_core *core, struct dr_ask *ask) {
+    bool free = false;
+    pthread_mutex_lock(&core->wake_lock);
+    if (atomic_load(&core->asked))
+        await_answer(core, &free); /* another thread's turn */
+    bool mine = core->in_run && !atomic_load(&core->asked);
+    if (mine) {
+        atomic_store(&core->asked, ask);
+        attract(core);
+        await_answer(core, &ask->done);
+        if (!ask->done)
+            atomic_store(&core->asked, NULL);
+    }
+    enum dr_asked result = ask->done ? DR_ANSWERED : core->in_run && mine ? DR_UNANSWERED : DR_NOT_RUNNING;
+    pthread_mutex_unlock(&core->wake_lock);
+    return result;
+}
+
+void dr_answer(struct dr_core *core) {
+    dr_lock_tables(core);
+    pthread_mutex_lock(&core->wake_lock);
+    struct dr_ask *ask = atomic_load(&core->asked);
+    if (ask) {
+        bool mapped = dr_memory_check(&core->memory, ask->address, ask->size, 0) < 0;
+        ask->error = mapped ? dr_memory_read(&core->memory, ask->address, ask->to, ask->size) : "it is not mapped";
+        ask->done = true;
+        atomic_store(&core->asked, NULL);
+        pthread_cond_broadcast(&core->answered);
+    }
+    pthread_mutex_unlock(&core->wake_lock);
+    dr_unlock_tables(core);
 }
 
 void dr_set_lines(struct dr_core *core, uint32_t lines, int up) {
@@ -161,10 +225,16 @@ int dr_trapped(struct dr_core *core) {
 }
 
 int dr_waiting(struct dr_core *core) {
-    if (!core->own_traps)
-        return -1;
-    look_around(core);
-    return core->guest->wakes(core) ? -1 : DR_STOP_WAIT;
+    if (core->own_traps)
+        core->waits = core->cpu.pc;
+    return -1;
+}
+
+bool dr_still_waits(struct dr_core *core) {
+    if (core->waits == core->cpu.pc && !core->guest->wakes(core))
+        return true;
+    core->waits = -1;
+    return false;
 }
 
 /* -- waiting ---------------------------------------------------------------------------------------------------------- */
@@ -232,6 +302,9 @@ void dr_get_moment(const struct dr_core *core, struct dr_moment *moment) {
         .deadline_lines = core->deadline_lines,
         .lines = atomic_load(&core->lines),
         .pc = core->cpu.pc,
+        .passed = core->hooks.passed,
+        .waits = core->waits,
+        .begins = core->hooks.begins,
     };
     memcpy(moment->state, core->cpu.state, sizeof moment->state);
 }
@@ -254,5 +327,10 @@ void dr_set_moment(struct dr_core *core, const struct dr_moment *moment) {
     atomic_store(&core->lines, moment->lines);
     dr_set_deadline(core, moment->deadline, moment->deadline_lines);
     core->cpu.pc = moment->pc;
+    core->waits = moment->waits;
+    core->hooks.passed = moment->passed;
+    core->hooks.begins = moment->begins;
+    core->hooks.left = moment->pc;
+    core->hooks.resumes = false;
     memcpy(core->cpu.state, moment->state, sizeof moment->state);
 }

@@ -354,7 +354,7 @@ class FileTable:
         Raises DynarecError for a file that cannot be opened again, and BadState; the table is then what it was.
         """
         fields = Fields(state, "files")
-        cwd, umask, parts = tuple(fields.texts("cwd")), fields.number("umask", PERMISSIONS_END), fields.parts("files")
+        cwd, umask, parts = _folders(fields), fields.number("umask", PERMISSIONS_END), fields.parts("files")
         with ExitStack() as opened:
             files = [self._again(part, opened) for part in parts]
             slots = dict(_slot(part, files) for part in fields.parts("slots"))
@@ -391,7 +391,7 @@ class FileTable:
 
     def _reopen(self, fields: Fields) -> OpenFile:
         path = "/" + "/".join(fields.texts("path"))
-        flags = fields.number("mode", os.O_RDWR + 1) | (os.O_APPEND if fields.flag("append") else 0)
+        flags = fields.number("mode", os.O_ACCMODE + 1) | (os.O_APPEND if fields.flag("append") else 0)
         try:
             file = self.open(path, flags | (os.O_DIRECTORY if fields.flag("directory") else 0))
         except (GuestError, OSError, ValueError) as error:
@@ -401,6 +401,23 @@ class FileTable:
         file.serial = fields.number("serial", MOST_SERIAL)
         self._serial = max(self._serial, file.serial)
         return file
+
+
+def _folders(fields: Fields) -> tuple[str, ...]:
+    """The names on the way to the current directory, each of which is one."""
+    names = tuple(fields.texts("cwd"))
+    for name in names:
+        if name in ("", ".", "..") or "/" in name or "\0" in name or not _is_of_host(name):
+            raise fields.bad("cwd", "has what is no name of a directory")
+    return names
+
+
+def _is_of_host(name: str) -> bool:
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_saved(file: OpenFile, fields: Fields) -> bool:

@@ -65,6 +65,7 @@ class Htif:
 
     def restore(self, state: State) -> None:
         self._half_seen = Fields(state, "htif").flag("half seen")
+        self.ended_with = 0
 
     def _value(self) -> int:
         size = HALF_SIZE if self._is_half else WORD_SIZE

@@ -27,7 +27,7 @@ def set_input_position(file: ByteFile | None, descriptor: int | None, position: 
         if descriptor is not None:
             os.lseek(descriptor, position, os.SEEK_SET)
         elif isinstance(file, io.IOBase):
-            file.seek(position)
+            file.seek(min(position, file.seek(0, os.SEEK_END)))
     except (OSError, ValueError, OverflowError):
         return False
     return True

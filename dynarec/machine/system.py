@@ -31,7 +31,7 @@ ADDRESSES = ("heap_start", "heap_end", "heap_limit", "stack_top", "mmap_top")
 ACTION_SIZE = 16
 """struct sigaction of the kernel on a 32-bit guest without sa_restorer: handler, flags, 64-bit mask."""
 MASK_SIZE = 8
-TIME_END = 1 << 62
+TIME_END = (1 << 31) * 1_000_000_000
 """Nanoseconds: no clock gets so far."""
 
 Args = tuple[int, ...]

@@ -104,7 +104,7 @@ def test_the_features_file_of_semihosting(process: Process) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"mode": 3}, {"mode": -1}, {"offset": 1 << 63}, {"offset": "x"}, {"path": ["\0"]}, {"path": ["\ud800"]},
+        {"mode": 4}, {"mode": -1}, {"offset": 1 << 63}, {"offset": "x"}, {"path": ["\0"]}, {"path": ["\ud800"]},
         {"path": ["..", "..", "..", "etc", "passwd"]}, {"path": "f"}, {"serial": -1}, {"stream": 3}, {"made": "x"},
         {"directory": 1},
     ],
@@ -125,6 +125,18 @@ def test_a_file_that_cannot_have_been_saved(process: Process, root: Path, change
     with pytest.raises(DynarecError):
         process.profile.restore(kept)
     assert sorted(process.profile.system.files._slots) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["..", "../outside", "a/b", "", "\0", "\ud800"])
+def test_a_current_directory_that_is_none(process: Process, name: str) -> None:
+    kept = process.profile.save()
+    system = kept["system"]
+    assert isinstance(system, dict)
+    table = system["files"]
+    assert isinstance(table, dict)
+    table["cwd"] = [name]
+    with pytest.raises(DynarecError):
+        process.profile.restore(kept)
 
 
 def facts(system: System) -> tuple[object, ...]:

@@ -269,6 +269,16 @@ def test_only_whole_accesses_reach_a_device(tier: str) -> None:
         assert device.log == []
 
 
+@pytest.mark.parametrize("tier", TIERS)
+def test_atomic_accesses_are_for_memory(tier: str) -> None:
+    device = Register()
+    code = loop(asm("amoswap.w", rd="a1", rs1="s1", rs2="s0"), 5)
+    with with_device(code, device, tier=tier) as machine:
+        stop = machine.run()
+        assert stop.trap is not None
+        assert (stop.trap.name, stop.pc, device.log) == ("store/AMO access fault", CODE + 12, [])
+
+
 def test_devices_are_added_while_the_machine_does_not_run() -> None:
     with load(asm("jal", rd="zero", offset=0)) as machine:
         run = machine.start()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import gc
+import io
 import mmap
 import os
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -156,3 +159,15 @@ def test_impossible_limits_are_refused_before_the_run(arguments: dict[str, float
             machine.run(timeout="5")  # type: ignore[arg-type]
         assert machine.run(10).instructions == 10
     assert threading.active_count() < 10
+
+
+def test_machines_that_are_dropped_in_a_cycle_take_their_core_along() -> None:
+    kernel = Path(__file__).parents[2] / "roms" / "kernel.elf"
+    for _ in range(20):
+        machine = Machine.load(kernel, stdin=io.BytesIO(b"time\r"), stdout=io.BytesIO())
+        machine.run(30_000)
+        machine.myself = machine  # type: ignore[attr-defined]
+        del machine
+    gc.collect()
+    with Machine.load(kernel, stdin=io.BytesIO(b"halt 3\r"), stdout=io.BytesIO()) as machine:
+        assert machine.run().status == 3

@@ -7,20 +7,21 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from dynarec import Machine, Snapshot, StopReason
+from dynarec import Hook, Machine, Snapshot, StopReason, SystemCall
 from dynarec.errors import DynarecError
 from dynarec.machine.base import Device, Hardware
 from dynarec.machine.console import Console, Key
 from dynarec.machine.state import BadState, Fields, State
 from dynarec.machine.user import UserProfile
-from tests.machine.elf import Part, R, X, build
-from tests.native.guests import CODE, EXIT, asm, load, lui
+from tests.machine.elf import Part, R, W, X, build
+from tests.native.guests import CODE, DATA, EXIT, PAGE, asm, li, load, lui
 
 ROMS = Path(__file__).parents[2] / "roms"
 KERNEL, BLOCKS, WORDS = ROMS / "kernel.elf", ROMS / "blocks.elf", ROMS / "words.elf"
@@ -357,3 +358,129 @@ def test_no_such_snapshot(tmp_path: Path) -> None:
     done = dynarec("run", "--restore", tmp_path / "none", ROMS / "hello.elf")
     assert done.returncode == 125
     assert done.stderr.decode() == f"dynarec: {tmp_path / 'none'}: cannot be read: No such file or directory\n"
+
+
+# -- hooks and waiting: a replay is the run that it repeats -----------------------------------------------------------
+
+COUNT = asm("addi", rd="t0", rs1="t0", imm=1)
+GET_PID = li("a7", 172) + asm("ecall")
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_hooks_stop_again_in_a_replay(tier: str) -> None:
+    code = COUNT + lui("s0", DATA) + asm("lw", rd="t1", rs1="s0", imm=0) + GET_PID + EXIT
+    with load(code, tier=tier) as machine:
+        machine.hook_code(lambda *_: Hook.STOP, CODE)
+        machine.hook_memory(lambda *_: Hook.STOP, DATA)
+        machine.hook_syscall(lambda *_: Hook.STOP, 172)
+        start = machine.snapshot()
+        for _ in range(2):
+            stops = [machine.run().pc for _ in range(3)]
+            assert stops == [CODE, CODE + 8, CODE + 16]
+            machine.restore(start)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_hook_that_has_been_passed_stays_passed(tier: str) -> None:
+    seen: list[int] = []
+
+    def stop(_: Machine, pc: int) -> bool:
+        seen.append(pc)
+        return Hook.STOP
+
+    with load(COUNT * 4 + EXIT, tier=tier) as machine:
+        machine.hook_code(stop, CODE + 4)
+        machine.run()
+        there = machine.snapshot()
+        machine.run(2)
+        machine.restore(there)
+        assert machine.run(2).reason is StopReason.BUDGET
+        assert seen == [CODE + 4]
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_calls_that_a_hook_answers_are_answered_in_a_replay(tier: str) -> None:
+    def answer(machine: Machine, _: SystemCall) -> object:
+        machine.regs.a0 = 1234
+        return Hook.HANDLED
+
+    with load(COUNT + GET_PID + EXIT, tier=tier) as machine:
+        machine.hook_syscall(answer, 172)
+        start = machine.snapshot()
+        for _ in range(2):
+            machine.run(3)
+            assert machine.regs.a0 == 1234
+            machine.restore(start)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_blocks_begin_where_they_began(tier: str) -> None:
+    seen: list[int] = []
+    with load(COUNT * 8 + EXIT, tier=tier) as machine:
+        machine.hook_block(lambda _, pc: seen.append(pc))
+        machine.run(4)
+        there = machine.snapshot()
+        machine.run(2)
+        machine.restore(there)
+        machine.run(2)
+        assert seen == [CODE]
+
+
+WAITS = (
+    li("t0", 128) + asm("csrrw", rd="zero", rs1="t0", csr=0x304)  # mie: the timer
+    + asm("wfi") + asm("addi", rd="s1", rs1="s1", imm=1) + asm("jal", rd="zero", offset=-8)
+)  # fmt: skip
+
+
+def waiting(tier: str) -> Machine:
+    parts = [Part(0x8000_0000, WAITS, PAGE, flags=R | W | X)]
+    stream = io.BytesIO()
+    return Machine.load(build(parts, 0x8000_0000), "virt", tier=tier, stdin=io.BytesIO(), stdout=stream)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_wait_that_was_stopped_goes_on(tier: str) -> None:
+    with waiting(tier) as machine, waiting(tier) as other:
+        assert machine.run(timeout=0.05).reason is StopReason.TIMEOUT
+        there = machine.snapshot()
+        other.restore(there)
+        for each in (machine, other):
+            assert each.run(100, timeout=0.05).reason is StopReason.TIMEOUT
+            assert each.regs.s1 == 0
+            each.interrupts.set_lines(128, True)
+            assert each.run(100).reason is StopReason.BUDGET
+            assert each.regs.s1 == 34
+
+
+def test_times_that_are_far_away_do_not_come(tmp_path: Path) -> None:
+    with waiting("jit") as machine:
+        machine.interrupts.set_deadline((1 << 62) - 1, 128)
+        assert machine.run(timeout=0.05).reason is StopReason.TIMEOUT
+        machine.snapshot().save(tmp_path / "far")
+        machine.restore(Snapshot.load(tmp_path / "far"))
+
+
+def test_another_thread_reads_while_pages_come_and_go() -> None:
+    """A read hook closes the pages of a loop's data, and going back closes and opens all."""
+    loop = lui("s0", DATA) + asm("lw", rd="t1", rs1="s0", imm=64) + asm("jal", rd="zero", offset=-4)
+    with load(loop, tier="jit") as machine:
+        start = machine.snapshot()
+        ended = threading.Event()
+        errors: list[BaseException] = []
+
+        def look() -> None:
+            try:
+                while not ended.is_set():
+                    assert machine.memory.read(DATA, PAGE) == bytes(PAGE)
+            except BaseException as error:
+                errors.append(error)
+
+        looker = threading.Thread(target=look)
+        looker.start()
+        with machine.hook_memory(lambda *_: None, DATA, DATA + 4, kind="read"):
+            for _ in range(20):
+                machine.run(2000)
+                machine.restore(start)
+        ended.set()
+        looker.join()
+        assert errors == []
