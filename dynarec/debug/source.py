@@ -16,6 +16,8 @@ from dynarec.debug.lines import Lines
 from dynarec.debug.sections import Sections
 from dynarec.debug.state import Memory, Registers
 from dynarec.debug.unwind import MAX_FRAMES, Activation, Unwinder
+from dynarec.debug.values import Variable
+from dynarec.debug.variables import Place, Variables
 from dynarec.program import Program
 from guest_isa.profile import DwarfRegisters
 
@@ -55,6 +57,7 @@ class Source:
         self.lines = Lines(self._info, self.is_code)
         self.functions = Functions(self._info, self.lines, self.is_code)
         self.call_frames = CallFrames(self._sections)
+        self._variables = Variables(self.functions, self.function_name)
 
     @cached_property
     def _code(self) -> list[tuple[int, int]]:
@@ -92,6 +95,45 @@ class Source:
             if len(found) >= most:
                 break
         return found[:most]
+
+    def variables(self, frame: Frame, memory: Memory, registers: Registers | None = None) -> list[Variable]:
+        """The parameters and variables that a frame can see; of those that share a name, the last one hides the others.
+
+        registers: needed only to change variables in them.
+        """
+        place = Place(frame.activation, frame.function, memory, registers)
+        return self._variables.visible(frame.scopes, place)
+
+    def variable(
+        self, name: str, frame: Frame | None, memory: Memory, registers: Registers | None = None
+    ) -> Variable | None:
+        """The variable of a name that a frame can see, or one outside of functions."""
+        if frame is not None:
+            for each in reversed(self.variables(frame, memory, registers)):
+                if each.name == name:
+                    return each
+        activation = frame.activation if frame else Activation(0, {})
+        place = Place(activation, frame.function if frame else None, memory, registers)
+        return next(iter(self._variables.globals(name, place)), None)
+
+    def breakpoints(self, file: str, line: int) -> list[int]:
+        """Where to stop for a line, or for the first one after it that has code: once in each copy of it.
+
+        A line that a function begins with is stopped at behind the set-up of its frame, where variables are in place.
+        """
+        nearest = self.lines.nearest(file, line)
+        if nearest is None:
+            return []
+        chosen: dict[object, int] = {}
+        for address in self.lines.addresses(file, nearest):
+            function = self.functions.at(address)
+            key = function.scope.path(address)[-1] if function else address
+            chosen.setdefault(key, self.after_prologue(function) if function and function.low == address else address)
+        return sorted(set(chosen.values()))
+
+    def after_prologue(self, function: Function) -> int:
+        """Where the body of a function begins."""
+        return self.lines.after_prologue(function.low, function.high)
 
     def _expand(self, activation: Activation) -> list[Frame]:
         """The frames of one call: of what is inlined at its place, and of the function itself."""

@@ -23,6 +23,7 @@ class Activation:
 
     pc: where it goes on. registers: by DWARF number; those that are lost are left out. saved: where in memory the
     registers are that a called function has saved. cfa: its caller's stack pointer before the call; None when unknown.
+    caller: who called; None when it was not found.
     called: whether the pc is the place that a call returns to, and not where the guest stopped or was interrupted.
     """
 
@@ -31,6 +32,7 @@ class Activation:
     saved: dict[int, int] = field(default_factory=dict)
     cfa: int | None = None
     called: bool = False
+    caller: Activation | None = None
 
     @property
     def place(self) -> int:
@@ -61,9 +63,9 @@ class Unwinder:
         for _ in range(most):
             if activation is None:
                 return
-            caller = self._caller(activation, memory)
+            activation.caller = self._caller(activation, memory)
             yield activation
-            activation = caller
+            activation = activation.caller
 
     def _caller(self, activation: Activation, memory: Memory) -> Activation | None:
         """The caller; sets the activation's cfa."""
