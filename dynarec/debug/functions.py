@@ -234,9 +234,16 @@ class Functions:
         ranges = [each for each in die.ranges(budget) if self._is_code(each[0])]
         if not ranges:
             return
-        declared = die.having("DW_AT_decl_line")
-        line = declared.number("DW_AT_decl_line") if declared else None
-        file = self._file(declared, "DW_AT_decl_file") if declared else ""
-        function = Function(die, die.name, ranges, file, line or 0)
+        function = Function(die, die.name, ranges, *self._declaration(die))
         index.names.setdefault(function.name, []).append(function)
         index.ranges += [(low, high, function) for low, high in ranges]
+
+    def _declaration(self, die: Die) -> tuple[str, int]:
+        """File and line of a declaration."""
+        try:
+            declared = die.having("DW_AT_decl_line")
+            if declared is None:
+                return "", 0
+            return self._file(declared, "DW_AT_decl_file"), declared.number("DW_AT_decl_line") or 0
+        except BadDwarf:
+            return "", 0

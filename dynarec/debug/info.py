@@ -211,9 +211,12 @@ class Die:
 
     @property
     def name(self) -> str:
-        """Its name in the source; "" when it has none."""
-        die = self.having("DW_AT_name")
-        return die.string("DW_AT_name") if die else ""
+        """Its name in the source; "" when it has none, or a damaged one."""
+        try:
+            die = self.having("DW_AT_name")
+            return die.string("DW_AT_name") if die else ""
+        except BadDwarf:
+            return ""
 
     def ranges(self, budget: Budget) -> list[Range]:
         """The addresses of its code; they are not empty and within the address space."""
@@ -473,7 +476,9 @@ class Info:
             reader.skip(_extra_header(kind, offset_size))
         else:
             abbreviations, address_size = reader.unsigned(offset_size), reader.unsigned(1)
-        return Unit(self, at, end, version if address_size == ADDRESS_SIZE else 0, offset_size, abbreviations, reader.at)
+        return Unit(
+            self, at, end, version if address_size == ADDRESS_SIZE else 0, offset_size, abbreviations, reader.at
+        )
 
 
 def _extra_header(kind: int, offset_size: int) -> int:

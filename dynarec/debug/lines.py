@@ -91,6 +91,10 @@ class Lines:
         """The first line from this one on that has code; None when there is none in these files."""
         return min((each for table in self._tables(name) for each in table if each >= line), default=None)
 
+    def lines_with_code(self, name: str) -> list[int]:
+        """The lines of these files that have code, sorted."""
+        return sorted({line for table in self._tables(name) for line in table})
+
     def after_prologue(self, low: int, high: int) -> int:
         """Where the body of the function [low, high) begins: its parameters are in place there."""
         rows = self._rows

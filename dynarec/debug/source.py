@@ -6,8 +6,10 @@ A program without debugging information, or with damaged one, is a program witho
 from __future__ import annotations
 
 import bisect
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from dynarec.debug.cfi import CallFrames
 from dynarec.debug.functions import Function, Functions, Scope
@@ -15,6 +17,7 @@ from dynarec.debug.info import Info
 from dynarec.debug.lines import Lines
 from dynarec.debug.sections import Sections
 from dynarec.debug.state import Memory, Registers
+from dynarec.debug.text import SourceText
 from dynarec.debug.unwind import MAX_FRAMES, Activation, Unwinder
 from dynarec.debug.values import Variable
 from dynarec.debug.variables import Place, Variables
@@ -48,8 +51,13 @@ class Frame:
 class Source:
     """What is known of the source of one program; read when it is asked for."""
 
-    def __init__(self, program: Program, numbers: DwarfRegisters | None) -> None:
-        """numbers: as the guest declares them; without them there are no callers and no variables in registers."""
+    def __init__(
+        self, program: Program, numbers: DwarfRegisters | None = None, substitutes: Sequence[Path] = ()
+    ) -> None:
+        """numbers: as the guest declares them; without them there are no callers and no variables in registers.
+
+        substitutes: folders where source files are looked for that are not where they were when they were compiled.
+        """
         self.program = program
         self._numbers = numbers
         self._sections = Sections(program.elf)
@@ -57,6 +65,7 @@ class Source:
         self.lines = Lines(self._info, self.is_code)
         self.functions = Functions(self._info, self.lines, self.is_code)
         self.call_frames = CallFrames(self._sections)
+        self.text = SourceText(program.path, substitutes)
         self._variables = Variables(self.functions, self.function_name)
 
     @cached_property

@@ -12,6 +12,7 @@ from dynarec.errors import DynarecError
 REGISTER_SIZE = 4
 ADDRESS_MASK = 0xFFFF_FFFF
 MAX_READ = 1 << 16
+MAX_BITS = 8 * MAX_READ
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,25 @@ class Storage:
         if not 0 <= size <= MAX_READ or offset < 0:
             raise Unavailable("more than a variable has")
         if isinstance(self.location, Pieces):
-            return self._read_pieces(self.location, offset, size)
+            return self.read_bits(8 * offset, 8 * size).to_bytes(size, "little")
         return self._read(self.location, offset, size)
+
+    def read_bits(self, start: int, count: int) -> int:
+        """Bits of it, unsigned; raises as `read`. Those beside them may be lost."""
+        if not 0 <= count <= MAX_BITS or start < 0:
+            raise Unavailable("more than a variable has")
+        if not isinstance(self.location, Pieces):
+            return self._bits(self.location, start, count)
+        value = done = 0
+        end = start + count
+        for place, bits, skipped in self.location.pieces:
+            low, high = max(start, done), min(end, done + bits)
+            if low < high:
+                value |= self._bits(place, low - done + skipped, high - low) << (low - start)
+            done += bits
+        if done < end:
+            raise Unavailable("more than its pieces have")
+        return value
 
     def write(self, offset: int, data: bytes) -> None:
         """Change bytes of it. Raises DynarecError when they cannot be changed, and GuestMemoryError."""
@@ -76,19 +94,8 @@ class Storage:
             raise DynarecError("it cannot be changed: its register is lost")
         self.activation.registers[number] = int.from_bytes(value, "little")
 
-    def _read_pieces(self, where: Pieces, offset: int, size: int) -> bytes:
-        """The bits of the pieces, one after the other; the bytes that are asked for must all be there."""
-        value = done = 0
-        first, last = 8 * offset, 8 * (offset + size)
-        for place, bits, skipped in where.pieces:
-            low, high = max(first, done), min(last, done + bits)
-            if low < high:
-                value |= self._bits(place, low - done + skipped, high - low) << (low - first)
-            done += bits
-        if done < last:
-            raise Unavailable("more than its pieces have")
-        return value.to_bytes(size, "little")
-
     def _bits(self, place: Simple, start: int, count: int) -> int:
+        if count > MAX_BITS:
+            raise Unavailable("more than a variable has")
         data = self._read(place, start // 8, (start % 8 + count + 7) // 8)
         return int.from_bytes(data, "little") >> start % 8 & ((1 << count) - 1)

@@ -56,7 +56,9 @@ class Unwinder:
         self._is_code = is_code
         self._function_at = function_at
 
-    def activations(self, pc: int, registers: Registers, memory: Memory, most: int = MAX_FRAMES) -> Iterator[Activation]:
+    def activations(
+        self, pc: int, registers: Registers, memory: Memory, most: int = MAX_FRAMES
+    ) -> Iterator[Activation]:
         """From the innermost outwards, at most so many. Ends where no caller can be found."""
         known = {number: registers[number] & ADDRESS_MASK for number in range(len(self._numbers.names))}
         activation: Activation | None = Activation(pc, known)
@@ -139,7 +141,11 @@ class Unwinder:
         numbers = self._numbers
         function = self._function_at(activation.place)
         back = activation.registers.get(numbers.return_address, 0) & ~1
-        if not activation.called and self._is_code(back) and (function is None or self._function_at(back - 1) != function):
+        if (
+            not activation.called
+            and self._is_code(back)
+            and (function is None or self._function_at(back - 1) != function)
+        ):
             return Activation(back, dict(activation.registers), dict(activation.saved), called=True)
         frame = activation.registers.get(numbers.frame, 0)
         if frame % ADDRESS_SIZE or frame <= activation.registers.get(numbers.stack, 0):

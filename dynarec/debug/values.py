@@ -153,13 +153,15 @@ class Variable:
         plain = self.type.plain
         if not (plain.encoding in WHOLE or plain.is_pointer or plain.tag == "DW_TAG_enumeration_type"):
             raise Unavailable("no number")
-        data = self.read()
-        if len(data) > MAX_NUMBER:
+        size = self.type.size
+        bits = 8 * (size or 0) if self.bits is None else self.bits
+        if self.storage is None:
+            raise Unavailable("optimised out")
+        if not 0 <= bits <= 8 * MAX_NUMBER:
             raise Unavailable("too large a number")
-        bits = 8 * len(data) if self.bits is None else self.bits
         if not bits:
             return 0
-        value = int.from_bytes(data, "little") >> self.shift & ((1 << bits) - 1)
+        value = self.storage.read_bits(8 * self.at + self.shift, bits)
         return value - (1 << bits) if plain.is_signed and value >> (bits - 1) else value
 
     def assign(self, value: float | str) -> None:
