@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -215,10 +216,8 @@ class Functions:
     def _index(self, unit: Unit) -> _Index:
         if unit.offset not in self._indices:
             self._indices[unit.offset] = index = _Index()
-            try:
+            with suppress(BadDwarf):  # what comes before the damage stays
                 self._read(unit, index)
-            except BadDwarf:
-                pass  # what comes before the damage stays
             index.ranges.sort(key=lambda each: each[:2])
         return self._indices[unit.offset]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -174,7 +175,7 @@ class _Machine:
     def is_sorted(self) -> bool:
         """Whether the addresses of the sequence do not go back, as they must not."""
         addresses = self.rows.address[self.first :]
-        return len(addresses) > 1 and all(low <= high for low, high in zip(addresses, addresses[1:], strict=False))
+        return len(addresses) > 1 and all(low <= high for low, high in itertools.pairwise(addresses))
 
     def row(self, flags: int = 0) -> None:
         """Append the state."""

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from dynarec.debug.info import Info
 from dynarec.debug.line_program import IS_STMT, PROLOGUE_END, SEQUENCE_END, Columns, Header, read_header, read_rows
 from dynarec.debug.paths import ends_with, join
-from dynarec.debug.sections import BadDwarf, Budget, Reader
-from dynarec.debug.info import Info
+from dynarec.debug.sections import BadDwarf, Reader
 
 PATHS_PER_BYTE = 16
 FREE_PATHS = 1 << 16

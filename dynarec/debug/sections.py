@@ -73,8 +73,8 @@ class Reader:
     def uleb(self) -> int:
         """An unsigned number of variable length."""
         value = shift = 0
-        data, at = self.data, self.at
-        for at in range(at, min(at + MAX_LEB, self.end)):
+        data = self.data
+        for at in range(self.at, min(self.at + MAX_LEB, self.end)):
             byte = data[at]
             value |= (byte & 0x7F) << shift
             if byte < 0x80:

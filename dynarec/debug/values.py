@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from dynarec.debug.datatypes import ADDRESS, BOOLEAN, FLOAT, WHOLE, Type
@@ -275,8 +276,9 @@ class _Writer:
         if count is None:
             return NOT_KNOWN
         if plain.element.plain.is_char:
-            data = variable.storage.read(variable.at, min(count, MAX_TEXT))
-            return _string(data.rstrip(b"\0")) + ("..." if count > MAX_TEXT and b"\0" not in data else "")
+            with suppress(Unavailable):  # some of its characters may be known
+                data = variable.storage.read(variable.at, min(count, MAX_TEXT))
+                return _string(data.rstrip(b"\0")) + ("..." if count > MAX_TEXT and b"\0" not in data else "")
         parts = [self.text(each, depth + 1) for each in variable._children(0, MAX_TEXT) if self.left > 0]
         if count > len(parts):
             parts.append("...")
