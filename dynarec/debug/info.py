@@ -275,6 +275,13 @@ class Unit:
         return self.info.abbreviations(self.abbreviations_at, self.offset_size)
 
     @cached_property
+    def has_location_lists(self) -> bool:
+        """Whether places of variables depend on the pc: then they hold everywhere, also where a function begins."""
+        lists = ("DW_FORM_sec_offset", "DW_FORM_loclistx")
+        specs = (spec for each in self.abbreviations.values() for spec in each.specs)
+        return any(name == "DW_AT_location" and form in lists for name, form, _ in specs)
+
+    @cached_property
     def top(self) -> Die:
         """The entry of the unit itself."""
         return self.die(self.first)

@@ -141,7 +141,9 @@ class Source:
         return sorted(set(chosen.values()))
 
     def after_prologue(self, function: Function) -> int:
-        """Where the body of a function begins."""
+        """Where to stop in a function: where its variables are in place, as near to its beginning as that may be."""
+        if function.die.unit.has_location_lists:
+            return function.low
         return self.lines.after_prologue(function.low, function.high)
 
     def _expand(self, activation: Activation) -> list[Frame]:
