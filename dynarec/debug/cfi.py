@@ -73,9 +73,9 @@ class Entry:
     common: Common
     program: bytes
 
-    def row(self, address: int) -> Row:
+    def row(self, address: int, budget: Budget) -> Row:
         """The rules at an address of the function."""
-        return _Program(self.common, self.low, address).run(self.program)
+        return _Program(self.common, self.low, address, budget).run(self.program)
 
 
 class CallFrames:
@@ -215,8 +215,9 @@ class _Table:
 class _Program:
     """Call frame instructions up to an address."""
 
-    def __init__(self, common: Common, low: int, address: int) -> None:
+    def __init__(self, common: Common, low: int, address: int, budget: Budget) -> None:
         self.common = common
+        self.budget = budget
         self.location = low
         self.address = address
         self.row = Row()
@@ -233,6 +234,7 @@ class _Program:
     def _run(self, program: bytes) -> None:
         reader = Reader(program)
         while reader.at < reader.end and self.location <= self.address:
+            self.budget.spend()
             code = reader.unsigned(1)
             low = code & 0x3F
             if code & 0xC0 == ADVANCE:
@@ -255,6 +257,7 @@ class _Program:
         elif code == REMEMBER:
             if len(self.states) >= MAX_STATES:
                 raise BadDwarf("too many remembered states")
+            self.budget.spend(len(self.row.rules))
             self.states.append(self.row.copy())
         elif code == RECALL:
             if not self.states:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +12,8 @@ from dynarec.debug.sections import BadDwarf, Budget
 
 MAX_DEPTH = 32
 """Types within types: compilers nest fewer, and a damaged file may nest them in circles."""
+MAX_CHILDREN = 4000
+"""Members of a struct, or names of an enumeration."""
 POINTER_SIZE = 4
 QUALIFIERS = {
     "DW_TAG_const_type": "const",
@@ -145,7 +148,7 @@ class Type:
         count = upper + 1 - (bounds.number("DW_AT_lower_bound") or 0)
         return count if 0 <= count < UNBOUNDED else 0
 
-    @property
+    @cached_property
     def element(self) -> Type:
         """What an array has as elements; rows, if it has several dimensions."""
         return Type(self.die, self.dimension + 1) if len(self.dimensions) > 1 else self.target
@@ -223,7 +226,7 @@ class Type:
     @staticmethod
     def _children(die: Die) -> list[Die]:
         budget = Budget(die.unit.end - die.unit.offset)
-        return list(die.unit.children(die, budget))
+        return list(itertools.islice(die.unit.children(die, budget), MAX_CHILDREN))
 
 
 UNBOUNDED = 1 << 32

@@ -13,7 +13,7 @@ from dynarec.debug.sections import BadDwarf, Reader
 from dynarec.debug.state import Memory
 
 ADDRESS_SIZE = 4
-MAX_STEPS = 10_000
+MAX_STEPS = 1000
 MAX_STACK = 256
 MAX_PIECES = 256
 MAX_NESTING = 4

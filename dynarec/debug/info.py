@@ -6,7 +6,7 @@ Entries are read where they are asked for and not kept: what a unit takes in mem
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from elftools.dwarf import enums
@@ -244,7 +244,6 @@ class Unit:
     offset_size: int
     abbreviations_at: int
     first: int
-    cache: dict[str, object] = field(default_factory=dict)
 
     def reader(self, at: int) -> Reader:
         """The bytes of the unit from an offset in the section."""

@@ -16,6 +16,8 @@ MAX_LINE = 0xFFFF_FFFF
 MAX_COLUMN = 0xFFFF
 MAX_FILE = 0xFFFF_FFFF
 MAX_ENTRY_FORMS = 16
+MAX_ROWS = 1 << 22
+"""Of all programs together; what comes after them is left out."""
 LNS_COPY, LNS_ADVANCE_PC, LNS_ADVANCE_LINE, LNS_SET_FILE, LNS_SET_COLUMN, LNS_NEGATE_STMT = range(1, 7)
 LNS_BASIC_BLOCK, LNS_CONST_ADD_PC, LNS_FIXED_ADVANCE_PC, LNS_PROLOGUE_END = range(7, 11)
 LNE_END_SEQUENCE, LNE_SET_ADDRESS = 1, 2
@@ -148,7 +150,7 @@ def read_rows(data: bytes, header: Header, rows: Columns) -> Iterator[tuple[int,
     machine = _Machine(header, rows)
     reader = Reader(data, header.start, header.end)
     try:
-        while reader.at < header.end:
+        while reader.at < header.end and len(rows.address) < MAX_ROWS:
             if machine.step(reader):
                 if machine.is_sorted():
                     yield machine.first, len(rows.address)

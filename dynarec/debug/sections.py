@@ -22,7 +22,7 @@ MAX_LEB = 10
 """Bytes of the longest number that fits 64 bits."""
 LONG_DWARF = 0xFFFF_FFFF
 RESERVED_LENGTH = 0xFFFF_FFF0
-STEPS_PER_BYTE = 64
+STEPS_PER_BYTE = 8
 FREE_STEPS = 1 << 16
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from dynarec.debug.cfi import CallFrames, Row, Rule
 from dynarec.debug.expression import Unavailable, evaluate
-from dynarec.debug.sections import BadDwarf
+from dynarec.debug.sections import BadDwarf, Budget
 from dynarec.debug.state import Memory, Registers
 from dynarec.errors import GuestMemoryError
 from guest_isa.profile import DwarfRegisters
@@ -15,6 +15,8 @@ from guest_isa.profile import DwarfRegisters
 ADDRESS_SIZE = 4
 ADDRESS_MASK = 0xFFFF_FFFF
 MAX_FRAMES = 10_000
+STEPS_PER_FRAME = 25
+"""Call frame instructions, in units of a budget."""
 
 
 @dataclass(slots=True)
@@ -60,22 +62,23 @@ class Unwinder:
         self, pc: int, registers: Registers, memory: Memory, most: int = MAX_FRAMES
     ) -> Iterator[Activation]:
         """From the innermost outwards, at most so many. Ends where no caller can be found."""
+        budget = Budget(STEPS_PER_FRAME * most)
         known = {number: registers[number] & ADDRESS_MASK for number in range(len(self._numbers.names))}
         activation: Activation | None = Activation(pc, known)
         for _ in range(most):
             if activation is None:
                 return
-            activation.caller = self._caller(activation, memory)
+            activation.caller = self._caller(activation, memory, budget)
             yield activation
             activation = activation.caller
 
-    def _caller(self, activation: Activation, memory: Memory) -> Activation | None:
+    def _caller(self, activation: Activation, memory: Memory, budget: Budget) -> Activation | None:
         """The caller; sets the activation's cfa."""
         try:
             entry = self._frames.at(activation.place)
             if entry is None:
                 return self._by_convention(activation, memory)
-            row = entry.row(activation.place)
+            row = entry.row(activation.place, budget)
             activation.cfa = cfa = self._cfa(row, activation, memory)
             caller = self._restored(row, cfa, activation, memory)
         except (BadDwarf, Unavailable, GuestMemoryError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dynarec.debug.datatypes import WHOLE, Type
 from dynarec.debug.expression import (
@@ -24,6 +24,7 @@ from dynarec.debug.values import Variable
 from dynarec.errors import GuestMemoryError
 
 ADDRESS_MASK = 0xFFFF_FFFF
+MAX_VARIABLES = 1000
 MAX_CALLERS = 4
 """Callers that are asked for the value of an argument which they were passed themselves."""
 
@@ -36,6 +37,7 @@ class Place:
     function: Function | None
     memory: Memory
     registers: Registers | None = None
+    budget: Budget = field(default_factory=Budget)
 
 
 class Variables:
@@ -53,7 +55,7 @@ class Variables:
                 variable = self._variable(die, place)
                 if variable is not None and variable.name:
                     found.append(variable)
-        return found
+        return found[-MAX_VARIABLES:]
 
     def globals(self, name: str, place: Place) -> list[Variable]:
         """The variables of a name outside of functions; one of the file of the frame comes first."""
@@ -109,7 +111,7 @@ class _Context:
         value = die.value(name)
         if isinstance(value, bytes) or value is None:
             return value
-        budget = Budget(len(self.unit.info.data))
+        budget = self.place.budget
         default = None
         for low, high, expression in self.unit.location_list(value, die.form(name), budget):
             if low == 0 and high > ADDRESS_MASK:
@@ -199,10 +201,10 @@ class _Context:
         site = _call_site(calling, caller) if calling else None
         if calling is None or site is None or not _calls(site, function):
             raise Unavailable("optimised out")
-        value = _passed(site, expression)
+        value = _passed(site, expression, self.place.budget)
         if value is None:
             raise Unavailable("optimised out")
-        place = Place(caller, calling, self.memory)
+        place = Place(caller, calling, self.memory, budget=self.place.budget)
         return evaluate(value, _Context(self.functions, site.unit, place, self.callers + 1))
 
 
@@ -231,9 +233,9 @@ def _calls(site: Die, function: Function) -> bool:
     return origin is not None and origin.name == function.name
 
 
-def _passed(site: Die, expression: bytes) -> bytes | None:
+def _passed(site: Die, expression: bytes, budget: Budget) -> bytes | None:
     """The expression for what a call passes in the place that an expression describes."""
-    for die in site.unit.children(site, Budget(site.unit.end - site.unit.offset)):
+    for die in site.unit.children(site, budget):
         if die.value("DW_AT_location") == expression:
             value = die.value("DW_AT_call_value") or die.value("DW_AT_GNU_call_site_value")
             return value if isinstance(value, bytes) else None
