@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import struct
 import tracemalloc
+import zlib
 
+from dynarec.debug.sections import MAX_EXPANSION, SHF_COMPRESSED, Sections
+from dynarec.debug.source import Source
+from dynarec.program import load_program
+from guest_isa.rv32 import GUEST
 from tests.fuzz import dwarf
 from tests.fuzz.oracle import bounded_memory
 
 MANY = 60_000
 
 
-def check(sections: dict[str, bytes]) -> None:
-    """A piece of an input holds no more than 64 KiB, which is enough."""
+def check(sections: dict[str, bytes]) -> Source:
+    """Look at everything; what the sections are read as. A piece of an input holds no more than 64 KiB."""
     dwarf.check(dwarf.pack(sections))
+    return Source(load_program(dwarf.elf_with(sections), dwarf.MACHINE_IDS), GUEST.dwarf)
 
 
 def unit(entries: bytes, version: int = 4) -> bytes:
@@ -32,7 +38,10 @@ def test_blocks_nested_without_end() -> None:
     """Each block opens another."""
     abbreviations = b"\x01\x11\x01\0\0" + b"\x02\x2e\x01\x11\x01\x12\x06\0\0" + b"\x03\x0b\x01\0\0\0"
     function = b"\x02" + struct.pack("<II", dwarf.CODE, 64)
-    check({".debug_info": unit(b"\x01" + function + b"\x03" * MANY), ".debug_abbrev": abbreviations})
+    source = check({".debug_info": unit(b"\x01" + function + b"\x03" * MANY), ".debug_abbrev": abbreviations})
+    found = source.functions.at(dwarf.CODE)
+    assert found is not None
+    assert found.high == dwarf.CODE + 64
 
 
 def test_types_in_circles() -> None:
@@ -49,7 +58,8 @@ def test_types_in_circles() -> None:
     for target in (at, at + 5):
         entries += b"\x02x\0" + struct.pack("<I", target) + b"\x05\x03" + struct.pack("<I", dwarf.CODE)
     entries += b"\x03" + struct.pack("<I", at) + b"\x04" + struct.pack("<I", at + 5) + b"\x05\xff\0\0"
-    check({".debug_info": unit(entries), ".debug_abbrev": abbreviations})
+    source = check({".debug_info": unit(entries), ".debug_abbrev": abbreviations})
+    assert [die.offset for die in source.functions.globals("x")] == [12, 25]
 
 
 def test_tables_of_entries_that_take_no_bytes() -> None:
@@ -66,16 +76,13 @@ def test_rows_take_memory_in_proportion() -> None:
     body = struct.pack("<HI", 4, len(head)) + head + program
     tracemalloc.start()
     with bounded_memory(MANY):
-        check({".debug_line": struct.pack("<I", len(body)) + body})
+        source = check({".debug_line": struct.pack("<I", len(body)) + body})
     tracemalloc.stop()
+    assert source.lines.files == ["a.c"]
 
 
 def test_a_compressed_section_that_expands_without_end() -> None:
     """It says that it is larger than a file of its size may have."""
-    import zlib
-
-    from dynarec.debug.sections import MAX_EXPANSION, SHF_COMPRESSED, Sections
-
     data = struct.pack("<III", 1, 1 << 26, 1) + zlib.compress(bytes(1 << 26), 9)
     elf = bytearray(dwarf.elf_with({".debug_info": data}))
     table = struct.unpack_from("<I", elf, 32)[0]
