@@ -83,21 +83,17 @@ class Unwinder:
             caller = self._restored(row, cfa, activation, memory)
         except (BadDwarf, Unavailable, GuestMemoryError):
             return None
-        if entry.common.return_address in caller.saved or entry.common.return_address in caller.registers:
-            caller.pc = caller.registers.get(entry.common.return_address, 0) & ~1
-            rule = row.rules.get(entry.common.return_address)
-            caller.called = not entry.common.signal
-            if rule is not None and rule.kind == "undefined":
-                return None
-            return caller if self._is_progress(activation, caller) else None
-        return None
+        if entry.common.return_address not in caller.registers:
+            return None
+        caller.pc = caller.registers[entry.common.return_address] & ~1
+        caller.called = not entry.common.signal
+        return caller if self._is_progress(activation, caller) else None
 
     def _is_progress(self, activation: Activation, caller: Activation) -> bool:
-        """Whether the caller can be one: code, and further out on the stack unless nothing was pushed."""
+        """Whether the caller can be one: code, and further out on the stack; only the innermost may have pushed nothing."""
         stack = self._numbers.stack
         before, after = activation.registers.get(stack, 0), caller.registers.get(stack, 0)
-        moved = after > before or (after == before and (not activation.called or caller.pc != activation.pc))
-        return moved and self._is_code(caller.pc) and not (activation.called and after == before)
+        return self._is_code(caller.pc) and (after > before or (after == before and not activation.called))
 
     def _cfa(self, row: Row, activation: Activation, memory: Memory) -> int:
         if row.expression is not None:
