@@ -90,7 +90,7 @@ class Unwinder:
         return caller if self._is_progress(activation, caller) else None
 
     def _is_progress(self, activation: Activation, caller: Activation) -> bool:
-        """Whether the caller can be one: code, and further out on the stack; only the innermost may have pushed nothing."""
+        """Whether the caller can be one: code, and further out on the stack, unless the innermost pushed nothing."""
         stack = self._numbers.stack
         before, after = activation.registers.get(stack, 0), caller.registers.get(stack, 0)
         return self._is_code(caller.pc) and (after > before or (after == before and not activation.called))
