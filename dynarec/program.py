@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dynarec.errors import BadProgram
-from dynarec.symbols import Symbols
+from dynarec.symbols import Strings, Symbols
 
 ADDRESS_SPACE = 1 << 32
 ELF_MAGIC = b"\x7fELF"
@@ -61,6 +61,7 @@ class Program:
     """A checked program, ready to be loaded.
 
     name: the file name. entry: the first pc. notes: (owner, type) -> bytes. machine_id, flags: e_machine, e_flags.
+    elf: the whole file, for those who look for more in it; empty when the program is no ELF file.
     headers_address, headers_count: the program headers in guest memory (0 when no segment holds them).
     """
 
@@ -72,6 +73,7 @@ class Program:
     flags: int
     notes: dict[tuple[str, int], bytes] = field(default_factory=dict)
     path: Path | None = None
+    elf: bytes = field(default=b"", repr=False, compare=False)
     headers_address: int = 0
     headers_count: int = 0
 
@@ -146,6 +148,7 @@ class _Loader:
             flags=header["e_flags"],
             notes=dict(self._notes([h for h in headers if h["p_type"] == "PT_NOTE"])),
             path=self.path,
+            elf=self.data,
             headers_address=_headers_address(header, headers),
             headers_count=len(headers),
         )
@@ -288,17 +291,26 @@ def _headers_address(header: Any, headers: list[Any]) -> int:
 
 def _symbol_tables(data: bytes) -> tuple[bytes, bytes]:
     """The bytes of the symbol table and its names; empty when stripped or damaged (symbols are only a convenience)."""
-    # ELF header: e_shoff at 32, e_shentsize at 46, e_shnum at 48.
-    (table_at,) = struct.unpack_from("<I", data, 32)
-    entry_size, count = struct.unpack_from("<HH", data, 46)
-    if entry_size != SECTION_SIZE or table_at + count * entry_size > len(data):
-        return b"", b""
-    sections = list(struct.iter_unpack(SECTION_FORMAT, data[table_at : table_at + count * entry_size]))
+    sections = [header for _, header in section_headers(data)]
     for wanted in (SHT_SYMTAB, SHT_DYNSYM):
         for section in sections:
-            if section[1] == wanted and section[6] < count:
+            if section[1] == wanted and section[6] < len(sections):
                 return _section_data(data, section), _section_data(data, sections[section[6]])
     return b"", b""
+
+
+def section_headers(data: bytes) -> list[tuple[str, tuple[int, ...]]]:
+    """The sections of an ELF file, with their names: none when they are missing or damaged."""
+    if len(data) < HEADER_SIZE:
+        return []
+    # ELF header: e_shoff at 32, e_shentsize at 46, e_shnum at 48, e_shstrndx at 50.
+    (table_at,) = struct.unpack_from("<I", data, 32)
+    entry_size, count, names_at = struct.unpack_from("<HHH", data, 46)
+    if entry_size != SECTION_SIZE or table_at + count * entry_size > len(data):
+        return []
+    headers = list(struct.iter_unpack(SECTION_FORMAT, data[table_at : table_at + count * entry_size]))
+    names = Strings(_section_data(data, headers[names_at])) if names_at < count else Strings(b"")
+    return [(names.at(header[0]), header) for header in headers]
 
 
 def _section_data(data: bytes, section: tuple[Any, ...]) -> bytes:

@@ -102,7 +102,7 @@ class Symbols:
 
 def _symbols(table: bytes, names: bytes) -> Iterator[Symbol]:
     """The named addresses of a table; those whose names are damaged are left out."""
-    strings = _Strings(names)
+    strings = Strings(names)
     whole = len(table) - len(table) % SYMBOL_SIZE
     for name_at, value, size, info, _other, section in struct.iter_unpack(SYMBOL_FORMAT, table[:whole]):
         kind = info & TYPE_MASK
@@ -113,7 +113,7 @@ def _symbols(table: bytes, names: bytes) -> Iterator[Symbol]:
             yield Symbol(name, value, size, kind == STT_FUNC)
 
 
-class _Strings:
+class Strings:
     """A string table."""
 
     def __init__(self, data: bytes) -> None:

@@ -10,7 +10,7 @@ from typing import Literal
 from dynarec.ir.state import Field, StateLayout
 from guest_isa.isa import Isa
 from guest_isa.privileged import Privileged
-from guest_isa.profile import Abi
+from guest_isa.profile import Abi, DwarfRegisters
 
 
 class TrapKind(Enum):
@@ -50,6 +50,7 @@ class Guest:
     elf_machine: e_machine of its executables; None if it has none.
     code_policy: how stores to code are noticed: by `page`, or by `byte`.
     causes: by the guest's number; illegal: the number for a word that is no instruction.
+    dwarf: its registers in debugging information; None if no compiler writes any.
     privileged: its machine mode; None if it has none, and every trap is for the host.
     """
 
@@ -63,6 +64,7 @@ class Guest:
     illegal: int
     abi: Abi | None = None
     elf_machine: int | None = None
+    dwarf: DwarfRegisters | None = None
     privileged: Privileged | None = None
     address_bits: int = 32
     endianness: Literal["little", "big"] = "little"

@@ -1,4 +1,4 @@
-"""What a guest declares about its calling conventions, so that a machine profile needs to know no guest by name."""
+"""What a guest declares about its conventions, so that machine profiles and debuggers need to know no guest by name."""
 
 from __future__ import annotations
 
@@ -36,3 +36,22 @@ class Abi:
     result: str
     stack: str
     semihosting: SemihostingMarker | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DwarfRegisters:
+    """The registers as compilers number them in debugging information, and the frames of functions without any.
+
+    names: by number; None is a register that is always zero.
+    return_address, stack, frame: the numbers of the register with the return address at the entry of a function, of the
+    stack pointer, and of the frame pointer of functions that have one.
+    saved_return, saved_frame: where such a function keeps the return address and the frame pointer of its caller, in
+    bytes from its frame pointer, which is the stack pointer of the caller.
+    """
+
+    names: tuple[str | None, ...]
+    return_address: int
+    stack: int
+    frame: int
+    saved_return: int
+    saved_frame: int

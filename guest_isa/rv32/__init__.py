@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from guest_isa.guest import AccessCauses, Cause, Guest, TrapKind
-from guest_isa.profile import Abi, SemihostingMarker
+from guest_isa.profile import Abi, DwarfRegisters, SemihostingMarker
 from guest_isa.rv32 import a, base, c, m, operands, privileged, zicsr, zifencei
 from guest_isa.rv32.operands import LAYOUT, isa
 
@@ -53,6 +53,15 @@ GUEST = Guest(
         ),
     ),
     elf_machine=ELF_MACHINE,
+    # RISC-V ELF psABI, "DWARF Register Numbers"; the frame pointer is s0.
+    dwarf=DwarfRegisters(
+        names=(None, *(f"x{number}" for number in range(1, 32))),
+        return_address=1,
+        stack=2,
+        frame=8,
+        saved_return=-4,
+        saved_frame=-8,
+    ),
     privileged=privileged.PRIVILEGED,
     machines=("console", "user", "virt"),
 )

@@ -1,0 +1,1 @@
+"""The debugger: stopping, stepping and looking at programs while they run."""

@@ -1,0 +1,1 @@
+"""The debugger, and what it knows of the source."""
