@@ -353,9 +353,9 @@ void dr_region_drop_unused(void) {
 /* -- fork ------------------------------------------------------------------------------------------------------------ */
 
 static void before_fork(void) {
-    dr_faults_hold(true);
     pthread_mutex_lock(&mapping);
     pthread_mutex_lock(&lock);
+    dr_faults_hold(true); /* the last: proving a region takes it with the first */
 }
 
 static void behind_fork(void) {
