@@ -86,7 +86,7 @@ def test_the_tree_of_a_board(name: str) -> None:
     assert any(device.startswith("plic") for device in devices) == (name == "virt")
 
 
-@pytest.mark.skipif(shutil.which("dtc") is None, reason="dtc is not installed")
+@pytest.mark.skipif(shutil.which("dtc") is None, reason="needs dtc")
 @pytest.mark.parametrize("name", BOARDS)
 def test_dtc_reads_the_tree_of_a_board(name: str, tmp_path: Path) -> None:
     blob = tmp_path / "board.dtb"
