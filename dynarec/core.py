@@ -17,6 +17,7 @@ from dynarec.device_states import restore_devices, save_devices
 from dynarec.errors import DynarecError
 from dynarec.guest_pages import Moment, Pages, read_moment, write_moment
 from dynarec.guest_state import GuestMemory, Registers
+from dynarec.observer import Observer
 
 if TYPE_CHECKING:
     from dynarec.ir.state import Field, StateLayout
@@ -50,6 +51,8 @@ class CoreStop(IntEnum):
     WAIT = 7
     OFF = 8
     HOOK = 9
+    CAUGHT = 10
+    INPUT = 11
 
 
 EXIT_KINDS = ("jump", "indirect", "interpret", "budget")
@@ -199,6 +202,7 @@ class Core:
         self._device_error: BaseException | None = None
         self.memory = GuestMemory(self)
         self.regs = Registers(self, layout)
+        self.observer = Observer(self)
         self._handle = ffi.new_handle(self)
         self._hit = ffi.new("struct dr_hit *")
 

@@ -31,6 +31,7 @@ from dynarec.hooks import (
 )
 from dynarec.machine.base import (
     ByteFile,
+    Answers,
     Continue,
     Device,
     Died,
@@ -43,6 +44,7 @@ from dynarec.machine.base import (
     TrapKind,
 )
 from dynarec.machine.state import Fields, State
+from dynarec.observer import Observer
 from dynarec.snapshot import Origin, Snapshot
 from dynarec.stats import Counters, Stats, collect
 from dynarec.tuning import SAMPLE_INTERVAL, HomeTuner
@@ -73,6 +75,7 @@ class StopReason(Enum):
     EXITED = "exited"
     TRAP = "trap"
     HOOK = "hook"
+    CAUGHT = "caught"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,7 @@ class Machine:
     """
 
     profile: Profile
+    _answers: Answers
     _closed = True  # until load has succeeded
 
     def __init__(self, program: Program, guest: Guest, core: Core, translator: Translator | None) -> None:
@@ -200,7 +204,7 @@ class Machine:
         return made
 
     def _attach(self, profile: type[Profile], options: Options) -> None:
-        self.profile = profile(self, options)
+        self.profile = self._answers = profile(self, options)
         self._closed = False
         try:
             self.profile.load()
@@ -229,6 +233,11 @@ class Machine:
     @pc.setter
     def pc(self, value: int) -> None:
         self._core.regs["pc"] = value
+
+    @property
+    def observer(self) -> Observer:
+        """What a debugger may ask of the core."""
+        return self._core.observer
 
     @property
     def interrupts(self) -> Core:
@@ -313,6 +322,19 @@ class Machine:
             self._hooks.forget()
             self._answered = snapshot.answered
             self._exited = None if snapshot.exited is None else Exited(snapshot.exited)
+
+    def rewind(self, snapshot: Snapshot) -> None:
+        """Look at a moment of this machine's past: registers, memory and devices that can be asked again are what they were.
+
+        What the machine has of the host (files, positions in them) is left alone. Raises DynarecError while it runs.
+        """
+        with self._owned():
+            self._core.moment = snapshot.moment
+            self.profile.rewind(snapshot.profile)
+            self._core.restore_pages(snapshot.pages)
+            self._hooks.forget()
+            self._answered = snapshot.answered
+            self._exited = None
 
     def _restore_around(self, profile: State, moment: Moment, devices: State) -> None:
         """All but memory."""
@@ -544,7 +566,11 @@ class Machine:
             case CoreStop.BUDGET:
                 return StopReason.BUDGET
             case CoreStop.TRANSLATE:
-                self._translate()
+                return self._translate()
+            case CoreStop.CAUGHT:
+                return StopReason.CAUGHT
+            case CoreStop.INPUT:
+                self._answers.input()
                 return None
             case CoreStop.REQUEST:
                 return self._on_request()
@@ -555,13 +581,13 @@ class Machine:
             case CoreStop.TRAP:
                 return self._on_trap()
             case CoreStop.WAIT:
-                self.profile.wait()
+                self._answers.wait()
                 return None
             case CoreStop.OFF:
                 return Exited(self._core.off_status)
             case CoreStop.STORED:
                 info = self._core.trap
-                return _ending(self.profile.stored(info.value, info.length))
+                return _ending(self._answers.stored(info.value, info.length))
             case _:
                 raise DynarecError(f"{self.program.name}: the core cannot go on: {self._core.error}")
 
@@ -588,19 +614,20 @@ class Machine:
             answer = self._hooks.call_for(trap, self.guest.abi)
         if answer is Hook.STOP:
             return StopReason.HOOK
-        ending = _ending(answer or self.profile.trap(trap))
+        ending = _ending(answer or self._answers.trap(trap))
         if self.pc != trap.pc or isinstance(ending, Exited):
             self._counters.answered += 1
             self._answered += 1
         return ending
 
-    def _translate(self) -> None:
+    def _translate(self) -> StopReason | None:
         assert self._translator is not None
         since = time.perf_counter()
         self._translator.left = self._core.left_alone()
         translation = self._translator.translate(self.pc)
         self._core.install(translation)
         self._counters.count(translation, time.perf_counter() - since)
+        return StopReason.CAUGHT if self._core.observer.note_translation(translation.unit.key) else None
 
 
 def _nothing() -> None:

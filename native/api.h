@@ -18,6 +18,22 @@ enum dr_stop {
     DR_STOP_WAIT,      /* the guest waits for an interrupt; pc is behind the instruction that says so */
     DR_STOP_OFF,       /* the guest has switched the machine off: see dr_off_status */
     DR_STOP_HOOK,      /* the instruction at pc, or an access that it makes, is hooked: see dr_hit_info; it has not happened */
+    DR_STOP_CAUGHT,    /* what dr_set_catches asked for has happened: see dr_take_caught */
+    DR_STOP_INPUT,     /* there is input that the guest has not been given: see dr_hold_input */
+};
+
+/* What a run is to stop behind, as bits. */
+enum dr_catch {
+    DR_CATCH_TRAP = 1,      /* the guest's own handler is about to run, for an instruction that trapped */
+    DR_CATCH_INTERRUPT = 2, /* or for an interrupt */
+    DR_CATCH_DEATH = 4,     /* a unit died, and not because a hook came or went */
+};
+
+/* What a run has stopped behind. */
+struct dr_caught {
+    uint32_t what;         /* an enum dr_catch; 0: nothing */
+    uint32_t pc;           /* of the instruction that trapped, or that comes after the interrupt; the key of the unit */
+    uint32_t cause, value; /* as the guest numbers them; of a unit, enum dr_death and the address that was written */
 };
 
 /* What a range of guest addresses is hooked for. */
@@ -245,6 +261,12 @@ int dr_write_device(struct dr_core *core, uint32_t address, uint32_t size, uint3
 int dr_peek_device(struct dr_core *core, uint32_t address, uint32_t size, uint32_t *value); /* 0; or -1: cannot be shown */
 void dr_set_source(struct dr_core *core, uint32_t number, int up); /* a line into the PLIC; any thread */
 uint32_t dr_feed_uart(struct dr_core *core, const uint8_t *data, uint32_t count); /* input; how much there is room for; any thread */
+enum { DR_MAIL = 256 }; /* bytes of the port's mailbox */
+/* Input waits until it is fetched: dr_run returns DR_STOP_INPUT whenever the port would take it, or after dr_notify. */
+void dr_hold_input(struct dr_core *core, int hold);
+void dr_notify(struct dr_core *core);                       /* any thread */
+uint32_t dr_fetch_input(struct dr_core *core, uint8_t *to); /* what has come, up to DR_MAIL bytes */
+void dr_give_input(struct dr_core *core, const uint8_t *data, uint32_t count); /* to the port, which has room for DR_MAIL bytes */
 int dr_uart_hears(const struct dr_core *core); /* whether input raises an interrupt, or could not */
 void dr_flush_uart(struct dr_core *core);      /* hands on what the guest has sent */
 void dr_settle_devices(struct dr_core *core);  /* before their states are read: output and lines are where they belong */
@@ -266,6 +288,14 @@ int dr_unhook(struct dr_core *core, int kind, uint64_t start, uint64_t end, int 
 void dr_hit_info(const struct dr_core *core, struct dr_hit *hit);
 int dr_is_hooked(const struct dr_core *core, uint32_t pc, int begins); /* code there, or the basic block that begins there */
 int dr_set_until(struct dr_core *core, int64_t key); /* dr_run stops before that pc; -1: none */
+void dr_set_catches(struct dr_core *core, uint32_t catches); /* enum dr_catch bits */
+void dr_take_caught(struct dr_core *core, struct dr_caught *caught);
+/* While pc is in [start, start + size), dr_run interprets one instruction after the other; it stops outside (DR_STOP_UNTIL). A size
+ * of 0 ends that. */
+void dr_stay(struct dr_core *core, uint32_t start, uint32_t size);
+void dr_pass(struct dr_core *core); /* hooks of the instruction at pc have been called */
+uint64_t dr_delivered(const struct dr_core *core); /* traps and interrupts that the guest has taken itself */
+void dr_set_delivered(struct dr_core *core, uint64_t count);
 int dr_set_homes(struct dr_core *core, const uint8_t *homes); /* other state words for the home registers; empties the cache */
 int dr_run(struct dr_core *core, uint64_t limit);
 void dr_request_stop(struct dr_core *core);

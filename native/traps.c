@@ -205,6 +205,7 @@ void dr_attend(struct dr_core *core) {
     core->limit = total < left ? total : left;
     core->beyond = total - core->limit;
     if (atomic_load_explicit(&core->lines, memory_order_relaxed) && core->guest->pending(core, &cause)) {
+        dr_delivering(core, DR_CATCH_INTERRUPT, core->cpu.pc, cause, 0);
         core->guest->take_trap(core, cause, 0);
         core->hooks.begins = true;
     }
@@ -220,6 +221,7 @@ int dr_trapped(struct dr_core *core) {
         return DR_STOP_TRAP;
     if (atomic_load_explicit(&core->stop, memory_order_relaxed))
         return -1;
+    dr_delivering(core, DR_CATCH_TRAP, pc, core->trap.cause, core->trap.value);
     core->guest->take_trap(core, core->trap.cause, core->trap.value);
     return core->cpu.pc == pc ? DR_STOP_TRAP : -1;
 }

@@ -327,6 +327,22 @@ class Device:
         return None
 
 
+class Answers(Protocol):
+    """What answers the guest, on the CPU thread: the machine profile, or somebody who stands between the two."""
+
+    def trap(self, trap: Trap) -> Outcome:
+        """Answer one trap."""
+
+    def stored(self, address: int, size: int) -> Outcome:
+        """The guest has stored to watched memory; the store is done and machine.pc is the next instruction."""
+
+    def wait(self) -> None:
+        """The guest waits for an interrupt: return when there may be one, or when a stop is requested."""
+
+    def input(self) -> None:
+        """There is input that the guest has not been given, since somebody asked to be told."""
+
+
 class Profile(ABC):
     """A machine profile. The order of calls: `recognise`, the constructor, `load`, any number of traps, `close`."""
 
@@ -378,6 +394,14 @@ class Profile(ABC):
     def stored(self, address: int, size: int) -> Outcome:
         """The guest has stored to watched memory; the store is done and machine.pc is the next instruction."""
         return Continue()
+
+    def input(self) -> None:
+        """See `Answers`: nobody asked."""
+        return
+
+    def rewind(self, state: State) -> None:
+        """Become what `save` gave as far as the guest can see it without asking the host: its past is looked at."""
+        return
 
     def interrupt(self) -> None:  # noqa: B027
         """Make a trap that blocks (a read, a sleep) return Continue at the same pc; from any thread.

@@ -180,6 +180,9 @@ class Virt(Profile):
             each.restore(fields.state(name))
         self.machine.interrupts.restore_devices(fields.state("devices"))
 
+    def rewind(self, state: State) -> None:
+        self.machine.interrupts.restore_devices(Fields(state, "virt").state("devices"))
+
     # -- while it runs ------------------------------------------------------------------------------------------------
 
     def trap(self, trap: Trap) -> Outcome:
