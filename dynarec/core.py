@@ -270,6 +270,15 @@ class Core:
         self._slots.append((slot, handle))
 
     @property
+    def device_ranges(self) -> list[range]:
+        """The addresses of all devices, those of C too."""
+        found: list[range] = []
+        where = ffi.new("struct dr_range *")
+        while not lib.dr_device_range(self.pointer, len(found), where):
+            found.append(range(where.address, where.address + where.size))
+        return found
+
+    @property
     def devices(self) -> dict[str, Device]:
         """The devices of Python, by their addresses."""
         return {f"{slot.where.start:#x}": slot.device for slot, _ in self._slots}

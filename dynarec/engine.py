@@ -30,8 +30,8 @@ from dynarec.hooks import (
     SystemCallback,
 )
 from dynarec.machine.base import (
-    ByteFile,
     Answers,
+    ByteFile,
     Continue,
     Device,
     Died,
@@ -235,6 +235,20 @@ class Machine:
         self._core.regs["pc"] = value
 
     @property
+    def has_own_traps(self) -> bool:
+        """Whether traps go to handlers of the program, and not to the machine."""
+        return self._core.has_own_traps
+
+    @property
+    def device_ranges(self) -> list[range]:
+        """The guest addresses of all devices."""
+        return self._core.device_ranges
+
+    def code_at(self, address: int, most: int) -> bytes:
+        """Up to so many bytes that the guest may execute, from an address on; none where there are none."""
+        return self.memory.code(address, most)
+
+    @property
     def observer(self) -> Observer:
         """What a debugger may ask of the core."""
         return self._core.observer
@@ -324,7 +338,7 @@ class Machine:
             self._exited = None if snapshot.exited is None else Exited(snapshot.exited)
 
     def rewind(self, snapshot: Snapshot) -> None:
-        """Look at a moment of this machine's past: registers, memory and devices that can be asked again are what they were.
+        """Look at a moment of the past: registers, memory and devices that can be asked again are what they were.
 
         What the machine has of the host (files, positions in them) is left alone. Raises DynarecError while it runs.
         """
@@ -366,7 +380,9 @@ class Machine:
 
     # -- hooks --------------------------------------------------------------------------------------------------------
 
-    def hook_code(self, callback: CodeCallback, start: int | str, end: int | str | None = None) -> Hook:
+    def hook_code(
+        self, callback: CodeCallback, start: int | str, end: int | str | None = None, *, reason: str = "hook"
+    ) -> Hook:
         """Call `callback(machine, pc)` before each instruction that begins in [start, end), or at `start` alone.
 
         Callbacks run on the CPU thread. They may read and change registers, the pc and memory, add and remove hooks,
@@ -375,11 +391,14 @@ class Machine:
         Several hooks are called in the order in which they were added; those behind one that ended the run are called
         when the machine goes on. Addresses may be names of symbols.
 
+        reason: "hook" or "breakpoint", why translations die when it comes or goes.
+
         A hook takes effect at once, also from a callback. Raises DynarecError for an unknown symbol or an empty range,
         and when called from another thread while the machine runs.
         """
         first = self.address(start)
-        return self._hooks.add(callback, (HookKind.CODE,), first, first + 1 if end is None else self.address(end))
+        last = first + 1 if end is None else self.address(end)
+        return self._hooks.add(callback, (HookKind.CODE,), first, last, reason)
 
     def hook_block(self, callback: CodeCallback, start: int | str = 0, end: int | str = ADDRESS_SPACE) -> Hook:
         """Call `callback(machine, pc)` before the first instruction of each basic block that begins in [start, end).

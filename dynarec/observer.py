@@ -1,5 +1,5 @@
-"""What a debugger asks of the core beside hooks: to stop behind traps, interrupts and the ends of units, to step while the
-pc is in a range, and to hand input to the guest at known moments (native/observe.h).
+"""What a debugger asks of the core beside hooks: to stop behind traps, interrupts and the ends of units, to step while
+the pc is in a range, and to hand input to the guest at known moments (native/observe.h).
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ CORE_CATCHES = Catch.TRAP | Catch.INTERRUPT | Catch.DEATH
 class Caught:
     """What a run stopped behind (struct dr_caught).
 
-    pc: of the instruction that trapped, or that comes after the interrupt; the key of a unit. cause, value: as the guest
-    numbers them; of a unit that died, the reason (index into DEATHS) and the address that was written.
+    pc: of the instruction that trapped, or that comes after the interrupt; the key of a unit. cause, value: as the
+    guest numbers them; of a unit that died, the reason (index into DEATHS) and the address that was written.
     """
 
     what: Catch
@@ -77,7 +77,7 @@ class Observer:
         return False
 
     def stay(self, where: range | None) -> None:
-        """Runs stop (UNTIL) as soon as the pc is outside of a range of addresses, in which they interpret; None: no more."""
+        """Runs interpret in a range of addresses, and stop (UNTIL) when the pc is outside of it; None: no more."""
         size = 0 if where is None else len(where)
         lib.dr_stay(self._core.pointer, where.start if where else 0, size)
 

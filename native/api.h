@@ -256,6 +256,7 @@ int dr_add_clint(struct dr_core *core, uint32_t address, uint32_t software, uint
 int dr_add_plic(struct dr_core *core, uint32_t address, uint32_t external);
 int dr_add_uart(struct dr_core *core, uint32_t address, uint32_t source); /* number at the PLIC; 0: none */
 int dr_add_finisher(struct dr_core *core, uint32_t address);
+int dr_device_range(const struct dr_core *core, uint32_t index, struct dr_range *where); /* 0; -1: there are not so many */
 int dr_read_device(struct dr_core *core, uint32_t address, uint32_t size, uint32_t *value); /* as the guest: 0, or -1: refused */
 int dr_write_device(struct dr_core *core, uint32_t address, uint32_t size, uint32_t value);
 int dr_peek_device(struct dr_core *core, uint32_t address, uint32_t size, uint32_t *value); /* 0; or -1: cannot be shown */
