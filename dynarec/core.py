@@ -475,6 +475,10 @@ class Core:
         """By how many instructions virtual time is ahead of those retired."""
         return int(lib.dr_virtual_time(self.pointer) - lib.dr_instructions(self.pointer))
 
+    @skipped.setter
+    def skipped(self, skipped: int) -> None:
+        lib.dr_set_skipped(self.pointer, skipped)
+
     @property
     def registers(self) -> bytes:
         """The words of the guest's registers, without the pc."""

@@ -317,6 +317,7 @@ uint32_t dr_lines(struct dr_core *core);
 void dr_set_clock(struct dr_core *core, uint32_t ticks_per_second, uint32_t instructions_per_tick); /* 0: the host's clock */
 uint64_t dr_time(const struct dr_core *core);         /* in ticks */
 uint64_t dr_virtual_time(const struct dr_core *core); /* instructions retired, and skipped */
+void dr_set_skipped(struct dr_core *core, uint64_t skipped); /* by how much virtual time is ahead of instructions */
 void dr_set_deadline(struct dr_core *core, uint64_t ticks, uint32_t lines); /* these go up then; UINT64_MAX: never */
 /* Waits until something happens that the guest waits for, or a stop is requested. Virtual time skips ahead to the deadline; if
  * somebody may type meanwhile, as fast as time passes in the host: so many instructions a second. */
