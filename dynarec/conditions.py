@@ -51,6 +51,8 @@ class Op(IntEnum):
 
 SIZE = 128
 """Instructions of the longest condition (DR_CONDITION_SIZE)."""
+STACK = 16
+"""Words of the deepest stack (DR_CONDITION_STACK)."""
 
 
 @dataclass(frozen=True, slots=True)
