@@ -180,7 +180,7 @@ class _Parser:
         opening = self._take("(")
         if opening is None:
             return self._postfix(self._primary())
-        if self._next.kind == "name" and (self._next.text in WORDS or self._next.text in WHOLE_NAMES):
+        if self._is_type():
             type_ = self._type()
             self._need(")")
             return Cast(opening.at, type_, self._unary())
@@ -220,10 +220,16 @@ class _Parser:
         self._need("]")
         return Memory(token.at, SHORT[token.text], address)
 
+    def _is_type(self) -> bool:
+        """Whether a type is next; `u8[` reads memory."""
+        text = self._next.text
+        is_memory = text in SHORT and self._left[-2].text == "["
+        return self._next.kind == "name" and (text in WORDS or text in WHOLE_NAMES) and not is_memory
+
     def _type(self) -> AnyType:
         first = self._next
         words = []
-        while self._next.kind == "name" and (self._next.text in WORDS or self._next.text in WHOLE_NAMES):
+        while self._is_type():
             words.append(self._left.pop().text)
         found = _type_of([word for word in words if word not in IGNORED])
         if found is None:
