@@ -270,12 +270,14 @@ static int run(struct dr_core *core) {
             return DR_STOP_UNTIL;
         if (core->cpu.pc == core->until)
             return DR_STOP_UNTIL;
-        if (!core->limit)
+        if (!core->limit && !core->observer.looks)
             return DR_STOP_BUDGET;
         if (core->waits >= 0 && dr_still_waits(core))
             return DR_STOP_WAIT;
         if (is_page_hooked(core) && dr_hooks_stop(core))
             return DR_STOP_HOOK;
+        if (!core->limit)
+            return DR_STOP_BUDGET;
         stop = run_once(core);
     }
     return stop;
