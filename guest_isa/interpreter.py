@@ -7,7 +7,9 @@ instruction at `core->cpu.pc`; for a guest with a machine mode, also the functio
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import reduce
+from operator import and_
 
 from dynarec.ir import ops
 from dynarec.ir.ops import OpKind
@@ -170,17 +172,30 @@ def _case(guest: Guest, spec: InsnSpec) -> list[str]:
     return [f"case {spec.match:#x}: {{ /* {spec.name} */", *_indented(lines + _body(guest, spec)), "}"]
 
 
+def _switch(guest: Guest, mask: int, by_match: Mapping[int, list[InsnSpec]]) -> list[str]:
+    lines = [f"switch (w & {mask:#x}) {{"]
+    for specs in by_match.values():
+        if len(specs) > 1:
+            raise ValueError(f"{[spec.name for spec in specs]} differ only in their exclusions")
+        lines += _case(guest, specs[0])
+    return [*lines, "}"]
+
+
 def _decode(guest: Guest, length: int) -> list[str]:
-    """Switches over the literal bits, those of the most specific patterns first; falls through when none matches."""
-    lines: list[str] = []
-    for mask, by_match in guest.isa.candidates(length):
-        lines.append(f"switch (w & {mask:#x}) {{")
-        for specs in by_match.values():
-            if len(specs) > 1:
-                raise ValueError(f"{[spec.name for spec in specs]} differ only in their exclusions")
-            lines += _case(guest, specs[0])
-        lines.append("}")
-    return lines
+    """A switch over the literal bits that all have, and in it those of the most specific patterns first.
+
+    Falls through when none matches.
+    """
+    candidates = guest.isa.candidates(length)
+    shared = reduce(and_, (mask for mask, _ in candidates))
+    lines = [f"switch (w & {shared:#x}) {{"]
+    for major in sorted({match & shared for _, by_match in candidates for match in by_match}):
+        lines.append(f"case {major:#x}:")
+        for mask, by_match in candidates:
+            if own := {match: specs for match, specs in by_match.items() if match & shared == major}:
+                lines += _indented(_switch(guest, mask, own))
+        lines.append(f"{INDENT}break;")
+    return [*lines, "}"]
 
 
 def _fetch(guest: Guest) -> list[str]:
