@@ -88,7 +88,7 @@ struct dr_core {
     uint64_t site_changes;
     uint8_t site_faults[DR_SITE_COUNTS];
     DR_VECTOR(struct dr_device) devices;
-    size_t last_device;
+    const struct dr_device *last_device; /* that was used since one was added, NULL: none */
     struct dr_link *pending_exit; /* exit that led to a block without translation, to be linked once it has one */
     bool failed;           /* units could not be invalidated: see `dr_failure` */
     uint8_t stores[DR_STORE_COUNTS]; /* that faulted because of code, by page */
@@ -161,6 +161,14 @@ void dr_update_uart(struct dr_core *core);
 /* As dr_hooks_in_page, for any address. */
 static inline uint32_t dr_hooks_at(const struct dr_core *core, uint32_t pc, bool begins) {
     return dr_memory_page(&core->memory, pc) & DR_HOOKED ? dr_hooks_in_page(core, pc, begins) : 0;
+}
+
+/* Whether dr_attend has nothing to do: nothing has changed since the last time, and the deadline has not come, which is where
+ * `limit` ends. */
+static inline bool dr_is_calm(const struct dr_core *core) {
+    return core->limit && core->clock.instructions_per_tick && !core->uart.line_count &&
+           !atomic_load_explicit(&core->attend, memory_order_relaxed) &&
+           !atomic_load_explicit(&core->lines, memory_order_relaxed);
 }
 
 /* link.c */

@@ -30,38 +30,46 @@ static bool becomes_hot(struct dr_core *core) {
     return *count >= core->config.hot;
 }
 
-/* Steps until something else has to look: -1 to go round the loop, else why dr_run returns. */
+/* What a step comes to: -1 to go round the loop, else why dr_run returns. */
+static int conclude(struct dr_core *core, enum dr_status status) {
+    if (status == DR_HELD) {
+        dr_hooks_held(core);
+        return DR_STOP_HOOK;
+    }
+    core->hooks.begins = status != DR_STEPPED;
+    if (status == DR_TRAPPED)
+        return dr_trapped(core);
+    retire(core, 1);
+    DR_COUNT(core->stats.interpreted, 1);
+    if (core->event) {
+        int event = core->event;
+        core->event = 0;
+        return event;
+    }
+    if ((status == DR_SYNC && !dr_invalidate_changed(core, DR_DEATH_FENCE)) || core->failed) {
+        core->failed = false;
+        return DR_STOP_ERROR;
+    }
+    return status == DR_WAITING ? dr_waiting(core) : -1;
+}
+
+static int interpret_one(struct dr_core *core) {
+    return conclude(core, core->guest->step(core));
+}
+
+/* Whether the loop has to look before the next instruction. */
+static bool must_look(struct dr_core *core) {
+    return atomic_load_explicit(&core->stop, memory_order_relaxed) || dr_hooks_at(core, core->cpu.pc, core->hooks.begins) ||
+           (core->own_traps && dr_must_attend(core));
+}
+
+/* Steps until something else has to look: as `conclude`. */
 static int interpret(struct dr_core *core, uint64_t steps, bool until_jump) {
     while (steps--) {
         enum dr_status status = core->guest->step(core);
-        if (status == DR_HELD) {
-            dr_hooks_held(core);
-            return DR_STOP_HOOK;
-        }
-        core->hooks.begins = status != DR_STEPPED;
-        if (status == DR_TRAPPED)
-            return dr_trapped(core);
-        retire(core, 1);
-        DR_COUNT(core->stats.interpreted, 1);
-        if (core->event) {
-            int event = core->event;
-            core->event = 0;
-            return event;
-        }
-        if ((status == DR_SYNC && !dr_invalidate_changed(core, DR_DEATH_FENCE)) || core->failed) {
-            core->failed = false;
-            return DR_STOP_ERROR;
-        }
-        if (status == DR_WAITING)
-            return dr_waiting(core);
-        if (atomic_load_explicit(&core->stop, memory_order_relaxed))
-            return -1;
-        if (dr_hooks_at(core, core->cpu.pc, core->hooks.begins))
-            return -1;
-        if (core->own_traps && dr_must_attend(core))
-            return -1;
-        if (status == DR_JUMPED && until_jump)
-            return -1;
+        int stop = conclude(core, status);
+        if (stop >= 0 || status == DR_TRAPPED || status == DR_WAITING || (status == DR_JUMPED && until_jump) || must_look(core))
+            return stop;
     }
     return -1;
 }
@@ -69,7 +77,7 @@ static int interpret(struct dr_core *core, uint64_t steps, bool until_jump) {
 /* One step, of an instruction whose access generated code could not make, or was not asked to make. */
 static int interpret_site(struct dr_core *core, uint32_t pc, bool (*learn)(struct dr_core *core, uint32_t pc)) {
     core->slow_access = false;
-    int stop = interpret(core, 1, false);
+    int stop = interpret_one(core);
     if (core->slow_access == (learn == dr_site_faulted) && !learn(core, pc))
         return DR_STOP_ERROR;
     return stop;
@@ -193,7 +201,7 @@ static int run_without_block(struct dr_core *core) {
     if (core->config.tier == DR_TIER_INTERP) /* the host's clock is looked at between slices */
         return interpret(core, core->own_traps ? (uint64_t)slice_of(core) : core->limit, false);
     if (core->limit == 1)
-        return interpret(core, 1, false);
+        return interpret_one(core);
     if (core->config.tier == DR_TIER_JIT || becomes_hot(core))
         return DR_STOP_TRANSLATE;
     core->pending_exit = NULL;
@@ -223,8 +231,8 @@ static bool is_page_hooked(const struct dr_core *core) {
 static int run_once(struct dr_core *core) {
     if (core->code.region && dr_codemem_is_stale(&core->code) && !reopen(core))
         return DR_STOP_ERROR;
-    if (dr_hooks_resume(core))
-        return interpret(core, 1, false);
+    if (dr_hooks_resume(&core->hooks, core->cpu.pc))
+        return interpret_one(core);
     const struct dr_block *block = block_at_pc(core);
     if (!block)
         return run_without_block(core);
@@ -254,7 +262,7 @@ static int run(struct dr_core *core) {
             return DR_STOP_ERROR;
         if (atomic_load_explicit(&core->stop, memory_order_relaxed))
             return DR_STOP_REQUEST;
-        if (core->own_traps)
+        if (core->own_traps && !dr_is_calm(core))
             dr_attend(core);
         if (core->cpu.pc == core->until)
             return DR_STOP_UNTIL;

@@ -27,6 +27,11 @@ static bool is_slow(const struct dr_core *core, uint32_t address) {
     return core->memory.access[address >> DR_PAGE_BITS] & (DR_DEVICE | DR_WATCH_READ | DR_WATCH_WRITE);
 }
 
+/* Whether bytes in the pages of an access are hooked. */
+static bool is_watched(const struct dr_core *core, uint32_t address, uint32_t size, uint16_t flag) {
+    return (core->memory.access[address >> DR_PAGE_BITS] | core->memory.access[(address + size - 1) >> DR_PAGE_BITS]) & flag;
+}
+
 /* A host page may be closed to what one of its guest pages allows. */
 bool dr_load_slow(struct dr_core *core, uint32_t address, uint32_t size, int access, uint32_t *value) {
     bool device = is_device(core, address);
@@ -35,7 +40,7 @@ bool dr_load_slow(struct dr_core *core, uint32_t address, uint32_t size, int acc
         return false;
     if (device && access & DR_WRITE)
         return false; /* atomic accesses are for memory: a device would see two */
-    if (dr_hooks_hold(core, DR_HOOK_READ, address, size, 0))
+    if (is_watched(core, address, size, DR_WATCH_READ) && dr_hooks_hold(core, DR_HOOK_READ, address, size, 0))
         return false;
     if (device)
         return dr_device_read(core, address, size, value);
@@ -52,7 +57,7 @@ static void notice_code(struct dr_core *core, uint32_t address, uint32_t size) {
 /* Behind a store to memory. */
 static void notice_store(struct dr_core *core, uint32_t address, uint32_t size) {
     notice_code(core, address, size);
-    if (!dr_hooks_stored(core, address, size))
+    if (!is_watched(core, address, size, DR_WATCH_WRITE) || !dr_hooks_stored(core, address, size))
         return;
     core->event = DR_STOP_STORED;
     core->trap = (struct dr_trap){0, address, core->cpu.pc, size};
@@ -63,7 +68,7 @@ bool dr_store_slow(struct dr_core *core, uint32_t address, uint32_t size, uint32
     core->slow_access = core->slow_access || is_slow(core, address);
     if (!device && !dr_memory_allows(&core->memory, address, size, DR_WRITE))
         return false;
-    if (dr_hooks_hold(core, DR_HOOK_WRITE, address, size, value))
+    if (is_watched(core, address, size, DR_WATCH_WRITE) && dr_hooks_hold(core, DR_HOOK_WRITE, address, size, value))
         return false;
     if (device)
         return dr_device_write(core, address, size, value);
