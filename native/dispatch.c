@@ -87,8 +87,8 @@ static int interpret_site(struct dr_core *core, uint32_t pc, bool (*learn)(struc
 
 static int32_t slice_of(const struct dr_core *core) {
     bool by_host = core->own_traps && !core->clock.instructions_per_tick;
-    int32_t longest = by_host ? SLICE_WITH_HOST_CLOCK : SLICE;
-    return core->limit < (uint64_t)longest ? (int32_t)core->limit : longest;
+    uint64_t longest = by_host ? SLICE_WITH_HOST_CLOCK : SLICE;
+    return (int32_t)(core->limit < longest ? core->limit : longest);
 }
 
 /* Gives back what was charged and not executed, and counts what was: `slice` less what is left of it. */
