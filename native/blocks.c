@@ -223,6 +223,12 @@ bool dr_block_overlaps(const struct dr_block *block, uint64_t address, uint64_t 
     return false;
 }
 
+bool dr_block_holds(const struct dr_block *block, uint64_t address, uint64_t size) {
+    while (size && dr_block_overlaps(block, address + size - 1, 1))
+        size--;
+    return !size;
+}
+
 void dr_blocks_kill(struct dr_blocks *blocks, struct dr_block *block) {
     struct dr_block **at = dr_blocks_chain(blocks, block->key);
     while (*at != block)

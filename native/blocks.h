@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "api.h"
+#include "guest.h"
 #include "memory.h"
 
 #define DR_GENERATIONS 4u
@@ -25,6 +26,8 @@ struct dr_link {
     struct dr_exit exit;
     struct dr_block *unit, *to;
     struct dr_link *next;
+    dr_handler *handler; /* of the instruction that is left to the interpreter, if it is known */
+    uint32_t word;       /* for the handler */
 };
 
 /* A unit's place in the list of one guest page's units. */
@@ -116,6 +119,7 @@ static inline struct dr_link *dr_blocks_exit(struct dr_blocks *blocks, uint64_t 
 /* Whether the guest bytes of a unit may be executed and are what they were when it was made. */
 bool dr_block_is_current(const struct dr_block *block, struct dr_memory *memory);
 bool dr_block_overlaps(const struct dr_block *block, uint64_t address, uint64_t size);
+bool dr_block_holds(const struct dr_block *block, uint64_t address, uint64_t size); /* all bytes of it are the unit's */
 
 void dr_blocks_kill(struct dr_blocks *blocks, struct dr_block *block);
 void dr_blocks_empty(struct dr_blocks *blocks, uint32_t generation); /* its units, which are all dead */

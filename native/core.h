@@ -9,6 +9,7 @@
 #include "blocks.h"
 #include "codemem.h"
 #include "device.h"
+#include "guest.h"
 #include "hooks.h"
 #include "host.h"
 #include "memory.h"
@@ -19,28 +20,8 @@
 #define DR_STORE_COUNTS 4096u /* pages share them, as in a hash table */
 #define DR_MOST_STORES 16
 
-/* What one step of an interpreter came to. */
-enum dr_status {
-    DR_STEPPED, /* the next instruction follows */
-    DR_JUMPED,  /* control went elsewhere */
-    DR_FELL,    /* the next instruction follows, for a branch was not taken */
-    DR_SYNC,    /* the guest says that it changed code */
-    DR_WAITING, /* the next instruction follows, once there is an interrupt */
-    DR_TRAPPED, /* see `trap`; nothing of the instruction has happened */
-    DR_HELD,    /* neither, for an access of it is hooked */
-};
-
 /* What went wrong last on this thread. */
 extern _Thread_local const char *dr_failure;
-
-struct dr_core;
-/* What is generated for a guest (guest_isa/interpreter.py). Without a machine mode it has `step` alone. */
-struct dr_guest {
-    enum dr_status (*step)(struct dr_core *core);
-    enum dr_status (*take_trap)(struct dr_core *core, uint32_t cause, uint32_t value); /* enters the guest's handler */
-    bool (*pending)(struct dr_core *core, uint32_t *cause); /* whether an interrupt is to be taken now */
-    bool (*wakes)(struct dr_core *core);                    /* whether a guest that waits goes on */
-};
 
 /* How the guest's time passes. */
 struct dr_clock {

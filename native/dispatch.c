@@ -74,13 +74,32 @@ static int interpret(struct dr_core *core, uint64_t steps, bool until_jump) {
     return -1;
 }
 
-/* One step, of an instruction whose access generated code could not make, or was not asked to make. */
-static int interpret_site(struct dr_core *core, uint32_t pc, bool (*learn)(struct dr_core *core, uint32_t pc)) {
+/* One step, of an instruction whose access generated code could not make. */
+static int interpret_access(struct dr_core *core, uint32_t pc) {
     core->slow_access = false;
     int stop = interpret_one(core);
-    if (core->slow_access == (learn == dr_site_faulted) && !learn(core, pc))
-        return DR_STOP_ERROR;
-    return stop;
+    return core->slow_access && !dr_site_faulted(core, pc) ? DR_STOP_ERROR : stop;
+}
+
+/* A unit dies with its bytes, so what they mean is found out once. */
+static enum dr_status step_left(struct dr_core *core, struct dr_link *link) {
+    struct dr_insn insn = {.word = link->word};
+    dr_handler *handler = link->handler;
+    if (!handler && !(handler = core->guest->fetch(core, &insn)))
+        return DR_TRAPPED;
+    if (!link->handler && dr_block_holds(link->unit, core->cpu.pc, insn.length)) {
+        link->handler = handler;
+        link->word = insn.word;
+    }
+    return handler(core, insn.word);
+}
+
+/* One step, of an instruction that generated code was not asked to do. */
+static int interpret_left(struct dr_core *core, struct dr_link *link) {
+    uint32_t pc = core->cpu.pc;
+    core->slow_access = false;
+    int stop = conclude(core, step_left(core, link));
+    return core->slow_access || dr_site_calm(core, pc) ? stop : DR_STOP_ERROR;
 }
 
 /* -- generated code -------------------------------------------------------------------------------------------------- */
@@ -134,7 +153,7 @@ static int leave_by_fault(struct dr_core *core, int32_t slice) {
     store_homes(core, block);
     core->cpu.pc = site->pc;
     settle(core, slice, site->refund);
-    return interpret_site(core, site->pc, dr_site_faulted);
+    return interpret_access(core, site->pc);
 }
 
 static int follow_jump(struct dr_core *core, struct dr_link *link) {
@@ -144,10 +163,11 @@ static int follow_jump(struct dr_core *core, struct dr_link *link) {
 }
 
 /* The interpreter does one instruction; unless it was a unit's own comparison that found it outdated. */
-static int leave_to_interpreter(struct dr_core *core, struct dr_block *unit) {
+static int leave_to_interpreter(struct dr_core *core, struct dr_link *link) {
+    struct dr_block *unit = link->unit;
     if (unit->checked && unit->alive && !dr_block_is_current(unit, &core->memory))
         return dr_invalidate(core, unit, DR_DEATH_STORE, (uint32_t)unit->key) ? -1 : DR_STOP_ERROR;
-    return core->limit ? interpret_site(core, core->cpu.pc, dr_site_calm) : -1;
+    return core->limit ? interpret_left(core, link) : -1;
 }
 
 /* Behind its head, a unit has no beginning of a basic block that is hooked; where none is, it does not matter. */
@@ -174,7 +194,7 @@ static int leave_by_exit(struct dr_core *core, int32_t slice) {
     case DR_EXIT_JUMP:
         return follow_jump(core, link);
     case DR_EXIT_INTERPRET:
-        return leave_to_interpreter(core, link->unit);
+        return leave_to_interpreter(core, link);
     case DR_EXIT_INDIRECT: {
         const struct dr_block *block = block_at_pc(core);
         if (block)
