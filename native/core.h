@@ -144,8 +144,8 @@ static inline uint32_t dr_hooks_at(const struct dr_core *core, uint32_t pc, bool
     return dr_memory_page(&core->memory, pc) & DR_HOOKED ? dr_hooks_in_page(core, pc, begins) : 0;
 }
 
-/* Whether dr_attend has nothing to do: nothing has changed since the last time, and the deadline has not come, which is where
- * `limit` ends. */
+/* Whether dr_attend has nothing to do: nothing has changed since the last time, and the deadline, which is where `limit` ends,
+ * has not come. */
 static inline bool dr_is_calm(const struct dr_core *core) {
     return core->limit && core->clock.instructions_per_tick && !core->uart.line_count &&
            !atomic_load_explicit(&core->attend, memory_order_relaxed) &&

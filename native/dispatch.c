@@ -68,7 +68,8 @@ static int interpret(struct dr_core *core, uint64_t steps, bool until_jump) {
     while (steps--) {
         enum dr_status status = core->guest->step(core);
         int stop = conclude(core, status);
-        if (stop >= 0 || status == DR_TRAPPED || status == DR_WAITING || (status == DR_JUMPED && until_jump) || must_look(core))
+        bool leaves = status == DR_TRAPPED || status == DR_WAITING || (status == DR_JUMPED && until_jump);
+        if (stop >= 0 || leaves || must_look(core))
             return stop;
     }
     return -1;
