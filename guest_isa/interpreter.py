@@ -218,8 +218,8 @@ def _fetch(guest: Guest) -> list[str]:
     # The manual gives the address of the part that cannot be fetched.
     page_end = "(pc | (DR_PAGE - 1)) + 1"
     lines.append(f"{INDENT}return (void)dr_raise(core, {guest.access_causes.fetch}, {page_end}, length), false;")
-    lines += ["*insn = (struct dr_insn){w, length};", "return true;"]
-    return _function("inline bool read_insn(struct dr_core *core, struct dr_insn *insn)", lines)
+    lines += ["*insn = (struct dr_guest_insn){w, length};", "return true;"]
+    return _function("inline bool read_insn(struct dr_core *core, struct dr_guest_insn *insn)", lines)
 
 
 PROLOGUE = ("struct dr_cpu *cpu = &core->cpu;", "uint32_t *state = cpu->state;", "uint32_t pc = cpu->pc;")
@@ -253,12 +253,12 @@ def _find(guest: Guest, found: str) -> list[str]:
 
 def _step(guest: Guest) -> list[str]:
     """What executes the instruction at pc, and what tells which function does."""
-    lines = ["struct dr_insn read, *insn = &read;", "if (!read_insn(core, insn))", INDENT + "return DR_TRAPPED;"]
+    lines = ["struct dr_guest_insn read, *insn = &read;", "if (!read_insn(core, insn))", INDENT + "return DR_TRAPPED;"]
     fetch = ["if (!read_insn(core, insn))", INDENT + "return NULL;", *_find(guest, "return {};")]
     return [
         *_fetch(guest),
         *_function("enum dr_status step(struct dr_core *core)", lines + _find(guest, "return {}(core, w);")),
-        *_function("dr_handler *fetch(struct dr_core *core, struct dr_insn *insn)", fetch),
+        *_function("dr_handler *fetch(struct dr_core *core, struct dr_guest_insn *insn)", fetch),
     ]
 
 

@@ -21,14 +21,14 @@ enum dr_status {
 /* Executes the instruction at pc, which has these bytes. */
 typedef enum dr_status dr_handler(struct dr_core *core, uint32_t word);
 
-struct dr_insn {
+struct dr_guest_insn {
     uint32_t word, length; /* its bytes, and how many it has */
 };
 
 /* Without a machine mode it has the first two. */
 struct dr_guest {
     enum dr_status (*step)(struct dr_core *core); /* executes the instruction at pc */
-    dr_handler *(*fetch)(struct dr_core *core, struct dr_insn *insn); /* what would; NULL: it trapped */
+    dr_handler *(*fetch)(struct dr_core *core, struct dr_guest_insn *insn); /* what would; NULL: it trapped */
     enum dr_status (*take_trap)(struct dr_core *core, uint32_t cause, uint32_t value); /* enters the guest's handler */
     bool (*pending)(struct dr_core *core, uint32_t *cause); /* whether an interrupt is to be taken now */
     bool (*wakes)(struct dr_core *core);                    /* whether a guest that waits goes on */
