@@ -162,7 +162,7 @@ struct dr_config {
 /* One exit of a unit. */
 struct dr_exit {
     uint32_t kind;   /* enum dr_exit_kind */
-    uint32_t ret;    /* offset in the unit of the address that the call of the exit stub pushes */
+    uint32_t ret;    /* offset in the unit of what lies behind the call of the exit stub: where it was left */
     uint32_t link;   /* offset of the branch to patch, 0 when it cannot be linked */
     uint32_t target; /* guest pc */
     uint32_t refund; /* guest instructions charged at the head that have not been executed, and not been given back */

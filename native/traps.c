@@ -201,17 +201,8 @@ static void look_around(struct dr_core *core) {
     }
 }
 
-/* Nothing has changed since the last time, and the deadline has not come: it is where `limit` ends. */
-static bool is_calm(const struct dr_core *core) {
-    return core->limit && core->clock.instructions_per_tick && !core->uart.line_count &&
-           !atomic_load_explicit(&core->attend, memory_order_relaxed) &&
-           !atomic_load_explicit(&core->lines, memory_order_relaxed);
-}
-
 void dr_attend(struct dr_core *core) {
     uint32_t cause;
-    if (is_calm(core))
-        return;
     look_around(core);
     uint64_t total = core->limit + core->beyond, until = virtual_deadline(core);
     uint64_t left = until == UINT64_MAX ? until : until - dr_virtual_time(core);
