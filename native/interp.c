@@ -24,7 +24,7 @@ static bool is_device(const struct dr_core *core, uint32_t address) {
 
 /* Whether accesses to the page are never made by generated code. */
 static bool is_slow(const struct dr_core *core, uint32_t address) {
-    return core->memory.access[address >> DR_PAGE_BITS] & (DR_DEVICE | DR_WATCH_READ | DR_WATCH_WRITE);
+    return core->memory.access[address >> DR_PAGE_BITS] & (DR_DEVICE | DR_WATCH_READ | DR_WATCH_WRITE | DR_WATCH_STORED);
 }
 
 /* A host page may be closed to what one of its guest pages allows. */

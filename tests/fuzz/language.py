@@ -17,8 +17,9 @@ from tests.fuzz.oracle import bounded_memory, check_line, may_refuse
 MAX_SIZE = MAX_LENGTH + 8
 WORDS = (
     "$pc", "a0", "s0", "total", "list", "each", "count", "c", "matrix", "first", "second", "scale", "f", "$value",
-    "list->next->value", "matrix[1][2]", "first.label", "(char)", "(short)", "(unsigned*)", "(long long)", "u8[", "i16[",
-    "0", "1", "0x80000000", "5ll", "'a'", "&&", "||", "==", "!=", "<=", ">=", "<<", ">>", "->", *"+-*/%&|^~!?:<>=.,()[]",
+    "list->next->value", "matrix[1][2]", "first.label", "(char)", "(short)", "(unsigned*)", "(long long)", "u8[",
+    "i16[", "0", "1", "0x80000000", "5ll", "'a'", "&&", "||", "==", "!=", "<=", ">=", "<<", ">>", "->",
+    *"+-*/%&|^~!?:<>=.,()[]",
 )  # fmt: skip
 
 
