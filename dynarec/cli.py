@@ -13,6 +13,7 @@ from dynarec.errors import DynarecError
 
 COMMANDS = {
     "run": "run a program",
+    "debug": "run a program in the debugger",
     "disasm": "list a program's code",
     "translate": "show how a block is translated, step by step",
     "doctor": "say what dynarec finds on this computer",

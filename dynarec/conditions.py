@@ -75,3 +75,9 @@ class Condition:
 
 CHANGES = Condition((Insn(Op.CHANGES),))
 """An access writes something else to the bytes of the hook than is there."""
+
+
+def both(a: Condition, b: Condition) -> Condition:
+    """Holds where both of them hold."""
+    is_true = (Insn(Op.NUMBER, 0), Insn(Op.NE))
+    return Condition((*a.insns, *is_true, *b.insns, *is_true, Insn(Op.AND)))

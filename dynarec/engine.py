@@ -30,6 +30,7 @@ from dynarec.hooks import (
     SystemCallback,
 )
 from dynarec.machine.base import (
+    Answers,
     ByteFile,
     Continue,
     Device,
@@ -43,6 +44,7 @@ from dynarec.machine.base import (
     TrapKind,
 )
 from dynarec.machine.state import Fields, State
+from dynarec.observer import Observer
 from dynarec.snapshot import Origin, Snapshot
 from dynarec.stats import Counters, Stats, collect
 from dynarec.tuning import SAMPLE_INTERVAL, HomeTuner
@@ -74,6 +76,8 @@ class StopReason(Enum):
     EXITED = "exited"
     TRAP = "trap"
     HOOK = "hook"
+    CAUGHT = "caught"
+    INPUT = "input"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,7 @@ class Machine:
     """
 
     profile: Profile
+    _answers: Answers
     _closed = True  # until load has succeeded
 
     def __init__(self, program: Program, guest: Guest, core: Core, translator: Translator | None) -> None:
@@ -151,6 +156,7 @@ class Machine:
         self._busy = threading.Lock()
         self._stop_reason: StopReason | None = None
         self._exited: Exited | None = None
+        self._set_line: Callable[[int, bool], None] = core.set_source
         self._thread = CpuThread(core.bind_thread)
         self._hooks = Hooks(self, core, self._on_cpu_thread)
 
@@ -201,7 +207,7 @@ class Machine:
         return made
 
     def _attach(self, profile: type[Profile], options: Options) -> None:
-        self.profile = profile(self, options)
+        self.profile = self._answers = profile(self, options)
         self._closed = False
         try:
             self.profile.load()
@@ -232,6 +238,30 @@ class Machine:
         self._core.regs["pc"] = value
 
     @property
+    def has_own_traps(self) -> bool:
+        """Whether traps go to handlers of the program, and not to the machine."""
+        return self._core.has_own_traps
+
+    @property
+    def device_ranges(self) -> list[range]:
+        """The guest addresses of all devices."""
+        return self._core.device_ranges
+
+    def code_at(self, address: int, most: int) -> bytes:
+        """Up to so many bytes that the guest may execute, from an address on; none where there are none."""
+        return self.memory.code(address, most)
+
+    @property
+    def observer(self) -> Observer:
+        """What a debugger may ask of the core."""
+        return self._core.observer
+
+    @property
+    def core(self) -> Core:
+        """The core, for those who build on this class."""
+        return self._core
+
+    @property
     def interrupts(self) -> Core:
         """The interrupt lines and the clock, for the machine profile."""
         return self._core
@@ -249,7 +279,7 @@ class Machine:
         """
         if source not in SOURCES:
             raise ValueError(f"interrupt source {source}: choose one of {SOURCES[0]} to {SOURCES[-1]}")
-        self._core.set_source(source, up)
+        self._set_line(source, up)
 
     @property
     def symbols(self) -> Symbols:
@@ -315,6 +345,24 @@ class Machine:
             self._answered = snapshot.answered
             self._exited = None if snapshot.exited is None else Exited(snapshot.exited)
 
+    def rewind(self, snapshot: Snapshot) -> None:
+        """Look at a moment of the past: registers, memory and devices that can be asked again are what they were.
+
+        What the machine has of the host (files, positions in them) is left alone. Raises DynarecError while it runs.
+        """
+        with self._owned():
+            self._core.moment = snapshot.moment
+            self.profile.rewind(snapshot.profile)
+            self._core.restore_pages(snapshot.pages)
+            self._hooks.forget()
+            self._answered = snapshot.answered
+            self._exited = None if snapshot.exited is None else Exited(snapshot.exited)
+
+    def answer_by(self, answers: Answers | None, set_line: Callable[[int, bool], None] | None = None) -> None:
+        """Have somebody stand between the guest and the machine profile, and its interrupt lines; None: nobody."""
+        self._answers = self.profile if answers is None else answers
+        self._set_line = self._core.set_source if set_line is None else set_line
+
     def _restore_around(self, profile: State, moment: Moment, devices: State) -> None:
         """All but memory."""
         saved = Fields(devices, "devices")
@@ -352,6 +400,7 @@ class Machine:
         end: int | str | None = None,
         *,
         when: Condition | None = None,
+        reason: str = "hook",
     ) -> Hook:
         """Call `callback(machine, pc)` before each instruction that begins in [start, end), or at `start` alone.
 
@@ -362,14 +411,14 @@ class Machine:
         when the machine goes on. Addresses may be names of symbols.
 
         when: the callback is called only where this holds; where it does not, and nothing else is hooked, the guest
-        goes on without Python.
+        goes on without Python. reason: "hook" or "breakpoint", why translations die when it comes or goes.
 
         A hook takes effect at once, also from a callback. Raises DynarecError for an unknown symbol, an empty range or
         a condition that is none, and when called from another thread while the machine runs.
         """
         first = self.address(start)
         last = first + 1 if end is None else self.address(end)
-        return self._hooks.add(callback, (HookKind.CODE,), first, last, when=when)
+        return self._hooks.add(callback, (HookKind.CODE,), first, last, reason, when)
 
     def hook_block(
         self,
@@ -571,8 +620,11 @@ class Machine:
             case CoreStop.BUDGET:
                 return StopReason.BUDGET
             case CoreStop.TRANSLATE:
-                self._translate()
-                return None
+                return self._translate()
+            case CoreStop.CAUGHT:
+                return StopReason.CAUGHT
+            case CoreStop.INPUT:
+                return StopReason.INPUT
             case CoreStop.REQUEST:
                 return self._on_request()
             case CoreStop.UNTIL:
@@ -582,13 +634,13 @@ class Machine:
             case CoreStop.TRAP:
                 return self._on_trap()
             case CoreStop.WAIT:
-                self.profile.wait()
+                self._answers.wait()
                 return None
             case CoreStop.OFF:
                 return Exited(self._core.off_status)
             case CoreStop.STORED:
                 info = self._core.trap
-                return _ending(self.profile.stored(info.value, info.length))
+                return _ending(self._answers.stored(info.value, info.length))
             case _:
                 raise DynarecError(f"{self.program.name}: the core cannot go on: {self._core.error}")
 
@@ -615,19 +667,20 @@ class Machine:
             answer = self._hooks.call_for(trap, self.guest.abi)
         if answer is Hook.STOP:
             return StopReason.HOOK
-        ending = _ending(answer or self.profile.trap(trap))
+        ending = _ending(answer or self._answers.trap(trap))
         if self.pc != trap.pc or isinstance(ending, Exited):
             self._counters.answered += 1
             self._answered += 1
         return ending
 
-    def _translate(self) -> None:
+    def _translate(self) -> StopReason | None:
         assert self._translator is not None
         since = time.perf_counter()
         self._translator.left = self._core.left_alone()
         translation = self._translator.translate(self.pc)
         self._core.install(translation)
         self._counters.count(translation, time.perf_counter() - since)
+        return StopReason.CAUGHT if self._core.observer.note_translation(translation.unit.key) else None
 
 
 def _nothing() -> None:

@@ -18,6 +18,29 @@ enum dr_stop {
     DR_STOP_WAIT,      /* the guest waits for an interrupt; pc is behind the instruction that says so */
     DR_STOP_OFF,       /* the guest has switched the machine off: see dr_off_status */
     DR_STOP_HOOK,      /* the instruction at pc, or an access that it makes, is hooked: see dr_hit_info; it has not happened */
+    DR_STOP_CAUGHT,    /* what dr_set_catches asked for has happened: see dr_take_caught */
+    DR_STOP_INPUT,     /* there is input that the guest has not been given: see dr_hold_input */
+};
+
+/* What a run is to stop behind, as bits. */
+enum dr_catch {
+    DR_CATCH_TRAP = 1,      /* the guest's own handler is about to run, for an instruction that trapped */
+    DR_CATCH_INTERRUPT = 2, /* or for an interrupt */
+    DR_CATCH_DEATH = 4,     /* a unit died, and not because a hook came or went */
+};
+
+/* Where instructions leave a trail: the pc of each, and a word of the guest's state, before it is executed. */
+struct dr_trail {
+    uint32_t *pcs, *words, *times; /* NULL: nowhere; times: dr_instructions, the lower half */
+    uint32_t word;                 /* its index */
+    uint32_t room, count;          /* the first `room` instructions are in the trail */
+};
+
+/* What a run has stopped behind. */
+struct dr_caught {
+    uint32_t what;         /* an enum dr_catch; 0: nothing */
+    uint32_t pc;           /* of the instruction that trapped, or that comes after the interrupt; the key of the unit */
+    uint32_t cause, value; /* as the guest numbers them; of a unit, enum dr_death and the address that was written */
 };
 
 /* What a range of guest addresses is hooked for. */
@@ -272,11 +295,18 @@ int dr_add_clint(struct dr_core *core, uint32_t address, uint32_t software, uint
 int dr_add_plic(struct dr_core *core, uint32_t address, uint32_t external);
 int dr_add_uart(struct dr_core *core, uint32_t address, uint32_t source); /* number at the PLIC; 0: none */
 int dr_add_finisher(struct dr_core *core, uint32_t address);
+int dr_device_range(const struct dr_core *core, uint32_t index, struct dr_range *where); /* 0; -1: there are not so many */
 int dr_read_device(struct dr_core *core, uint32_t address, uint32_t size, uint32_t *value); /* as the guest: 0, or -1: refused */
 int dr_write_device(struct dr_core *core, uint32_t address, uint32_t size, uint32_t value);
 int dr_peek_device(struct dr_core *core, uint32_t address, uint32_t size, uint32_t *value); /* 0; or -1: cannot be shown */
 void dr_set_source(struct dr_core *core, uint32_t number, int up); /* a line into the PLIC; any thread */
 uint32_t dr_feed_uart(struct dr_core *core, const uint8_t *data, uint32_t count); /* input; how much there is room for; any thread */
+enum { DR_MAIL = 256 }; /* bytes of the port's mailbox */
+/* Input waits until it is fetched: dr_run returns DR_STOP_INPUT whenever the port would take it, or after dr_notify. */
+void dr_hold_input(struct dr_core *core, int hold);
+void dr_notify(struct dr_core *core);                       /* any thread */
+uint32_t dr_fetch_input(struct dr_core *core, uint8_t *to); /* what has come, up to DR_MAIL bytes */
+void dr_give_input(struct dr_core *core, const uint8_t *data, uint32_t count); /* to the port, which has room for DR_MAIL bytes */
 int dr_uart_hears(const struct dr_core *core); /* whether input raises an interrupt, or could not */
 void dr_flush_uart(struct dr_core *core);      /* hands on what the guest has sent */
 void dr_settle_devices(struct dr_core *core);  /* before their states are read: output and lines are where they belong */
@@ -302,6 +332,17 @@ int dr_holds(struct dr_core *core, uint64_t start, uint64_t end, const struct dr
 void dr_hit_info(const struct dr_core *core, struct dr_hit *hit);
 int dr_is_hooked(const struct dr_core *core, uint32_t pc, int begins); /* code there, or the basic block that begins there */
 int dr_set_until(struct dr_core *core, int64_t key); /* dr_run stops before that pc; -1: none */
+void dr_set_catches(struct dr_core *core, uint32_t catches); /* enum dr_catch bits */
+void dr_take_caught(struct dr_core *core, struct dr_caught *caught);
+/* While pc is in [start, start + size), dr_run interprets one instruction after the other; it stops outside (DR_STOP_UNTIL). A size
+ * of 0 ends that. */
+void dr_stay(struct dr_core *core, uint32_t start, uint32_t size);
+/* From now on dr_run interprets, and each instruction leaves a trail; NULL: no more. */
+void dr_leave_trail(struct dr_core *core, const struct dr_trail *trail);
+uint32_t dr_trail_count(const struct dr_core *core);
+void dr_pass(struct dr_core *core); /* hooks of the instruction at pc have been called */
+uint64_t dr_delivered(const struct dr_core *core); /* traps and interrupts that the guest has taken itself */
+void dr_set_delivered(struct dr_core *core, uint64_t count);
 int dr_set_homes(struct dr_core *core, const uint8_t *homes); /* other state words for the home registers; empties the cache */
 int dr_run(struct dr_core *core, uint64_t limit);
 void dr_request_stop(struct dr_core *core);
@@ -312,6 +353,7 @@ uint32_t dr_lines(struct dr_core *core);
 void dr_set_clock(struct dr_core *core, uint32_t ticks_per_second, uint32_t instructions_per_tick); /* 0: the host's clock */
 uint64_t dr_time(const struct dr_core *core);         /* in ticks */
 uint64_t dr_virtual_time(const struct dr_core *core); /* instructions retired, and skipped */
+void dr_set_skipped(struct dr_core *core, uint64_t skipped); /* by how much virtual time is ahead of instructions */
 void dr_set_deadline(struct dr_core *core, uint64_t ticks, uint32_t lines); /* these go up then; UINT64_MAX: never */
 /* Waits until something happens that the guest waits for, or a stop is requested. Virtual time skips ahead to the deadline; if
  * somebody may type meanwhile, as fast as time passes in the host: so many instructions a second. */
@@ -330,6 +372,7 @@ struct dr_pages *dr_make_pages(const struct dr_run *runs, uint32_t count); /* ze
 int dr_put_page(struct dr_pages *pages, uint32_t page, const void *bytes); /* into one that was just made */
 void dr_free_pages(struct dr_pages *pages);
 uint32_t dr_list_pages(const struct dr_pages *pages, uint32_t *numbers, uint32_t room); /* those not zero; how many there are */
+uint32_t dr_count_different(const struct dr_pages *a, const struct dr_pages *b); /* pages that they do not share */
 const void *dr_page_bytes(const struct dr_pages *pages, uint32_t page); /* NULL: zeros */
 const struct dr_run *dr_page_runs(const struct dr_pages *pages, uint32_t *count);
 int64_t dr_find(struct dr_core *core, uint64_t key); /* offset of a unit's code in the region, -1: none */

@@ -12,6 +12,7 @@
 #include "hooks.h"
 #include "host.h"
 #include "memory.h"
+#include "observe.h"
 
 #define DR_HOT_SLOTS 16384
 #define DR_DEATH_LOG 1024u
@@ -82,6 +83,7 @@ struct dr_core {
     volatile bool in_code; /* a fault now is generated code's */
     struct dr_trap trap;
     struct dr_hooks hooks;
+    struct dr_observer observer;
     int event;             /* the last step came to this enum dr_stop beside being done; 0: to nothing */
     bool slow_access;      /* the last step reached a device or a watched page */
     DR_VECTOR(struct dr_slow_site) sites; /* instructions that are left to the interpreter because they do that often */

@@ -40,6 +40,13 @@ bool dr_device_write(struct dr_core *core, uint32_t address, uint32_t size, uint
     return device && device->write(core, device, address - device->address, size, value);
 }
 
+int dr_device_range(const struct dr_core *core, uint32_t index, struct dr_range *where) {
+    if (index >= core->devices.count)
+        return -1;
+    *where = (struct dr_range){core->devices.at[index].address, core->devices.at[index].size};
+    return 0;
+}
+
 int dr_read_device(struct dr_core *core, uint32_t address, uint32_t size, uint32_t *value) {
     return dr_device_read(core, address, size, value) ? 0 : -1;
 }

@@ -223,7 +223,9 @@ static bool is_page_hooked(const struct dr_core *core) {
 static int run_once(struct dr_core *core) {
     if (core->code.region && dr_codemem_is_stale(&core->code) && !reopen(core))
         return DR_STOP_ERROR;
-    if (dr_hooks_resume(core))
+    if (core->observer.trail.pcs)
+        dr_note_step(core);
+    if (dr_hooks_resume(core) || core->observer.stay_size || core->observer.trail.pcs)
         return interpret(core, 1, false);
     const struct dr_block *block = block_at_pc(core);
     if (!block)
@@ -237,6 +239,12 @@ static int run_once(struct dr_core *core) {
 static bool catch_up(struct dr_core *core) {
     atomic_store(&core->sync, false);
     return dr_invalidate_changed(core, DR_DEATH_HOST_WRITE);
+}
+
+/* Of the range that it was to stay in. */
+static bool is_outside(const struct dr_core *core) {
+    const struct dr_observer *observer = &core->observer;
+    return observer->stay_size && core->cpu.pc - observer->stay_start >= observer->stay_size;
 }
 
 static int run(struct dr_core *core) {
@@ -256,6 +264,10 @@ static int run(struct dr_core *core) {
             return DR_STOP_REQUEST;
         if (core->own_traps)
             dr_attend(core);
+        if (atomic_load_explicit(&core->observer.alert, memory_order_relaxed) && (stop = dr_alerted(core)) >= 0)
+            return stop;
+        if (is_outside(core))
+            return DR_STOP_UNTIL;
         if (core->cpu.pc == core->until)
             return DR_STOP_UNTIL;
         if (!core->limit)

@@ -121,6 +121,8 @@ void dr_jump_cache_add(struct dr_core *core, const struct dr_block *block) {
 static void note_death(struct dr_core *core, const struct dr_block *block, enum dr_death reason, uint32_t address) {
     uint64_t number = core->stats.discarded;
     core->deaths[number % DR_DEATH_LOG] = (struct dr_death_record){block->key, dr_instructions(core), reason, address};
+    if (reason != DR_DEATH_BREAKPOINT && reason != DR_DEATH_HOOK)
+        dr_catch(core, DR_CATCH_DEATH, (uint32_t)block->key, reason, address);
     DR_COUNT(core->stats.deaths[reason], 1);
     DR_COUNT(core->stats.discarded, 1);
 }

@@ -8,13 +8,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dynarec.commands import arguments
+from dynarec.commands import arguments, machine_options
 from dynarec.errors import DynarecError
 
 if TYPE_CHECKING:
     from dynarec.engine import Machine, Stop
     from dynarec.machine.console import Console
-    from dynarec.program import Program
 
 STATUS_LIMIT = 124
 STATUS_LEFT = 0
@@ -24,58 +23,26 @@ VIRT = "virt"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    machine_options.configure(parser)
     add = parser.add_argument
-    program = parser.add_mutually_exclusive_group(required=True).add_argument
-    program("rom", type=arguments.path, metavar="ROM", nargs="?", help="an ELF file")
-    program("--kernel", type=arguments.path, metavar="F", help="for machine virt: an ELF file, or what RAM starts with")
-    add(
-        "--machine",
-        default="auto",
-        metavar="M",
-        help="what is around the CPU: auto, user, console, virt",
-    )
     add("--headless", action="store_true", help="run a console ROM without a window")
     add("--screenshot", type=arguments.path, metavar="F", help="write the last picture to a PNG file")
     add("--max-instructions", type=arguments.count, metavar="N", help="end after so many guest instructions")
     add("--timeout", type=arguments.seconds, metavar="S", help="end after so many seconds")
-    add("--wx", default="auto", metavar="POLICY", help="how code memory is protected (see dynarec doctor)")
-    add(
-        "--harden",
-        type=arguments.names,
-        default=(),
-        metavar="H",
-        help="arm64: bti (landing pads), pac (signed pointers)",
-    )
-    add("--tier", default="auto", metavar="T", help="auto, jit (translate everything) or interp (nothing)")
     add("--stats", action="store_true", help="print numbers about the run to stderr")
     add("--stats-json", type=arguments.path, metavar="F", help="write the same numbers to a file")
     add("--verbose", action="store_true", help="say what is run, and how")
-    add("--root", type=arguments.path, metavar="DIR", help="the directory whose files the program may use")
-    add("--seed", type=arguments.count, metavar="N", help="make random numbers repeatable")
     add("--restore", type=arguments.path, metavar="F", help="go on from a snapshot of the same program")
     add(
         "--save-snapshot", type=arguments.path, metavar="F", help="write a snapshot when a limit or Ctrl-C ends the run"
     )
-    add("--cache-size", type=arguments.size, metavar="BYTES", help="size of the code cache (K, M, G)")
-    _configure_hardware(parser)
-
-
-def _configure_hardware(parser: argparse.ArgumentParser) -> None:
-    """Options of machine virt."""
-    add = parser.add_argument_group("machine virt (Ctrl-A x leaves)").add_argument
-    add("--initrd", type=arguments.path, metavar="F", help="initial RAM disk of the kernel")
-    add("--append", default="", metavar="S", help="command line of the kernel")
-    add("--dtb", type=arguments.path, metavar="F", help="device tree, in place of one that is made")
-    add("--board", default="virt", metavar="B", help="virt (QEMU's) or mini (mini-rv32ima's)")
-    add("--memory", type=arguments.size, default=128 << 20, metavar="BYTES", help="RAM (K, M, G); default 128M")
-    add("--clock", default="virtual", metavar="C", help="virtual (counts instructions) or host")
 
 
 def main(args: argparse.Namespace) -> int:
     """Run it; the exit status."""
     from dynarec.snapshot import Snapshot
 
-    with _load(args) as machine:
+    with machine_options.load(args) as machine:
         console = _console(machine)
         if args.screenshot and console is None:
             raise DynarecError(
@@ -95,32 +62,6 @@ def main(args: argparse.Namespace) -> int:
         finally:
             _report(machine, console, args, stop)
         return _status(machine, stop)
-
-
-def _load(args: argparse.Namespace) -> Machine:
-    from dynarec.engine import DEFAULT_CACHE_SIZE, Machine
-    from dynarec.machine.base import Hardware
-
-    return Machine.load(
-        _source(args),
-        args.machine if args.kernel is None else "virt",
-        args.guest_arguments,
-        root=args.root,
-        tier=args.tier,
-        wx=args.wx,
-        harden=args.harden,
-        cache_size=DEFAULT_CACHE_SIZE if args.cache_size is None else args.cache_size,
-        seed=args.seed,
-        hardware=Hardware(args.board, args.memory, args.clock, args.dtb, args.initrd, args.append),
-    )
-
-
-def _source(args: argparse.Namespace) -> Path | Program:
-    from dynarec.loading import read_kernel
-
-    if args.kernel is not None and args.machine not in ("auto", "virt"):
-        raise DynarecError(f"machine {args.machine} runs no kernels: leave --machine out")
-    return args.rom if args.kernel is None else read_kernel(args.kernel)
 
 
 def _console(machine: Machine) -> Console | None:

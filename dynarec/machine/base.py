@@ -304,7 +304,11 @@ class Device:
 
     The CPU thread calls it. An exception ends the run and comes out of it unchanged, except AccessFault, by which the
     device refuses an access; in either case nothing of the guest's instruction has happened.
+
+    repeats: whether writes may be made again to see the past of a run; else the device hears nothing of that.
     """
+
+    repeats: ClassVar[bool] = False
 
     def read(self, offset: int, width: int, /) -> int:
         """What the guest loads; its lowest `width` bytes."""
@@ -327,11 +331,28 @@ class Device:
         return None
 
 
+class Answers(Protocol):
+    """What answers the guest, on the CPU thread: the machine profile, or somebody who stands between the two."""
+
+    def trap(self, trap: Trap) -> Outcome:
+        """Answer one trap."""
+
+    def stored(self, address: int, size: int) -> Outcome:
+        """The guest has stored to watched memory; the store is done and machine.pc is the next instruction."""
+
+    def wait(self) -> None:
+        """The guest waits for an interrupt: return when there may be one, or when a stop is requested."""
+
+
 class Profile(ABC):
-    """A machine profile. The order of calls: `recognise`, the constructor, `load`, any number of traps, `close`."""
+    """A machine profile. The order of calls: `recognise`, the constructor, `load`, any number of traps, `close`.
+
+    repeats: whether its state at a moment of the past can be had by repeating the run from a state before.
+    """
 
     name: ClassVar[str]
     description: ClassVar[str]
+    repeats: ClassVar[bool] = False
 
     def __init__(self, machine: Machine, options: Options) -> None:
         self.machine = machine
@@ -378,6 +399,13 @@ class Profile(ABC):
     def stored(self, address: int, size: int) -> Outcome:
         """The guest has stored to watched memory; the store is done and machine.pc is the next instruction."""
         return Continue()
+
+    def mute(self, muted: bool) -> None:  # noqa: B027
+        """A part of the run is repeated: nothing goes out, and nothing waits, until it is over."""
+
+    def rewind(self, state: State) -> None:
+        """Become what `save` gave as far as the guest can see it without asking the host: its past is looked at."""
+        return
 
     def interrupt(self) -> None:  # noqa: B027
         """Make a trap that blocks (a read, a sleep) return Continue at the same pc; from any thread.

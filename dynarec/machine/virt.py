@@ -49,6 +49,7 @@ class Virt(Profile):
 
     name: ClassVar[str] = "virt"
     description: ClassVar[str] = "machine mode: RAM, timer, interrupt controller, serial port; boards virt and mini"
+    repeats = True
 
     def __init__(self, machine: Machine, options: Options) -> None:
         super().__init__(machine, options)
@@ -179,6 +180,9 @@ class Virt(Profile):
         for name, each in self._stateful().items():
             each.restore(fields.state(name))
         self.machine.interrupts.restore_devices(fields.state("devices"))
+
+    def rewind(self, state: State) -> None:
+        self.machine.interrupts.restore_devices(Fields(state, "virt").state("devices"))
 
     # -- while it runs ------------------------------------------------------------------------------------------------
 

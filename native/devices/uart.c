@@ -14,17 +14,33 @@ enum { MODEM_PRESENT = 0xB0 };                       /* carrier, data set ready,
 
 /* -- what comes in ---------------------------------------------------------------------------------------------------- */
 
+uint32_t dr_fetch_input(struct dr_core *core, uint8_t *to) {
+    pthread_mutex_lock(&core->mail_lock);
+    uint32_t count = atomic_load_explicit(&core->mail_count, memory_order_relaxed);
+    memcpy(to, core->mail, count);
+    atomic_store_explicit(&core->mail_count, 0, memory_order_release);
+    pthread_mutex_unlock(&core->mail_lock);
+    return count;
+}
+
+void dr_give_input(struct dr_core *core, const uint8_t *data, uint32_t count) {
+    struct dr_uart *uart = &core->uart;
+    uart->backlog_first = 0;
+    uart->backlog_count = count < sizeof uart->backlog ? count : (uint32_t)sizeof uart->backlog;
+    memcpy(uart->backlog, data, uart->backlog_count);
+    atomic_store(&core->attend, true);
+}
+
 static void take_mail(struct dr_core *core) {
     struct dr_uart *uart = &core->uart;
     if (!atomic_load_explicit(&core->mail_count, memory_order_acquire))
         return;
-    pthread_mutex_lock(&core->mail_lock);
-    uint32_t count = atomic_load_explicit(&core->mail_count, memory_order_relaxed);
-    memcpy(uart->backlog, core->mail, count);
+    if (core->observer.holds_input) {
+        dr_input_due(core);
+        return;
+    }
     uart->backlog_first = 0;
-    uart->backlog_count = count;
-    atomic_store_explicit(&core->mail_count, 0, memory_order_release);
-    pthread_mutex_unlock(&core->mail_lock);
+    uart->backlog_count = dr_fetch_input(core, uart->backlog);
 }
 
 static void refill_backlog(struct dr_core *core) {

@@ -1,0 +1,67 @@
+"""Runs a program in the debugger: in this terminal, for GDB or LLDB (--gdb), or for an editor (--dap). Arguments
+behind -- are the program's."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from dynarec.commands import arguments, machine_options
+
+if TYPE_CHECKING:
+    from dynarec.debug.launch import Launch
+    from dynarec.machine.base import ByteFile
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    machine_options.configure(parser)
+    add = parser.add_argument
+    interface = parser.add_mutually_exclusive_group().add_argument
+    interface(
+        "--gdb", metavar="[HOST:]PORT", help="wait there for GDB or LLDB (port 0: any free one; default host: this)"
+    )
+    interface("--dap", action="store_true", help="speak the Debug Adapter Protocol on stdin and stdout")
+    add(
+        "--history",
+        type=arguments.size,
+        default=512 << 20,
+        metavar="SIZE",
+        help="memory for going backwards (K, M, G; default 512M; 0: none)",
+    )
+    add(
+        "--source",
+        type=arguments.path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="look here for source files that have moved",
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    """Debug it; the exit status."""
+    if args.gdb is not None:
+        from dynarec.debug.gdb.server import serve
+
+        return serve(make_launch(args), args.gdb)
+    if args.dap:
+        from dynarec.debug.dap.server import serve_standard_streams
+
+        return serve_standard_streams(args)
+    from dynarec.debug.tui.app import run
+
+    return run(args)
+
+
+def make_launch(
+    args: argparse.Namespace,
+    stdin: ByteFile | None = None,
+    stdout: ByteFile | None = None,
+    stderr: ByteFile | None = None,
+) -> Launch:
+    """How the program that the options describe is started. stdin, stdout, stderr: of the program."""
+    from dynarec.debug.launch import Launch
+
+    name = str(args.rom if args.kernel is None else args.kernel)
+    return Launch(lambda: machine_options.load(args, stdin, stdout, stderr), name, args.source, args.history)

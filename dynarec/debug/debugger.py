@@ -1,0 +1,487 @@
+"""The debugger: stops a machine where and when it is asked to, steps it, and goes back in its run.
+
+    with Machine.load("program.elf") as machine:
+        debugger = Debugger(machine)
+        debugger.break_at("main", when="a0 > 3")
+        stopped = debugger.resume()
+
+One thread at a time may use it; `interrupt` may be called from any. Translated code runs at full speed: only what has a
+breakpoint or watchpoint leaves it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from dynarec.debug.backwards import Backwards, Noted
+from dynarec.debug.history import History, why_not
+from dynarec.debug.language import Result, parse
+from dynarec.debug.places import Places
+from dynarec.debug.scope import Scope
+from dynarec.debug.source import Source
+from dynarec.debug.stoppers import Breakpoint, Catchpoint, Stopper, Watchpoint
+from dynarec.debug.stops import Hits, Position, Reason, Stopped
+from dynarec.debug.view import View
+from dynarec.engine import Machine, Stop, StopReason
+from dynarec.errors import DynarecError
+from dynarec.hooks import MemoryAccess
+from dynarec.observer import Catch
+
+if TYPE_CHECKING:
+    from dynarec.debug.source import Frame
+
+T = TypeVar("T", bound=Stopper)
+STEP_CATCHES = Catch.TRAP | Catch.INTERRUPT
+"""An instruction that traps into the guest's own handler is one step, and so is an interrupt."""
+WORD = 4
+REASONS = {"breakpoint": Reason.BREAKPOINT, "watchpoint": Reason.WATCHPOINT, "catchpoint": Reason.CATCHPOINT}
+
+
+class Debugger:
+    """Of one machine, which it owns from now on until it is closed."""
+
+    def __init__(self, machine: Machine, substitutes: Sequence[Path] = (), history: int = 0) -> None:
+        """substitutes: folders where source files are looked for that are not where they were compiled.
+
+        history: bytes that may be taken to be able to go backwards; 0: it cannot.
+        """
+        self.machine = machine
+        self.source = Source(machine.program, machine.guest.dwarf, substitutes)
+        self.places = Places(self.source)
+        self.view = View(machine, self.source)
+        self.stoppers: dict[int, Stopper] = {}
+        self.stopped = Stopped(Reason.START, machine.pc, self.position)
+        self.level = 0
+        self._numbers = itertools.count(1)
+        self._hits = Hits()
+        self._interrupted = False
+        self._noted: list[Noted] | None = None
+        self.why_no_history = why_not(machine) if history else "no history is kept: --history says how much"
+        self.history = None if self.why_no_history else History(machine, history)
+
+    # -- where it is --------------------------------------------------------------------------------------------------
+
+    @property
+    def position(self) -> Position:
+        """Where in the run the program is."""
+        return Position(self.machine.instructions, self.machine.observer.delivered)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the program has ended: it cannot go on."""
+        return self.stopped.reason is Reason.EXITED
+
+    # -- breakpoints, watchpoints, catchpoints ------------------------------------------------------------------------
+
+    def break_at(
+        self,
+        where: int | str,
+        when: str = "",
+        *,
+        ignore: int = 0,
+        commands: Sequence[str] = (),
+        temporary: bool = False,
+        file: str = "",
+    ) -> Breakpoint:
+        """Stop before the instruction at an address, a function, a symbol or a line (`file.c:12`).
+
+        when: a condition (dynarec.debug.language). ignore: hits to pass over first. temporary: stop there once.
+        file: of a line without one. Raises DynarecError.
+        """
+        addresses = self.places.find(where, file)
+        text = where if isinstance(where, str) else f"{where:#x}"
+        point = Breakpoint(
+            self, next(self._numbers), text, addresses, when=when, ignore=ignore, commands=commands, temporary=temporary
+        )
+        return self._add(point)
+
+    def watch(
+        self,
+        where: int | str,
+        size: int | None = None,
+        kind: str = "change",
+        *,
+        when: str = "",
+        ignore: int = 0,
+        commands: Sequence[str] = (),
+        temporary: bool = False,
+    ) -> Watchpoint:
+        """Stop before an instruction that accesses memory: an address, a symbol, or a variable of the selected frame.
+
+        size: bytes; None: as large as the variable or symbol is, else a word. kind: "write", "read", "access", or
+        "change": a write of another value. Raises DynarecError.
+        """
+        addresses = self._range(where, size)
+        text = where if isinstance(where, str) else f"{where:#x}"
+        number = next(self._numbers)
+        point = Watchpoint(
+            self, number, text, addresses, kind, when=when, ignore=ignore, commands=commands, temporary=temporary
+        )
+        return self._add(point)
+
+    def catch(
+        self,
+        what: str,
+        selector: int | None = None,
+        *,
+        when: str = "",
+        ignore: int = 0,
+        commands: Sequence[str] = (),
+        temporary: bool = False,
+    ) -> Catchpoint:
+        """Stop for what happens: "trap", "syscall", "interrupt", "mmio", "translate" or "invalidate".
+
+        System calls and accesses to devices are stopped at before them, all else right behind it. selector: a number of
+        system call, or a cause. Raises DynarecError.
+        """
+        number = next(self._numbers)
+        point = Catchpoint(
+            self, number, what, selector, when=when, ignore=ignore, commands=commands, temporary=temporary
+        )
+        return self._add(point)
+
+    def _add(self, stopper: T) -> T:
+        stopper.enable()
+        self.stoppers[stopper.number] = stopper
+        return stopper
+
+    def adopt(self, stopper: Stopper) -> None:
+        """Have what another debugger of the same program had, with its number and counts."""
+        enabled = stopper.enabled
+        stopper.disable()
+        stopper.owner = self
+        self.stoppers[stopper.number] = stopper
+        self._numbers = itertools.count(max(self.stoppers) + 1)
+        if enabled:
+            stopper.enable()
+
+    def find(self, number: int) -> Stopper:
+        """The one of a number. Raises DynarecError."""
+        if number not in self.stoppers:
+            raise DynarecError(f"there is no breakpoint {number}")
+        return self.stoppers[number]
+
+    def delete(self, number: int) -> None:
+        """Raises DynarecError for a number that there is not."""
+        self.find(number).disable()
+        del self.stoppers[number]
+
+    def _range(self, where: int | str, size: int | None) -> range:
+        """The memory that a watchpoint is to be about."""
+        if isinstance(where, int):
+            return range(where, where + (size or WORD))
+        scope = Scope(self.machine, self.source, self.selected_frame)
+        symbol = self.machine.symbols.find(where)
+        if symbol is not None and scope.variable(where) is None:
+            return range(symbol.address, symbol.address + (size or symbol.size or WORD))
+        if where.isalnum() and where[0].isdigit():
+            start = self.places.address(where)
+            return range(start, start + (size or WORD))
+        start, own_size = parse(where).address(scope)
+        return range(start, start + (size or own_size))
+
+    # -- frames and expressions ---------------------------------------------------------------------------------------
+
+    @property
+    def selected_frame(self) -> Frame | None:
+        """The frame that names of variables are looked up in; the innermost one, until another one is selected."""
+        frames = self.view.frames(self.level + 1)
+        return frames[self.level] if self.level < len(frames) else None
+
+    def select(self, level: int) -> Frame:
+        """Select a frame by its place in the backtrace, until the program goes on. Raises DynarecError."""
+        frames = self.view.frames(level + 1)
+        if not 0 <= level < len(frames):
+            raise DynarecError(f"there is no frame {level}")
+        self.level = level
+        return frames[level]
+
+    def evaluate(self, text: str) -> Result:
+        """The value of an expression in the selected frame (dynarec.debug.language); an assignment changes the program.
+
+        Raises DynarecError.
+        """
+        expression = parse(text)
+        result = expression.evaluate(Scope(self.machine, self.source, self.selected_frame))
+        if expression.is_assignment:
+            self.changed()
+        return result
+
+    def _innermost(self) -> Frame | None:
+        frames = self.view.frames(1)
+        return frames[0] if frames else None
+
+    # -- changing the program -----------------------------------------------------------------------------------------
+
+    def write_memory(self, address: int, data: bytes) -> None:
+        """Raises GuestMemoryError, before any byte is stored, where nothing is mapped.
+
+        A change at a moment of the past makes that the present: what came after it is forgotten.
+        """
+        self.machine.memory.write(address, data)
+        self.changed()
+
+    def write_register(self, name: str, value: int) -> None:
+        """Set a register, also "pc". Raises DynarecError for a name or a pc that there cannot be."""
+        if name == "pc" and value % self.machine.guest.isa.parcel:
+            raise DynarecError(f"pc {value:#x}: instructions begin at multiples of {self.machine.guest.isa.parcel}")
+        try:
+            self.machine.regs[name] = value
+        except KeyError as error:
+            raise DynarecError(f"{self.machine.guest.name} has no register {name!r}") from error
+        self.changed()
+
+    def changed(self) -> None:
+        """The program was changed by other ways than those of this class, `machine.regs` for example."""
+        if self.history is not None:
+            self.history.changed()
+
+    # -- going on -----------------------------------------------------------------------------------------------------
+
+    def resume(self) -> Stopped:
+        """Go on until something stops the program."""
+        return self._finish(self._go(None))
+
+    def step_instruction(self, count: int = 1) -> Stopped:
+        """Execute so many instructions; less if something else stops the program."""
+        stopped = self.stopped
+        for _ in range(count):
+            stopped = self._one_instruction()
+            if stopped.reason is not Reason.STEP:
+                break
+        return self._finish(stopped)
+
+    def step(self) -> Stopped:
+        """Go on to the beginning of another line, also in a function that is called and has lines."""
+        from dynarec.debug.motion import Motion
+
+        return self._finish(Motion(self).line(into=True))
+
+    def next(self) -> Stopped:
+        """Go on to the beginning of another line of this function, or of its caller."""
+        from dynarec.debug.motion import Motion
+
+        return self._finish(Motion(self).line(into=False))
+
+    def next_instruction(self) -> Stopped:
+        """Execute one instruction; a call together with what it calls."""
+        from dynarec.debug.motion import Motion
+
+        return self._finish(Motion(self).over_instruction())
+
+    def finish(self) -> Stopped:
+        """Go on until the function returns. Raises DynarecError without a caller."""
+        from dynarec.debug.motion import Motion
+
+        return self._finish(Motion(self).out())
+
+    def until(self, where: int | str) -> Stopped:
+        """Go on to a place. Raises DynarecError for a place that there is not."""
+        return self._finish(self.run_to(self.places.find(where)))
+
+    # -- going back ---------------------------------------------------------------------------------------------------
+
+    @property
+    def can_reverse(self) -> bool:
+        """Whether a history is kept; `why_no_history` says why not."""
+        return self.history is not None
+
+    def reverse_resume(self) -> Stopped:
+        """Go back to what would have stopped the program last, or to the beginning of history. Raises DynarecError."""
+        return self._finish(Backwards(self).resume())
+
+    def reverse_step_instruction(self, count: int = 1) -> Stopped:
+        """Go back so many instructions."""
+        return self._finish(Backwards(self).instructions(count))
+
+    def reverse_step(self) -> Stopped:
+        """Go back to the beginning of the line that was executed before, also in a function that has returned."""
+        return self._finish(Backwards(self).line(into=True))
+
+    def reverse_next(self) -> Stopped:
+        """Go back to the beginning of the line of this function, or of its caller, that was executed before."""
+        return self._finish(Backwards(self).line(into=False))
+
+    def reverse_finish(self) -> Stopped:
+        """Go back to the call of this function. Raises DynarecError without a caller."""
+        return self._finish(Backwards(self).out())
+
+    def reverse_to_write(self, where: int | str, size: int | None = None) -> Stopped:
+        """Go back to the last write to memory: an address, a symbol or a variable, as `watch` takes them.
+
+        It stops before the instruction that wrote. Raises DynarecError.
+        """
+        return self._finish(Backwards(self).to_write(self._range(where, size)))
+
+    @contextmanager
+    def noting(self, found: list[Noted]) -> Iterator[None]:
+        """Hits only note where they are, meanwhile."""
+        self._noted = found
+        try:
+            yield
+        finally:
+            self._noted = None
+
+    def interrupt(self) -> None:
+        """Stop the program if it runs; from any thread."""
+        self._interrupted = True
+        self.machine.stop()
+
+    def close(self) -> None:
+        """Take everything back from the machine, which lives on."""
+        for number in list(self.stoppers):
+            self.delete(number)
+        self.machine.observer.catches = Catch(0)
+        if self.history is not None:
+            self.history.close()
+            self.history = None
+
+    # -- for motions --------------------------------------------------------------------------------------------------
+
+    def run_to(self, addresses: Sequence[int], condition: Callable[[], bool] | None = None) -> Stopped:
+        """Go on to one of these addresses, where a condition holds, with reason STEP, or to another stop."""
+        arrived = False
+
+        def reached(machine: Machine, pc: int) -> bool:
+            nonlocal arrived
+            arrived = condition is None or condition()
+            return arrived
+
+        hooks = [self.machine.hook_code(reached, address, reason="breakpoint") for address in addresses]
+        try:
+            return self._go(None, lambda: arrived)
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def stay(self, where: range) -> Stopped:
+        """Go on while the pc is in a range: then with reason STEP, or to another stop."""
+        self.machine.observer.stay(where)
+        try:
+            return self._go(None)
+        finally:
+            self.machine.observer.stay(None)
+
+    def one_instruction(self) -> Stopped:
+        return self._one_instruction()
+
+    # -- the run ------------------------------------------------------------------------------------------------------
+
+    def _one_instruction(self) -> Stopped:
+        return self._go(1)
+
+    def _go(self, limit: int | None, arrived: Callable[[], bool] = lambda: False) -> Stopped:
+        """Run until something is worth a stop. arrived: whether a hook that ended a run was the caller's."""
+        if self.has_ended:
+            raise DynarecError(f"{self.machine.program.name}: the program has ended: it cannot go on")
+        first = self.machine.instructions
+        self._interrupted = False
+        self.machine.observer.catches = self.catches(step=limit is not None)
+        self.machine.observer.pass_hooks()
+        while True:
+            self._hits = Hits()
+            left = None if limit is None else limit - (self.machine.instructions - first)
+            stop = self._run(left)
+            stopped = self._judge(stop, arrived(), limit)
+            if stopped is not None:
+                return stopped
+
+    def _run(self, limit: int | None) -> Stop:
+        if self.history is None:
+            return self.machine.run(limit)
+        return self.history.run(limit, lambda: self._interrupted)
+
+    def catches(self, step: bool) -> Catch:
+        """What the observer has to catch for the stoppers, and for a step of one instruction."""
+        catches = STEP_CATCHES if step else Catch(0)
+        for each in self.stoppers.values():
+            if each.enabled:
+                catches |= each.catches
+        return catches
+
+    def hit(self, stopper: Stopper, access: MemoryAccess | None = None, detail: str = "") -> bool:
+        """See `dynarec.debug.stoppers.Owner`."""
+        if (self.history is not None and self.history.is_moving) or not self._holds(stopper, access):
+            return False
+        if self._noted is not None:
+            self._noted.append(Noted(self.position, stopper, access, detail))
+            return False
+        stopper.hits += 1
+        if stopper.ignore:
+            stopper.ignore -= 1
+            return False
+        self._hits.stoppers.append(stopper)
+        self._hits.access = access or self._hits.access
+        self._hits.detail = detail or self._hits.detail
+        return True
+
+    def _holds(self, stopper: Stopper, access: MemoryAccess | None) -> bool:
+        """Whether its condition is true; one that cannot be told stops the program, and says why."""
+        if stopper.expression is None or (stopper.is_compiled and stopper.ignore):
+            return True
+        try:
+            holds = bool(stopper.expression.evaluate(Scope(self.machine, self.source, self._innermost(), access)))
+        except DynarecError as error:
+            self._hits.detail = f"the condition of {stopper.number} cannot be told: {error}"
+            return True
+        return holds or stopper.is_compiled
+
+    def _judge(self, stop: Stop, arrived: bool, limit: int | None) -> Stopped | None:
+        """What a run ended with; None: it goes on."""
+        if self._hits.stoppers:
+            return self._at_stoppers(self._hits.stoppers)
+        match stop.reason:
+            case StopReason.CAUGHT:
+                return self._caught(limit)
+            case StopReason.REQUEST | StopReason.TIMEOUT:
+                return self._stopped(Reason.INTERRUPTED)
+            case StopReason.EXITED:
+                return replace(self._stopped(Reason.EXITED), status=stop.status)
+            case StopReason.TRAP:
+                return replace(self._stopped(Reason.TRAPPED), trap=stop.trap, status=stop.status)
+            case StopReason.HOOK if not arrived:
+                return self._stopped(Reason.INTERRUPTED)  # a hook of somebody else ended the run
+        return self._arrival()
+
+    def _arrival(self) -> Stopped:
+        """The end of a step: at a breakpoint, it counts as one."""
+        pc = self.machine.pc
+        at = [
+            each
+            for each in self.stoppers.values()
+            if isinstance(each, Breakpoint) and each.enabled and pc in each.addresses and self.hit(each)
+        ]
+        return self._at_stoppers(at) if at else self._stopped(Reason.STEP)
+
+    def _caught(self, limit: int | None) -> Stopped | None:
+        caught = self.machine.observer.take_caught()
+        if caught is None:
+            return None
+        for stopper in list(self.stoppers.values()):
+            text = stopper.is_caught(caught) if stopper.enabled else None
+            if text is not None:
+                self.hit(stopper, detail=text)
+        if self._hits.stoppers:
+            return self._at_stoppers(self._hits.stoppers)
+        return self._arrival() if limit is not None and caught.what & STEP_CATCHES else None
+
+    def _at_stoppers(self, stoppers: Sequence[Stopper]) -> Stopped:
+        reason = REASONS[stoppers[0].kind]
+        stopped = self._stopped(reason)
+        return replace(stopped, stoppers=tuple(stoppers), access=self._hits.access, detail=self._hits.detail)
+
+    def _stopped(self, reason: Reason) -> Stopped:
+        return Stopped(reason, self.machine.pc, self.position)
+
+    def _finish(self, stopped: Stopped) -> Stopped:
+        self.stopped = stopped
+        self.level = 0
+        for stopper in stopped.stoppers:
+            if stopper.temporary and stopper.number in self.stoppers:
+                self.delete(stopper.number)
+        return stopped
