@@ -40,6 +40,9 @@ STRIP_FLAGS = ("--strip-debug", "--wildcard", "--strip-symbol=$[xd]*")
 
 CONSOLE_ROMS = ("mandelbrot", "blocks", "scene3d")
 USER_PROGRAMS = ("hello", "words")
+DEBUG_PROGRAMS = ("ledger",)
+"""Programs for the user machine that keep their debugging information, and are compiled for it."""
+DEBUG_FLAGS = ("-Og", "-g", "-gdwarf-5")
 MACHINE_PROGRAMS = ("devices", "kernel")
 
 
@@ -54,6 +57,7 @@ class Rom:
     name: str
     machine: str
     source: Path
+    for_debugger: bool = False
 
     @property
     def elf(self) -> Path:
@@ -76,7 +80,8 @@ def all_roms() -> list[Rom]:
     user = [Rom(name, "user", source / f"{name}.c") for name in USER_PROGRAMS]
     machine = [Rom(name, "machine", source / f"{name}.c") for name in MACHINE_PROGRAMS]
     bench = [Rom(path.stem, "user", Path("bench") / path.name) for path in sorted((ROMS / "bench").glob("*.c"))]
-    return console + user + machine + bench
+    debug = [Rom(name, "user", source / f"{name}.c", for_debugger=True) for name in DEBUG_PROGRAMS]
+    return console + user + machine + bench + debug
 
 
 def run(command: Sequence[str | Path]) -> str:
@@ -108,11 +113,11 @@ def library_version() -> str:
     return found[1] if found else "unknown"
 
 
-def compile_source(source: Path, folder: Path) -> Path:
+def compile_source(source: Path, folder: Path, flags: Sequence[str] = ()) -> Path:
     """Compiles one file to an object in folder, named after the source so that the symbol table is repeatable."""
     target = folder / f"{source.stem}.o"
     prefix_map = f"-ffile-prefix-map={ROMS}=."
-    run([COMPILER, *TARGET, COMPILE_ARCH, *COMPILE_FLAGS, prefix_map, "-c", source, "-o", target])
+    run([COMPILER, *TARGET, COMPILE_ARCH, *COMPILE_FLAGS, *flags, prefix_map, "-c", source, "-o", target])
     return target
 
 
@@ -121,10 +126,12 @@ def build(rom: Rom, output: Path) -> Path:
     elf = output / rom.elf
     elf.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
-        objects = [compile_source(source, Path(name)) for source in rom.sources]
+        flags = {rom.source: DEBUG_FLAGS} if rom.for_debugger else {}
+        objects = [compile_source(source, Path(name), flags.get(source, ())) for source in rom.sources]
         script = Path("sdk") / f"{rom.machine}.ld"
         run([COMPILER, *TARGET, LINK_ARCH, *LINK_FLAGS, "-T", script, *objects, "-o", elf])
-    run([STRIP, *STRIP_FLAGS, elf])
+    if not rom.for_debugger:
+        run([STRIP, *STRIP_FLAGS, elf])
     elf.chmod(0o755)
     return elf
 

@@ -13,6 +13,7 @@ from typing import ParamSpec, TypeVar
 from dynarec.bench import computer, results_file, rivals, tables
 from dynarec.bench.conditions import condition_costs, conditions_text
 from dynarec.bench.counts import COUNTED_HOSTS, Counted, count_program, mean_ratios
+from dynarec.bench.debugging import debugging_costs, debugging_text
 from dynarec.bench.devices import device_costs, devices_text
 from dynarec.bench.installs import install_costs, installs_text
 from dynarec.bench.processes import WrongResult
@@ -97,11 +98,13 @@ def measure(plan: Plan) -> int:
     costs = install_costs()
     snapshots = snapshot_costs(programs[0])
     devices, conditions = device_costs(plan.folder.parent), condition_costs(plan.folder.parent)
+    debugging = debugging_costs(plan.folder)
     lines = [installs_text(costs), snapshots_text(snapshots), devices_text(devices), conditions_text(conditions)]
+    lines.append(debugging_text(debugging))
     _print_times_end(plan, timings, hello, lines)
     if plan.json is not None:
         others = {"installs": costs, "snapshots": asdict(snapshots)}
-        others |= {"devices": asdict(devices), "conditions": asdict(conditions)}
+        others |= {"devices": asdict(devices), "conditions": asdict(conditions), "debugging": asdict(debugging)}
         results = results_file.timings_json(timings, hello) | others
         results_file.write(plan.json, _preface(plan, facts, problems) | results)
     return problems.status
