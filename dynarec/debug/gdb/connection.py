@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from queue import Queue
 
-from dynarec.debug.gdb.packets import Mark, PacketReader, BadStream, frame
+from dynarec.debug.gdb.packets import BadStream, Mark, PacketReader, frame
 
 CHUNK = 0x10000
 FIRST_PACKET = 10
