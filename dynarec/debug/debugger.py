@@ -34,6 +34,7 @@ from dynarec.observer import Catch
 
 if TYPE_CHECKING:
     from dynarec.debug.source import Frame
+    from dynarec.snapshot import Snapshot
 
 T = TypeVar("T", bound=Stopper)
 STEP_CATCHES = Catch.TRAP | Catch.INTERRUPT
@@ -235,6 +236,15 @@ class Debugger:
         except KeyError as error:
             raise DynarecError(f"{self.machine.guest.name} has no register {name!r}") from error
         self.changed()
+
+    def restore(self, snapshot: Snapshot) -> Stopped:
+        """Become what a machine with the same program was; history begins there. Raises DynarecError."""
+        if self.history is not None:
+            self.history.return_to_present()
+        self.machine.restore(snapshot)
+        if self.history is not None:
+            self.history.begin()
+        return self._finish(self._stopped(Reason.START))
 
     def changed(self) -> None:
         """The program was changed by other ways than those of this class, `machine.regs` for example."""
