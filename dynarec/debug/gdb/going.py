@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from dynarec.debug.gdb.stop_reply import SIGTRAP, signal_of, stop_reply
+from dynarec.debug.gdb.stop_reply import SIGTRAP, signal_of, stop_reply, what_happened
 from dynarec.debug.gdb.text import BadPacket, number, numbers
 from dynarec.debug.stops import Stopped
 
@@ -76,11 +76,20 @@ class Going:
         return self._from(address, action)
 
     def _back(self, action: Callable[[], Stopped]) -> str:
-        return self._go(action) if self._debugger.can_reverse else ""
+        if not self._debugger.can_reverse:
+            return ""
+        with self._session.target.trace.paused():
+            return self._go(action)
+
+    def _tell(self, stopped: Stopped) -> None:
+        """Say what the answer has no word for."""
+        text = what_happened(stopped)
+        if text:
+            self._session.say(f"{text}\n")
 
     def _go(self, action: Callable[[], Stopped]) -> str:
         target = self._session.target
         if target.is_alive:
             target.points.settle()
-            action()
+            self._tell(action())
         return stop_reply(target, self._session.features)

@@ -29,11 +29,14 @@ class RegisterFile:
         return value.to_bytes(SIZE, "little")
 
     def write(self, number: int, data: bytes) -> None:
-        """A register that is always zero stays that. Raises DynarecError for what it cannot hold."""
+        """A register that is always zero stays that. Raises DynarecError for what it cannot hold.
+
+        To write what it holds already changes nothing: LLDB restores all registers at once.
+        """
         register = self._register(number)
         if len(data) != SIZE:
             raise BadPacket(f"register {register.name} has {SIZE} bytes, not {len(data)}")
-        if register.state is not None:
+        if register.state is not None and data != self.read(number):
             try:
                 self._debugger.write_register(register.state, int.from_bytes(data, "little"))
             except ValueError as error:

@@ -35,7 +35,7 @@ def serve(launch: Launch, where: str) -> int:
         target = Target(launch)
         try:
             _announce(launch.name, listener)
-            return _serve_clients(target, listener)
+            return serve_clients(target, listener)
         finally:
             target.close()
     finally:
@@ -57,7 +57,8 @@ def _announce(name: str, listener: Listener) -> None:
     print(f"dynarec: {name}: waiting at {shown}:{port}; in gdb: target remote {typed}", file=sys.stderr, flush=True)
 
 
-def _serve_clients(target: Target, listener: Listener) -> int:
+def serve_clients(target: Target, listener: Listener) -> int:
+    """One after the other, until the program has ended or was killed; the exit status."""
     while True:
         connection = Connection(listener.accept(), target.interrupt)
         try:

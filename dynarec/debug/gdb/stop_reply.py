@@ -52,6 +52,16 @@ def signal_of(stopped: Stopped) -> int:
     return SIGNALS[stopped.trap.kind] if stopped.trap else SIGTRAP
 
 
+def what_happened(stopped: Stopped) -> str:
+    """What a client's user should know beyond that, in words; "" for nothing."""
+    if stopped.trap is not None:
+        return f"{stopped.trap.name} at {stopped.trap.pc:#010x}, value {stopped.trap.value:#x}"
+    access = stopped.access
+    if stopped.reason is Reason.CATCHPOINT and access is not None:
+        return f"{access.kind} of {access.size} bytes at {access.address:#010x}"
+    return stopped.detail
+
+
 def _registers(target: Target) -> str:
     """What clients ask for first."""
     number = target.registers.pc

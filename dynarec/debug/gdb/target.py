@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from dynarec.debug.gdb.points import Points
 from dynarec.debug.gdb.registers import RegisterFile
+from dynarec.debug.gdb.trace import Trace
 from dynarec.errors import DynarecError
 
 if TYPE_CHECKING:
     from dynarec.debug.debugger import Debugger
     from dynarec.debug.launch import Launch
+    from dynarec.snapshot import Snapshot
     from guest_isa.profile import GdbTarget
 
 
@@ -28,6 +30,7 @@ class Target:
         self.debugger = debugger
         self.registers = RegisterFile(debugger, self.description)
         self.points = Points(debugger)
+        self.trace = Trace(debugger)
 
     @property
     def description(self) -> GdbTarget:
@@ -48,8 +51,14 @@ class Target:
         self._take(self.launch.restart(self.debugger))
         self.killed_by = None
 
+    def go_back_to(self, snapshot: Snapshot) -> None:
+        """Become what a snapshot is of. Raises DynarecError; then the program is what it was."""
+        self.debugger.restore(snapshot)
+        self.killed_by = None
+
     def release(self) -> None:
-        """Take away what clients have set."""
+        """Take away what a client has set."""
+        self.trace.stop()
         self.points.clear()
         for number in list(self.debugger.stoppers):
             self.debugger.delete(number)
