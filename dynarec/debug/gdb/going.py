@@ -69,10 +69,10 @@ class Going:
 
     def _with_signal(self, text: str, action: Callable[[], Stopped]) -> str:
         """A program that gets the signal of a trap, on which it has stopped, dies of it."""
-        signal, _, address = text.partition(";")
-        stopped = self._debugger.stopped
-        if stopped.trap and not address and number(signal) == signal_of(stopped) != SIGTRAP:
-            self._session.target.killed_by = signal_of(stopped)
+        word, _, address = text.partition(";")
+        signal, stopped = number(word), self._debugger.stopped
+        if stopped.trap and not address and signal == signal_of(stopped) != SIGTRAP:
+            self._session.target.killed_by = signal
         return self._from(address, action)
 
     def _back(self, action: Callable[[], Stopped]) -> str:

@@ -40,9 +40,9 @@ class Points:
     def _make(self, kind: str, address: int, size: int) -> int:
         if kind in BREAKS:
             return self._debugger.break_at(address).number
-        if kind in WATCHES:
+        if kind in WATCHES and size:
             return self._debugger.watch(address, size, WATCHES[kind]).number
-        raise BadPacket(f"there are no breakpoints of type {kind[:8]!r}")
+        raise BadPacket(f"there are no breakpoints of type {kind[:8]!r} and {size} bytes")
 
     def drop(self, kind: str, address: int, size: int) -> None:
         """Take it away when the program goes on; one that is not there is no error."""
