@@ -19,6 +19,7 @@ MODULES = {
     "devicetree": "tests.fuzz.devicetree",
     "dwarf": "tests.fuzz.dwarf",
     "snapshot": "tests.fuzz.snapshot",
+    "packets": "tests.fuzz.packets",
 }
 Mutate = Callable[[bytes, int, int], bytes]
 CORPUS = Path(__file__).parent / "corpus"

@@ -18,6 +18,8 @@ FIRST_PACKET = 10
 """Seconds within which a client has to say something: what never does is no debugger."""
 SEND_SECONDS = 10
 """Seconds within which a client has to take what it is sent."""
+MOST_WAITING = 256
+"""Packets that may wait for their answers."""
 GLANCE = 0.01
 """Seconds between two attempts to stop the program: one that is made right before a run does nothing."""
 KEEPALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPALIVE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
@@ -35,6 +37,7 @@ class Connection:
         self._packets: Queue[bytes | None] = Queue()
         self._last = b""
         self._closed = threading.Event()
+        self._refused = False
         self._sending = threading.Lock()
         _configure(client)
         self._thread = threading.Thread(target=self._read, name="dynarec-gdb", daemon=True)
@@ -42,7 +45,7 @@ class Connection:
 
     def packets(self) -> Iterator[bytes]:
         """What the client sends, until it is gone. When the next one is asked for, the last one has been answered."""
-        while (packet := self._packets.get()) is not None:
+        while (packet := self._packets.get()) is not None and not self._refused:
             yield packet
             self._packets.task_done()
 
@@ -54,14 +57,17 @@ class Connection:
     def close(self) -> None:
         """Hang up. From now on it stops no program."""
         self._closed.set()
-        _quietly(lambda: self._socket.shutdown(socket.SHUT_RDWR))
+        self._hang_up()
         self._thread.join()
         self._socket.close()
 
     def _write(self, data: bytes) -> None:
         with self._sending:
             if not _quietly(lambda: self._socket.sendall(data)):
-                _quietly(lambda: self._socket.shutdown(socket.SHUT_RDWR))
+                self._hang_up()
+
+    def _hang_up(self) -> None:
+        _quietly(lambda: self._socket.shutdown(socket.SHUT_RDWR))
 
     # -- on the thread that reads -------------------------------------------------------------------------------------
 
@@ -71,8 +77,11 @@ class Connection:
             while data := self._socket.recv(CHUNK):
                 for each in reader.feed(data):
                     self._react(each)
-        except (OSError, BadStream):
-            _quietly(lambda: self._socket.shutdown(socket.SHUT_RDWR))
+        except OSError:
+            self._hang_up()
+        except BadStream:
+            self._refused = True
+            self._hang_up()
         self._packets.put(None)
         self._stop_program()
 
@@ -82,13 +91,19 @@ class Connection:
                 self._socket.settimeout(None)
                 if self.acks:
                     self._write(b"+")
-                self._packets.put(each)
+                self._queue(each)
             case Mark.INTERRUPT:
                 self._stop_program()
             case Mark.NACK:
                 self._write(self._last)
             case Mark.DAMAGED:
                 self._refuse()
+
+    def _queue(self, packet: bytes) -> None:
+        """Clients wait for answers, more or less: one that never does is let go."""
+        if self._packets.unfinished_tasks >= MOST_WAITING:
+            raise BadStream
+        self._packets.put(packet)
 
     def _refuse(self) -> None:
         """Ask for a packet again; a client that cannot be asked is let go."""

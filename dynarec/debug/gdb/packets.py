@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 
 MAX_PACKET = 0x10000
@@ -9,7 +10,7 @@ MAX_PACKET = 0x10000
 FRAME = len(b"$#00")
 ESCAPE = ord("}")
 ESCAPE_XOR = 0x20
-ESCAPED = b"}$#*"
+ESCAPED = re.compile(rb"[}$#*]")
 """What may not stand in a packet as it is: `*` would repeat the character before it."""
 
 
@@ -69,7 +70,7 @@ class PacketReader:
 
 def frame(content: bytes) -> bytes:
     """A packet as it is sent."""
-    escaped = b"".join(bytes((ESCAPE, byte ^ ESCAPE_XOR)) if byte in ESCAPED else bytes((byte,)) for byte in content)
+    escaped = ESCAPED.sub(lambda match: bytes((ESCAPE, match[0][0] ^ ESCAPE_XOR)), content)
     return b"$" + escaped + b"#" + _checksum(escaped)
 
 

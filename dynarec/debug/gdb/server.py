@@ -65,6 +65,7 @@ def serve_clients(target: Target, listener: Listener) -> int:
             end = Session(target, connection).serve()
         finally:
             connection.close()
+            target.release()
             listener.release()
         if end is End.DETACHED:
             _run_on(target, listener)
@@ -81,6 +82,11 @@ def _run_on(target: Target, listener: Listener) -> None:
     listener.on_arrival(None)
 
 
+def _reason(error: OSError) -> str:
+    """In words, without the address, which Python repeats."""
+    return (error.strerror or str(error)).partition(" (")[0]
+
+
 class Listener:
     """A socket that clients connect to. While there is one, others are turned away."""
 
@@ -94,7 +100,7 @@ class Listener:
             family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
             self._socket = socket.create_server((host, port), family=family)
         except OSError as error:
-            raise DynarecError(f"--gdb {host}:{port}: {error.strerror}: choose another host or port") from error
+            raise DynarecError(f"--gdb {host}:{port}: {_reason(error)}: choose another host or port") from error
         self.address: tuple[str, int] = self._socket.getsockname()[:2]
         threading.Thread(target=self._listen, name="dynarec-gdb-listener", daemon=True).start()
 

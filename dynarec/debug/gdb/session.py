@@ -126,7 +126,6 @@ class Session:
         return OK
 
     def _detach(self, text: str) -> str:
-        self.target.release()
         self._end = End.STAYED if text.startswith(STAY_STOPPED) else End.DETACHED
         return OK
 
