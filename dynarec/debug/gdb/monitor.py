@@ -151,10 +151,14 @@ def _condition(words: Sequence[str]) -> tuple[Sequence[str], str]:
 
 
 def _number(text: str) -> int:
+    """Raises DynarecError for what is none, or negative."""
     try:
-        return int(text, 0)
+        number = int(text, 0)
     except ValueError:
-        raise DynarecError(f"{text!r} is no number") from None
+        number = -1
+    if number < 0:
+        raise DynarecError(f"{text!r} is no number")
+    return number
 
 
 def _times(count: int) -> str:

@@ -1,4 +1,8 @@
-"""What the program has executed last: its basic blocks, as they come."""
+"""What the program has executed last: its basic blocks, as they come.
+
+The instruction that the program goes on from is not looked at by hooks, so a block at whose beginning a step has ended
+is left out.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +48,7 @@ class Trace:
         self.stop()
         self.last.clear()
         self.counts.clear()
+        self._note(self._debugger.machine.pc)
         self._resume()
 
     def stop(self) -> None:
@@ -67,6 +72,9 @@ class Trace:
         self._hook = self._debugger.machine.hook_block(self._executed)
 
     def _executed(self, machine: Machine, pc: int) -> None:
+        self._note(pc)
+
+    def _note(self, pc: int) -> None:
         self.counts[pc] += 1
         if self.last and self.last[-1].pc == pc:
             self.last[-1].times += 1

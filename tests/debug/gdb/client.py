@@ -55,6 +55,14 @@ class Client:
         self.send(frame(packet.encode("latin-1") if isinstance(packet, str) else packet))
         return self.answer().decode("latin-1")
 
+    def go(self, packet: str) -> tuple[str, str]:
+        """What the server says, and the answer, when the program has stopped."""
+        self.send(frame(packet.encode()))
+        said = ""
+        while (each := self.answer())[:1] == b"O":
+            said += bytes.fromhex(each[1:].decode()).decode()
+        return said, each.decode()
+
     def quiet(self) -> None:
         assert self.ask("QStartNoAckMode") == "OK"
 
@@ -109,9 +117,9 @@ def serving(program: Path | bytes, history: int = 0, tier: str = "auto") -> Iter
             end(server)
         thread.join(SECONDS)
         assert not thread.is_alive(), "the server goes on"
+        server.target.close()
     finally:
         listener.close()
-        server.target.close()
 
 
 def end(server: Server) -> None:

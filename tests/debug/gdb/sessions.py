@@ -20,7 +20,7 @@ GDB, LLDB = shutil.which("gdb-multiarch"), shutil.which("lldb")
 SECONDS = 120
 """More than any session takes, also where everything is emulated."""
 PIPES: Any = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-ANNOUNCED = re.compile(r"dynarec: .*: waiting at 127\.0\.0\.1:(\d+); in gdb: target remote :(\d+)\n")
+ANNOUNCED = re.compile(r"dynarec: .*: waiting at (\S+):(\d+); in gdb: target remote (?:\1)?:\2\n")
 
 
 @dataclass
@@ -39,9 +39,9 @@ class Process:
 
 
 @contextmanager
-def debugging(*arguments: str | Path) -> Iterator[Process]:
+def debugging(*arguments: str | Path, where: str = "0") -> Iterator[Process]:
     """A server, which is gone when the block is left."""
-    command = [sys.executable, "-m", "dynarec", "debug", "--gdb", "0", *map(str, arguments)]
+    command = [sys.executable, "-m", "dynarec", "debug", "--gdb", where, *map(str, arguments)]
     with tempfile.TemporaryFile() as output:
         popen = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE)
         assert popen.stderr is not None
@@ -49,7 +49,7 @@ def debugging(*arguments: str | Path) -> Iterator[Process]:
             line = popen.stderr.readline().decode()
             match = ANNOUNCED.fullmatch(line)
             assert match is not None, line
-            yield Process(popen, int(match[1]), output)
+            yield Process(popen, int(match[2]), output)
         finally:
             popen.kill()
             popen.wait()

@@ -338,21 +338,17 @@ def test_a_step_onto_itself() -> None:
 def test_a_trap_is_a_signal() -> None:
     """And a program that gets it dies of it; with another one it tries again."""
     with serving(program(lw(10, 0, 0), EBREAK)) as server, server.connect() as client:
-        client.send(b"$c#63")
-        assert bytes.fromhex(client.answer()[1:].decode()).startswith(b"load access fault at 0x00010000, value 0x0")
-        assert client.answer().startswith(b"T0b")
-        client.send(b"$C05#a8")
-        assert client.answer().startswith(b"O")
-        assert client.answer().startswith(b"T0b")
+        said, answer = client.go("c")
+        assert said == "load access fault at 0x00010000, value 0x0\n"
+        assert answer.startswith("T0b")
+        assert client.go("C05")[1].startswith("T0b")
         assert client.ask("C0b") == "X0b"
         assert client.ask("?") == client.ask("vCont;c") == "X0b"
 
 
-def test_a_trap_that_is_stepped_over() -> None:
+def test_a_breakpoint_of_the_program_is_stepped_over() -> None:
     with serving(program(EBREAK, *exit_with(3))) as server, server.connect() as client:
-        client.send(b"$c#63")
-        assert client.answer().startswith(b"O")
-        assert client.answer().startswith(b"T05")
+        assert client.go("c")[1].startswith("T05")
         assert client.ask(f"c{CODE + 4:x}") == "W03"
 
 
