@@ -14,6 +14,7 @@ from queue import Queue
 from dynarec.debug.gdb.packets import BadStream, Mark, PacketReader, frame
 
 CHUNK = 0x10000
+FIRST_BYTES = (b"+", b"-", b"$", b"\x03")
 FIRST_PACKET = 10
 """Seconds within which a client has to say something: what never does is no debugger."""
 SEND_SECONDS = 10
@@ -37,7 +38,7 @@ class Connection:
         self._packets: Queue[bytes | None] = Queue()
         self._last = b""
         self._closed = threading.Event()
-        self._refused = False
+        self._refused = self._is_debugger = False
         self._sending = threading.Lock()
         _configure(client)
         self._thread = threading.Thread(target=self._read, name="dynarec-gdb", daemon=True)
@@ -75,6 +76,7 @@ class Connection:
         reader = PacketReader()
         try:
             while data := self._socket.recv(CHUNK):
+                self._check_first(data)
                 for each in reader.feed(data):
                     self._react(each)
         except OSError:
@@ -84,6 +86,12 @@ class Connection:
             self._hang_up()
         self._packets.put(None)
         self._stop_program()
+
+    def _check_first(self, data: bytes) -> None:
+        """A web page can have a browser send nearly anything to this port, but not as the first byte."""
+        if not self._is_debugger and data[:1] not in FIRST_BYTES:
+            raise BadStream
+        self._is_debugger = True
 
     def _react(self, each: bytes | Mark) -> None:
         match each:

@@ -27,10 +27,9 @@ STAY_STOPPED = "1"
 
 
 class End(Enum):
-    """How a client has left. LEFT: without a word; the program waits for the next one, as after STAYED."""
+    """How a client has left. LEFT: the program waits for the next one. DETACHED: it runs meanwhile. KILLED: no more."""
 
     LEFT = "left"
-    STAYED = "stayed"
     DETACHED = "detached"
     KILLED = "killed"
 
@@ -126,7 +125,7 @@ class Session:
         return OK
 
     def _detach(self, text: str) -> str:
-        self._end = End.STAYED if text.startswith(STAY_STOPPED) else End.DETACHED
+        self._end = End.LEFT if text.startswith(STAY_STOPPED) else End.DETACHED
         return OK
 
     def _kill(self, text: str) -> str | None:

@@ -18,10 +18,10 @@ class BadPacket(DynarecError):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What a client has said that it understands. It changes as a whole.
+    """What a client has said that it understands.
 
-    breaks: why a stop is a breakpoint. messages: errors as text (GDB 16); messages_behind: text behind error numbers
-    (LLDB). suffix: LLDB names the thread in each packet, and wants to know of all threads at a stop.
+    breaks: that a stop is one at a breakpoint. messages: errors as text (GDB 16); messages_behind: text behind the
+    number of an error (LLDB). threads: all threads in a stop reply (LLDB).
     """
 
     breaks: bool = False

@@ -89,6 +89,14 @@ def test_an_oversize_packet(server: Server) -> None:
     is_served(server)
 
 
+def test_a_browser(server: Server) -> None:
+    """It is turned away before it can say something in a packet."""
+    with Client(server.listener.address[1]) as client:
+        client.send(b"POST / HTTP/1.1\r\nContent-Length: 6\r\n\r\n$qC#b4")
+        assert client.hear() is None
+    is_served(server)
+
+
 def test_the_longest_packet(server: Server) -> None:
     with server.connect() as client:
         assert client.ask(b"X10000,0:" + bytes(MAX_PACKET - 9)) == "E01"
