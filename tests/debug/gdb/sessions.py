@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
@@ -19,7 +20,9 @@ from tests.debug.build import FOLDER
 GDB, LLDB = shutil.which("gdb-multiarch"), shutil.which("lldb")
 SECONDS = 120
 """More than any session takes, also where everything is emulated."""
-PIPES: Any = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+PLAIN = {name: value for name, value in os.environ.items() if name not in ("LD_PRELOAD", "PYTHONPATH")}
+"""What a sanitizer adds is not for the debuggers, which have a Python of their own in them."""
+PIPES: Any = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "env": PLAIN}
 ANNOUNCED = re.compile(r"dynarec: .*: waiting at (\S+):(\d+); in gdb: target remote (?:\1)?:\2\n")
 
 
