@@ -10,7 +10,7 @@ from typing import Literal
 from dynarec.ir.state import Field, StateLayout
 from guest_isa.isa import Isa
 from guest_isa.privileged import Privileged
-from guest_isa.profile import Abi, DwarfRegisters
+from guest_isa.profile import Abi, DwarfRegisters, GdbTarget
 
 
 class TrapKind(Enum):
@@ -51,6 +51,7 @@ class Guest:
     code_policy: how stores to code are noticed: by `page`, or by `byte`.
     causes: by the guest's number; illegal: the number for a word that is no instruction.
     dwarf: its registers in debugging information; None if no compiler writes any.
+    gdb: what debuggers that are connected know of it; None if they know nothing.
     privileged: its machine mode; None if it has none, and every trap is for the host.
     """
 
@@ -65,6 +66,7 @@ class Guest:
     abi: Abi | None = None
     elf_machine: int | None = None
     dwarf: DwarfRegisters | None = None
+    gdb: GdbTarget | None = None
     privileged: Privileged | None = None
     address_bits: int = 32
     endianness: Literal["little", "big"] = "little"

@@ -55,3 +55,46 @@ class DwarfRegisters:
     frame: int
     saved_return: int
     saved_frame: int
+
+
+@dataclass(frozen=True, slots=True)
+class GdbRegister:
+    """A register as GDB and LLDB know it.
+
+    name, alias: for their users. state: its name in the guest's state, or "pc"; None for one that is always zero.
+    number: GDB's; dwarf: that of debugging information. kind: "int", "code_ptr" or "data_ptr". role: what LLDB uses it
+    for ("pc", "sp", "fp", "ra", "arg1" to "arg8"), or "".
+    """
+
+    name: str
+    state: str | None
+    number: int
+    alias: str = ""
+    dwarf: int | None = None
+    kind: str = "int"
+    role: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GdbFeature:
+    """A group of registers with a name that GDB looks for (GDB manual, "Standard Target Features")."""
+
+    name: str
+    registers: tuple[GdbRegister, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GdbTarget:
+    """What debuggers that are connected have to know of a guest.
+
+    architecture: GDB's name of it. triple: LLDB's. registers are sent in the order of their numbers.
+    """
+
+    architecture: str
+    triple: str
+    features: tuple[GdbFeature, ...]
+
+    @property
+    def registers(self) -> list[GdbRegister]:
+        """Those of all features, in the order of their numbers."""
+        return sorted((each for feature in self.features for each in feature.registers), key=lambda each: each.number)

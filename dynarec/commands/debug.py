@@ -1,5 +1,6 @@
 """Runs a program in the debugger: in this terminal, for GDB or LLDB (--gdb), or for an editor (--dap). Arguments
-behind -- are the program's."""
+behind -- are the program's. With --gdb, the exit status is 0 when a client has killed the program, or when the program
+has ended and its client has left."""
 
 from __future__ import annotations
 

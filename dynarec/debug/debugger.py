@@ -268,6 +268,10 @@ class Debugger:
         """
         return self._finish(self._go(count))
 
+    def step_range(self, where: range) -> Stopped:
+        """Go on while the pc is in a range of addresses, where it is now."""
+        return self._finish(self.stay(where))
+
     def step(self) -> Stopped:
         """Go on to the beginning of another line, also in a function that is called and has lines."""
         from dynarec.debug.motion import Motion

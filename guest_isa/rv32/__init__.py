@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from guest_isa.guest import AccessCauses, Cause, Guest, TrapKind
 from guest_isa.profile import Abi, DwarfRegisters, SemihostingMarker
-from guest_isa.rv32 import a, base, c, m, operands, privileged, zicsr, zifencei
+from guest_isa.rv32 import a, base, c, gdb, m, operands, privileged, zicsr, zifencei
 from guest_isa.rv32.operands import LAYOUT, isa
 
 _EXTENSIONS = (base, m, a, c, zicsr, zifencei, privileged)
@@ -62,6 +62,7 @@ GUEST = Guest(
         saved_return=-4,
         saved_frame=-8,
     ),
+    gdb=gdb.TARGET,
     privileged=privileged.PRIVILEGED,
     machines=("console", "user", "virt"),
 )

@@ -20,6 +20,7 @@ MODULES = {
     "dwarf": "tests.fuzz.dwarf",
     "language": "tests.fuzz.language",
     "snapshot": "tests.fuzz.snapshot",
+    "packets": "tests.fuzz.packets",
 }
 Mutate = Callable[[bytes, int, int], bytes]
 CORPUS = Path(__file__).parent / "corpus"
