@@ -76,6 +76,7 @@ class StopReason(Enum):
     TRAP = "trap"
     HOOK = "hook"
     CAUGHT = "caught"
+    INPUT = "input"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,7 @@ class Machine:
         self._busy = threading.Lock()
         self._stop_reason: StopReason | None = None
         self._exited: Exited | None = None
+        self._set_line: Callable[[int, bool], None] = core.set_source
         self._thread = CpuThread(core.bind_thread)
         self._hooks = Hooks(self, core, self._on_cpu_thread)
 
@@ -254,6 +256,11 @@ class Machine:
         return self._core.observer
 
     @property
+    def core(self) -> Core:
+        """The core, for those who build on this class."""
+        return self._core
+
+    @property
     def interrupts(self) -> Core:
         """The interrupt lines and the clock, for the machine profile."""
         return self._core
@@ -271,7 +278,7 @@ class Machine:
         """
         if source not in SOURCES:
             raise ValueError(f"interrupt source {source}: choose one of {SOURCES[0]} to {SOURCES[-1]}")
-        self._core.set_source(source, up)
+        self._set_line(source, up)
 
     @property
     def symbols(self) -> Symbols:
@@ -348,7 +355,12 @@ class Machine:
             self._core.restore_pages(snapshot.pages)
             self._hooks.forget()
             self._answered = snapshot.answered
-            self._exited = None
+            self._exited = None if snapshot.exited is None else Exited(snapshot.exited)
+
+    def answer_by(self, answers: Answers | None, set_line: Callable[[int, bool], None] | None = None) -> None:
+        """Have somebody stand between the guest and the machine profile, and its interrupt lines; None: nobody."""
+        self._answers = self.profile if answers is None else answers
+        self._set_line = self._core.set_source if set_line is None else set_line
 
     def _restore_around(self, profile: State, moment: Moment, devices: State) -> None:
         """All but memory."""
@@ -589,8 +601,7 @@ class Machine:
             case CoreStop.CAUGHT:
                 return StopReason.CAUGHT
             case CoreStop.INPUT:
-                self._answers.input()
-                return None
+                return StopReason.INPUT
             case CoreStop.REQUEST:
                 return self._on_request()
             case CoreStop.UNTIL:

@@ -29,6 +29,13 @@ enum dr_catch {
     DR_CATCH_DEATH = 4,     /* a unit died, and not because a hook came or went */
 };
 
+/* Where instructions leave a trail: the pc of each, and a word of the guest's state, before it is executed. */
+struct dr_trail {
+    uint32_t *pcs, *words, *times; /* NULL: nowhere; times: dr_instructions, the lower half */
+    uint32_t word;                 /* its index */
+    uint32_t room, count;          /* the first `room` instructions are in the trail */
+};
+
 /* What a run has stopped behind. */
 struct dr_caught {
     uint32_t what;         /* an enum dr_catch; 0: nothing */
@@ -294,6 +301,9 @@ void dr_take_caught(struct dr_core *core, struct dr_caught *caught);
 /* While pc is in [start, start + size), dr_run interprets one instruction after the other; it stops outside (DR_STOP_UNTIL). A size
  * of 0 ends that. */
 void dr_stay(struct dr_core *core, uint32_t start, uint32_t size);
+/* From now on dr_run interprets, and each instruction leaves a trail; NULL: no more. */
+void dr_leave_trail(struct dr_core *core, const struct dr_trail *trail);
+uint32_t dr_trail_count(const struct dr_core *core);
 void dr_pass(struct dr_core *core); /* hooks of the instruction at pc have been called */
 uint64_t dr_delivered(const struct dr_core *core); /* traps and interrupts that the guest has taken itself */
 void dr_set_delivered(struct dr_core *core, uint64_t count);
@@ -325,6 +335,7 @@ struct dr_pages *dr_make_pages(const struct dr_run *runs, uint32_t count); /* ze
 int dr_put_page(struct dr_pages *pages, uint32_t page, const void *bytes); /* into one that was just made */
 void dr_free_pages(struct dr_pages *pages);
 uint32_t dr_list_pages(const struct dr_pages *pages, uint32_t *numbers, uint32_t room); /* those not zero; how many there are */
+uint32_t dr_count_different(const struct dr_pages *a, const struct dr_pages *b); /* pages that they do not share */
 const void *dr_page_bytes(const struct dr_pages *pages, uint32_t page); /* NULL: zeros */
 const struct dr_run *dr_page_runs(const struct dr_pages *pages, uint32_t *count);
 int64_t dr_find(struct dr_core *core, uint64_t key); /* offset of a unit's code in the region, -1: none */

@@ -261,7 +261,7 @@ static bool doze(struct dr_core *core, uint64_t nanoseconds) {
 
 static bool is_over(struct dr_core *core) {
     look_around(core);
-    return atomic_load(&core->stop) || core->guest->wakes(core);
+    return atomic_load(&core->stop) || atomic_load(&core->observer.alert) || core->guest->wakes(core);
 }
 
 static uint64_t scaled(uint64_t number, uint64_t to, uint64_t from) {
