@@ -23,9 +23,9 @@ ROMS = Path(__file__).parents[2] / "roms"
 class Typist:
     """Types lines, and reads what comes."""
 
-    def __init__(self, elf: Path, folder: Path = FOLDER) -> None:
+    def __init__(self, elf: Path, history: int = 0) -> None:
         self.output = io.BytesIO()
-        launch = Launch(lambda: Machine.load(elf, stdin=io.BytesIO(), stdout=self.output), elf.name, [folder])
+        launch = Launch(lambda: Machine.load(elf, stdin=io.BytesIO(), stdout=self.output), elf.name, [FOLDER], history)
         self.session = Session(launch)
         self.commands = Commands(self.session)
 
@@ -216,8 +216,27 @@ def test_snapshots(typist: Typist, tmp_path: Path) -> None:
 
 
 def test_without_history_there_is_no_way_back(typist: Typist) -> None:
-    for name in ("rs", "rn", "rc", "rsi", "reverse-finish"):
+    for name in ("rs", "rn", "rc", "rsi", "reverse-finish", "origin total"):
         assert "--history" in refusal(typist, name)
+
+
+def test_backwards() -> None:
+    typist = Typist(ELF, history=64 << 20)
+    typist("break add", "run", "c")
+    assert typist.text("rc").startswith("Breakpoint 1\nadd (a=1, b=2)")
+    assert typist("rc")[0] == "Beginning of history"
+    typist("c", "c", "delete", "finish", "origin total")
+    assert typist("bt")[0].startswith("*#0  add (a=2, b=2)")
+    typist("reverse-finish")
+    assert typist.line == MARKED["walk calls"]
+    before = typist.session.debugger.position.instructions
+    typist("rsi 2", "")
+    assert typist.session.debugger.position.instructions == before - 4
+    typist("c")
+    assert typist.session.debugger.has_ended
+    typist("reverse-next")
+    assert not typist.session.debugger.has_ended
+    typist.session.close()
 
 
 def test_registers_have_the_names_of_conventions(typist: Typist) -> None:

@@ -211,11 +211,19 @@ def snapshot(context: Context, argument: str) -> Iterator[str]:
         context.debugger.machine.snapshot().save(path)
         yield f"Saved {path}"
         return
+    _restore(context, Snapshot.load(path))
+    yield from where(context)
+
+
+def _restore(context: Context, snapshot: Snapshot) -> None:
     debugger = context.debugger
-    debugger.machine.restore(Snapshot.load(path))
+    if debugger.history is not None:
+        debugger.history.return_to_present()
+    debugger.machine.restore(snapshot)
+    if debugger.history is not None:
+        debugger.history.begin()
     debugger.stopped = Stopped(Reason.STEP, debugger.machine.pc, debugger.position)
     context.forget()
-    yield from where(context)
 
 
 def _whole(argument: str) -> int:

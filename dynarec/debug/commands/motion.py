@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from dynarec.debug.commands.session import Command, Context, go
+from dynarec.debug.commands.session import SIZED, Command, Context, go
 from dynarec.debug.commands.telling import tell
 from dynarec.debug.debugger import Debugger
 from dynarec.debug.stops import Reason, Stopped
@@ -79,6 +79,35 @@ def advance(context: Context, argument: str) -> Iterable[str]:
     return go(context, lambda: context.debugger.until(place))
 
 
+def reverse_step(context: Context, argument: str) -> Iterable[str]:
+    return _repeated(context, argument, lambda debugger: debugger.reverse_step)
+
+
+def reverse_next(context: Context, argument: str) -> Iterable[str]:
+    return _repeated(context, argument, lambda debugger: debugger.reverse_next)
+
+
+def reverse_stepi(context: Context, argument: str) -> Iterable[str]:
+    count = _count(argument)
+    return go(context, lambda: context.debugger.reverse_step_instruction(count))
+
+
+def reverse_continue(context: Context, argument: str) -> Iterable[str]:
+    return go(context, context.debugger.reverse_resume)
+
+
+def reverse_finish(context: Context, argument: str) -> Iterable[str]:
+    return go(context, context.debugger.reverse_finish)
+
+
+def origin(context: Context, argument: str) -> Iterable[str]:
+    match = SIZED.fullmatch(argument)
+    size = int(match["size"], 0) if match else None
+    if not argument:
+        raise DynarecError("origin needs a place: origin total, origin 0x12000, 4")
+    return go(context, lambda: context.debugger.reverse_to_write(match["where"] if match else argument, size))
+
+
 def _forwards(debugger: Debugger) -> Stopped:
     """To the next line, but not back to the head of a loop."""
     start, function = debugger.machine.pc, debugger.source.function_start(debugger.machine.pc)
@@ -104,17 +133,6 @@ def _repeated(context: Context, argument: str, choose: Callable[[Debugger], Oper
     return go(context, repeat)
 
 
-def _back(name: str) -> Callable[[Context, str], Iterable[str]]:
-    """A command that calls an operation of the debugger that goes back."""
-
-    def back(context: Context, argument: str) -> Iterable[str]:
-        if not getattr(context.debugger, "can_reverse", False):
-            raise DynarecError("the program cannot go back: start the debugger with --history 64M, or more")
-        return _repeated(context, argument, lambda debugger: getattr(debugger, name))
-
-    return back
-
-
 def _count(argument: str) -> int:
     try:
         count = int(argument or "1", 0)
@@ -137,9 +155,10 @@ COMMANDS = (
     Command(finish, "finish", "until the function returns", ("fin",), again="same"),
     Command(until, "until [PLACE]", "to a later line, or to a place", ("u",), "place", "same"),
     Command(advance, "advance PLACE", "to a place", (), "place"),
-    Command(_back("reverse_step"), "reverse-step [COUNT]", "back to another line", ("rs",), again="same"),
-    Command(_back("reverse_next"), "reverse-next [COUNT]", "back over calls", ("rn",), again="same"),
-    Command(_back("reverse_resume"), "reverse-continue", "back to the stop before", ("rc",), again="same"),
-    Command(_back("reverse_finish"), "reverse-finish", "back to the call of the function", ("rf",), again="same"),
-    Command(_back("reverse_step_instruction"), "reverse-stepi [COUNT]", "back one instruction", ("rsi",), again="same"),
+    Command(reverse_step, "reverse-step [COUNT]", "back to another line", ("rs",), again="same"),
+    Command(reverse_next, "reverse-next [COUNT]", "back over calls", ("rn",), again="same"),
+    Command(reverse_continue, "reverse-continue", "back to the stop before", ("rc",), again="same"),
+    Command(reverse_finish, "reverse-finish", "back to the call of the function", ("rf",), again="same"),
+    Command(reverse_stepi, "reverse-stepi [COUNT]", "back one instruction", ("rsi",), again="same"),
+    Command(origin, "origin WHERE[, SIZE]", "back to the last write to it", (), "expression"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -11,6 +12,9 @@ from dynarec.debug.launch import Launch
 from dynarec.debug.source import Frame
 from dynarec.debug.stops import Stopped
 from dynarec.errors import DynarecError
+
+SIZED = re.compile(r"(?P<where>.+?)\s*,\s*(?P<size>0[xX][0-9a-fA-F]+|[0-9]+)")
+"""A place in memory with its size in bytes: "buffer, 64"."""
 
 
 class Holder(Protocol):

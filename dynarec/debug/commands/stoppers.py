@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from dynarec.debug.commands.session import Command, Context
+from dynarec.debug.commands.session import SIZED, Command, Context
 from dynarec.debug.commands.telling import short
 from dynarec.debug.stoppers import CAUGHT, Stopper
 from dynarec.errors import DynarecError
 
 CONDITION = re.compile(r"(?:^|\s)if\b\s*(?P<when>.*)$", re.DOTALL)
-SIZED = re.compile(r"(?P<where>.+?)\s*,\s*(?P<size>0[xX][0-9a-fA-F]+|[0-9]+)")
 
 
 def split_condition(argument: str) -> tuple[str, str]:

@@ -168,6 +168,7 @@ def set_(context: Context, argument: str) -> Iterable[str]:
     if not re.search(r"[^=!<>]=[^=]", expression):
         raise DynarecError("set needs an assignment: set count = 3, set $a0 = 5")
     evaluate(context, expression)
+    context.debugger.changed()
     return ()
 
 
