@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dynarec.debug.commands import Commands, Session
-from dynarec.debug.commands.table import COMMANDS, find
+from dynarec.debug.commands.table import COMMANDS, by_name, find
 from dynarec.debug.launch import Launch
 from dynarec.engine import Machine
 from dynarec.errors import DynarecError
@@ -59,15 +59,16 @@ def refusal(typist: Typist, line: str) -> str:
 
 
 def test_names_are_found_by_their_beginnings() -> None:
+    names = by_name(COMMANDS)
     for command in COMMANDS:
-        assert find(command.name) is command
-        assert all(find(alias) is command for alias in command.aliases)
-    assert find("cont") is find("continue")
-    assert find("disas") is find("disassemble")
+        assert find(command.name, names) is command
+        assert all(find(alias, names) is command for alias in command.aliases)
+    assert find("cont", names) is find("continue", names)
+    assert find("disas", names) is find("disassemble", names)
     with pytest.raises(DynarecError, match="no command 'rww'"):
-        find("rww")
+        find("rww", names)
     with pytest.raises(DynarecError, match="may be reverse-continue, reverse-finish"):
-        find("reverse")
+        find("reverse", names)
 
 
 def test_breakpoints_stop_and_are_listed(typist: Typist) -> None:

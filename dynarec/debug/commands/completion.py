@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from dynarec.debug.commands.session import Context
-from dynarec.debug.commands.table import NAMES, find
+from dynarec.debug.commands.session import Command, Context
+from dynarec.debug.commands.table import find
 from dynarec.debug.stoppers import CAUGHT
 from dynarec.errors import DynarecError
 
@@ -16,22 +16,22 @@ MOST = 500
 """Completions that are given."""
 
 
-def complete(context: Context, line: str) -> list[str]:
+def complete(context: Context, names: Mapping[str, Command], line: str) -> list[str]:
     """Whole lines, sorted: the last word completed in each way that there is."""
     head, space, _ = line.partition(" ")
     if not space:
-        return sorted({name for name in [*NAMES, "help", "quit"] if name.startswith(line) and len(name) > 2})[:MOST]
+        return sorted({command.name for command in names.values() if command.name.startswith(line)})[:MOST]
     try:
-        command = find(head.partition("/")[0], ("help", "quit"))
+        command = find(head.partition("/")[0], names)
     except DynarecError:
         return []
-    kind = ("command" if command == "help" else "") if isinstance(command, str) else command.completes
-    if kind == "file":
+    if command.completes == "file":
         return _files(line)
     match = WORD.search(line)
     word = match[0] if match else ""
     before = line[: len(line) - len(word)]
-    found = {each for each in _words(context, kind, word) if each.startswith(word)}
+    words = names if command.completes == "command" else _words(context, command.completes, word)
+    found = {each for each in words if each.startswith(word)}
     return [before + each for each in sorted(found)[:MOST]]
 
 
@@ -39,7 +39,6 @@ def _words(context: Context, kind: str, word: str) -> Iterable[str]:
     from dynarec.debug.commands.looking import TOPICS
 
     sources: dict[str, Callable[[], Iterable[str]]] = {
-        "command": lambda: NAMES,
         "topic": lambda: TOPICS,
         "catch": lambda: CAUGHT,
         "number": lambda: map(str, context.debugger.stoppers),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from dynarec.debug.commands.completion import complete
 from dynarec.debug.commands.session import Command, Context, Holder
-from dynarec.debug.commands.table import GROUPS, find
+from dynarec.debug.commands.table import COMMANDS, GROUPS, by_name, find
 from dynarec.errors import DynarecError
 
 LINE = re.compile(r"(?P<word>[A-Za-z][A-Za-z-]*)(?P<rest>.*)", re.DOTALL)
@@ -18,8 +18,13 @@ NAME_WIDTH = 34
 class Commands:
     """The command language, about the debugger that somebody holds. One thread at a time executes lines."""
 
-    def __init__(self, holder: Holder) -> None:
+    def __init__(self, holder: Holder, own: Sequence[Command] = ()) -> None:
+        """own: commands of the front end."""
         self.context = Context(holder)
+        help_ = Command(lambda _, argument: self._help(argument), "help [COMMAND]", "this list", completes="command")
+        quit_ = Command(lambda *_: self._quit(), "quit", "end the debugger", ("exit",))
+        self._own = (*own, help_, quit_)
+        self._names = by_name((*COMMANDS, *self._own))
         self._again = ""
 
     @property
@@ -50,7 +55,7 @@ class Commands:
 
     def complete(self, line: str) -> list[str]:
         """What a line may become: whole lines, sorted, with the last word completed."""
-        return complete(self.context, line)
+        return complete(self.context, self._names, line)
 
     def _execute(self, line: str) -> Iterable[str]:
         text = line.strip()
@@ -70,29 +75,28 @@ class Commands:
         match = LINE.fullmatch(text)
         if match is None:
             raise DynarecError(f"{text!r} is no command: help shows them")
-        command = find(match["word"], ("help", "quit"))
+        command = find(match["word"], self._names)
         rest = match["rest"].strip()
-        if command == "quit":
-            self.context.ended = True
-            return ()
-        if isinstance(command, str):
-            return self._help(rest)
         if typed:
             self._again = {"same": text, "on": match["word"], "": ""}[command.again]
         return command.run(self.context, rest)
 
     def _help(self, argument: str) -> Iterator[str]:
         if argument:
-            command = find(argument)
-            assert isinstance(command, Command)
+            command = find(argument, self._names)
             yield f"{command.usage}: {command.help}"
             if command.aliases:
                 yield f"also {', '.join(command.aliases)}"
             return
-        for title, group in GROUPS.items():
+        groups = {**GROUPS, "Here": self._own}
+        for title, group in groups.items():
             yield f"{title}:"
             yield from (f"  {_names(command):<{NAME_WIDTH}}  {command.help}" for command in group)
-        yield "help [COMMAND], quit. Beginnings of names do; an empty line repeats."
+        yield "Beginnings of names do; an empty line repeats."
+
+    def _quit(self) -> Iterable[str]:
+        self.context.ended = True
+        return ()
 
 
 def _names(command: Command) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from dynarec.debug.commands import looking, motion, stoppers, values
 from dynarec.debug.commands.session import Command
 from dynarec.errors import DynarecError
@@ -15,9 +17,10 @@ GROUPS = {
 COMMANDS = tuple(command for group in GROUPS.values() for command in group)
 
 
-def _by_name() -> dict[str, Command]:
+def by_name(commands: Iterable[Command]) -> dict[str, Command]:
+    """Commands by their names and aliases."""
     found: dict[str, Command] = {}
-    for command in COMMANDS:
+    for command in commands:
         for name in (command.name, *command.aliases):
             if name in found:
                 raise ValueError(f"two commands are called {name}")
@@ -25,19 +28,13 @@ def _by_name() -> dict[str, Command]:
     return found
 
 
-NAMES = _by_name()
-
-
-def find(word: str, others: tuple[str, ...] = ()) -> Command | str:
-    """The command of a name or of its beginning; one of the others by its name. Raises DynarecError."""
-    if word in NAMES:
-        return NAMES[word]
-    meant = {command.name: command for name, command in NAMES.items() if name.startswith(word)}
-    names = sorted([*meant, *(name for name in others if name.startswith(word))])
-    if word in others or (len(names) == 1 and names[0] in others):
-        return word if word in others else names[0]
-    if not names:
+def find(word: str, names: Mapping[str, Command]) -> Command:
+    """The command of a name or of its beginning. Raises DynarecError."""
+    if word in names:
+        return names[word]
+    meant = {command.name: command for name, command in names.items() if name.startswith(word)}
+    if not meant:
         raise DynarecError(f"there is no command {word!r}: help shows them")
-    if len(names) > 1:
-        raise DynarecError(f"{word!r} may be {', '.join(names)}")
-    return meant[names[0]]
+    if len(meant) > 1:
+        raise DynarecError(f"{word!r} may be {', '.join(sorted(meant))}")
+    return next(iter(meant.values()))
