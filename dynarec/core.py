@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dynarec._native import ffi, lib
+from dynarec.conditions import SIZE, Condition
 from dynarec.device_states import restore_devices, save_devices
 from dynarec.errors import DynarecError
 from dynarec.guest_pages import Moment, Pages, read_moment, write_moment
@@ -425,16 +426,22 @@ class Core:
         """Forget every translation. CPU thread only; raises DynarecError."""
         self.check(lib.dr_flush(self.pointer))
 
-    def hook(self, kind: int, start: int, end: int, reason: str) -> None:
-        """Make `run` stop before something (enum dr_hook) in a range of addresses. CPU thread only.
+    def hook(self, kind: int, start: int, end: int, reason: str, condition: Condition | None = None) -> None:
+        """Make `run` stop before something (enum dr_hook) in a range of addresses, if the condition holds.
 
-        reason: why translations die that were made without the hook. Raises DynarecError.
+        reason: why translations die that were made without the hook. CPU thread only; raises DynarecError.
         """
-        self.check(lib.dr_hook(self.pointer, kind, start, end, DEATHS.index(reason)))
+        native = _native_condition(condition)
+        self.check(lib.dr_hook(self.pointer, kind, start, end, DEATHS.index(reason), native))
 
-    def unhook(self, kind: int, start: int, end: int, reason: str) -> None:
+    def unhook(self, kind: int, start: int, end: int, reason: str, condition: Condition | None = None) -> None:
         """Undo `hook`. CPU thread only; raises DynarecError."""
-        self.check(lib.dr_unhook(self.pointer, kind, start, end, DEATHS.index(reason)))
+        native = _native_condition(condition)
+        self.check(lib.dr_unhook(self.pointer, kind, start, end, DEATHS.index(reason), native))
+
+    def holds(self, start: int, end: int, condition: Condition) -> bool:
+        """Whether the condition of such a hook holds, at what `run` returned CoreStop.HOOK for. CPU thread only."""
+        return bool(lib.dr_holds(self.pointer, start, end, _native_condition(condition)))
 
     @property
     def hit(self) -> Hit:
@@ -474,6 +481,10 @@ class Core:
     def skipped(self) -> int:
         """By how many instructions virtual time is ahead of those retired."""
         return int(lib.dr_virtual_time(self.pointer) - lib.dr_instructions(self.pointer))
+
+    @skipped.setter
+    def skipped(self, skipped: int) -> None:
+        lib.dr_set_skipped(self.pointer, skipped)
 
     @property
     def registers(self) -> bytes:
@@ -585,6 +596,16 @@ def _native_unit(translation: Translation) -> tuple[Any, tuple[Any, ...]]:
         ),
     )  # fmt: skip
     return native, (exits, sites, ranges, loans, source, bytes_)
+
+
+def _native_condition(condition: Condition | None) -> Any:
+    """A struct dr_condition. Raises DynarecError when it is too long."""
+    if condition is None:
+        return ffi.NULL
+    if len(condition.insns) > SIZE:
+        raise DynarecError(f"a condition of {len(condition.insns)} instructions: there is room for {SIZE}")
+    insns = [(insn.op, insn.number & WORD_MASK) for insn in condition.insns]
+    return ffi.new("struct dr_condition *", (len(insns), insns))
 
 
 def native_host() -> str:

@@ -50,6 +50,7 @@ from dynarec.stats import Counters, Stats, collect
 from dynarec.tuning import SAMPLE_INTERVAL, HomeTuner
 
 if TYPE_CHECKING:
+    from dynarec.conditions import Condition
     from dynarec.program import Program
     from dynarec.symbols import Symbols
     from dynarec.translate import Translator
@@ -393,7 +394,13 @@ class Machine:
     # -- hooks --------------------------------------------------------------------------------------------------------
 
     def hook_code(
-        self, callback: CodeCallback, start: int | str, end: int | str | None = None, *, reason: str = "hook"
+        self,
+        callback: CodeCallback,
+        start: int | str,
+        end: int | str | None = None,
+        *,
+        when: Condition | None = None,
+        reason: str = "hook",
     ) -> Hook:
         """Call `callback(machine, pc)` before each instruction that begins in [start, end), or at `start` alone.
 
@@ -403,35 +410,51 @@ class Machine:
         Several hooks are called in the order in which they were added; those behind one that ended the run are called
         when the machine goes on. Addresses may be names of symbols.
 
-        reason: "hook" or "breakpoint", why translations die when it comes or goes.
+        when: the callback is called only where this holds; where it does not, and nothing else is hooked, the guest
+        goes on without Python. reason: "hook" or "breakpoint", why translations die when it comes or goes.
 
-        A hook takes effect at once, also from a callback. Raises DynarecError for an unknown symbol or an empty range,
-        and when called from another thread while the machine runs.
+        A hook takes effect at once, also from a callback. Raises DynarecError for an unknown symbol, an empty range or
+        a condition that is none, and when called from another thread while the machine runs.
         """
         first = self.address(start)
         last = first + 1 if end is None else self.address(end)
-        return self._hooks.add(callback, (HookKind.CODE,), first, last, reason)
+        return self._hooks.add(callback, (HookKind.CODE,), first, last, reason, when)
 
-    def hook_block(self, callback: CodeCallback, start: int | str = 0, end: int | str = ADDRESS_SPACE) -> Hook:
+    def hook_block(
+        self,
+        callback: CodeCallback,
+        start: int | str = 0,
+        end: int | str = ADDRESS_SPACE,
+        *,
+        when: Condition | None = None,
+    ) -> Hook:
         """Call `callback(machine, pc)` before the first instruction of each basic block that begins in [start, end).
 
         A block begins where control comes from elsewhere, and behind each branch, taken or not; and where the guest is
         when the hook is added. See `hook_code`.
         """
-        return self._hooks.add(callback, (HookKind.BLOCK,), self.address(start), self.address(end))
+        return self._hooks.add(callback, (HookKind.BLOCK,), self.address(start), self.address(end), when=when)
 
     def hook_memory(
-        self, callback: MemoryCallback, start: int | str, end: int | str | None = None, kind: str = "access"
+        self,
+        callback: MemoryCallback,
+        start: int | str,
+        end: int | str | None = None,
+        kind: str = "access",
+        *,
+        when: Condition | None = None,
     ) -> Hook:
         """Call `callback(machine, access)` before each access of the guest that overlaps [start, end), or byte `start`.
 
         kind: "read", "write" or "access". Only what the guest may access is reported; an instruction that reads and
-        then writes is reported twice. Fetching instructions is no access, nor is what Python does. See `hook_code`.
+        then writes is reported twice. Fetching instructions is no access, nor is what Python does. when: may ask for
+        the access too. See `hook_code`.
         """
         if kind not in ACCESS_KINDS:
             raise DynarecError(f"unknown kind of access {kind!r}: choose one of {', '.join(ACCESS_KINDS)}")
         first = self.address(start)
-        return self._hooks.add(callback, ACCESS_KINDS[kind], first, first + 1 if end is None else self.address(end))
+        last = first + 1 if end is None else self.address(end)
+        return self._hooks.add(callback, ACCESS_KINDS[kind], first, last, when=when)
 
     def hook_syscall(self, callback: SystemCallback, number: int | None = None) -> Hook:
         """Call `callback(machine, call)` before each system call that the machine is to answer, or those of a number.

@@ -122,7 +122,8 @@ class GuestMemory:
     def watch(self, address: int, size: int) -> None:
         """Report the guest's stores to the range."""
         self._require(address, size, 0, "map")
-        self._core.check(lib.dr_hook(self._core.pointer, lib.DR_HOOK_STORED, address, address + size, 0))
+        watched = lib.DR_HOOK_STORED
+        self._core.check(lib.dr_hook(self._core.pointer, watched, address, address + size, 0, ffi.NULL))
 
     def flags(self, address: int) -> int:
         """The permissions of the page at address, with its PageFlags."""

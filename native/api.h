@@ -60,6 +60,38 @@ struct dr_hit {
     uint32_t address, size, value; /* of an access; the value of a write */
 };
 
+/* What conditions of hooks consist of. Words are taken from a stack, and one is pushed. */
+enum dr_op {
+    DR_OP_NUMBER,   /* `number` */
+    DR_OP_REGISTER, /* the word `number` of the guest's state */
+    DR_OP_PC,
+    DR_OP_ADDRESS, DR_OP_SIZE, /* of the access */
+    DR_OP_VALUE,    /* what it writes; or what memory holds that it reads */
+    DR_OP_CHANGES,  /* whether it makes the bytes of the hook that it reaches other ones: 0 or 1 */
+    DR_OP_LOAD8, DR_OP_LOAD16, DR_OP_LOAD32, /* memory at an address, zero-extended */
+    DR_OP_SEXT8, DR_OP_SEXT16, DR_OP_ZEXT8, DR_OP_ZEXT16, /* these and the following: as in the IR */
+    DR_OP_ADD, DR_OP_SUB, DR_OP_MUL, DR_OP_DIVU, DR_OP_DIVS, DR_OP_REMU, DR_OP_REMS,
+    DR_OP_AND, DR_OP_OR, DR_OP_XOR, DR_OP_SHL, DR_OP_SHR, DR_OP_SAR,
+    DR_OP_EQ, DR_OP_NE, DR_OP_LTU, DR_OP_GEU, DR_OP_LTS, DR_OP_GES,
+    DR_OP_SKIP,         /* goes on behind the next `number` instructions, and pushes nothing */
+    DR_OP_SKIP_IF_ZERO, /* likewise, if the word that it takes is 0 */
+    DR_OPS,
+};
+
+#define DR_CONDITION_SIZE 128
+#define DR_CONDITION_STACK 16
+
+struct dr_insn {
+    uint32_t op; /* enum dr_op */
+    uint32_t number;
+};
+
+/* A program that leaves one word: 0 when a hook is to be passed without a stop (conditions.h). */
+struct dr_condition {
+    uint32_t count;
+    struct dr_insn insns[DR_CONDITION_SIZE];
+};
+
 /* Why a unit died. */
 enum dr_death {
     DR_DEATH_STORE,      /* the guest stored to bytes that it was made from */
@@ -290,9 +322,13 @@ int dr_bind_thread(struct dr_core *core); /* the calling thread is the CPU threa
 int dr_install(struct dr_core *core, const struct dr_unit *unit);
 int dr_flush(struct dr_core *core);
 
-/* Hooks of [start, end), by enum dr_hook, on the CPU thread. Units that were made without them die (enum dr_death). */
-int dr_hook(struct dr_core *core, int kind, uint64_t start, uint64_t end, int reason);
-int dr_unhook(struct dr_core *core, int kind, uint64_t start, uint64_t end, int reason); /* one that was added */
+/* Hooks of [start, end), by enum dr_hook, on the CPU thread. Units that were made without them die (enum dr_death). condition: it
+ * is copied; NULL: none. Where every hook has one and none holds, the guest goes on. */
+int dr_hook(struct dr_core *core, int kind, uint64_t start, uint64_t end, int reason, const struct dr_condition *condition);
+/* One that was added, with an equal condition. */
+int dr_unhook(struct dr_core *core, int kind, uint64_t start, uint64_t end, int reason, const struct dr_condition *condition);
+/* Of such a hook, at what the run stopped for. */
+int dr_holds(struct dr_core *core, uint64_t start, uint64_t end, const struct dr_condition *condition);
 void dr_hit_info(const struct dr_core *core, struct dr_hit *hit);
 int dr_is_hooked(const struct dr_core *core, uint32_t pc, int begins); /* code there, or the basic block that begins there */
 int dr_set_until(struct dr_core *core, int64_t key); /* dr_run stops before that pc; -1: none */
@@ -317,6 +353,7 @@ uint32_t dr_lines(struct dr_core *core);
 void dr_set_clock(struct dr_core *core, uint32_t ticks_per_second, uint32_t instructions_per_tick); /* 0: the host's clock */
 uint64_t dr_time(const struct dr_core *core);         /* in ticks */
 uint64_t dr_virtual_time(const struct dr_core *core); /* instructions retired, and skipped */
+void dr_set_skipped(struct dr_core *core, uint64_t skipped); /* by how much virtual time is ahead of instructions */
 void dr_set_deadline(struct dr_core *core, uint64_t ticks, uint32_t lines); /* these go up then; UINT64_MAX: never */
 /* Waits until something happens that the guest waits for, or a stop is requested. Virtual time skips ahead to the deadline; if
  * somebody may type meanwhile, as fast as time passes in the host: so many instructions a second. */

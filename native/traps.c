@@ -43,6 +43,11 @@ uint64_t dr_time(const struct dr_core *core) {
            elapsed % NS_PER_SECOND * clock->ticks_per_second / NS_PER_SECOND;
 }
 
+void dr_set_skipped(struct dr_core *core, uint64_t skipped) {
+    __atomic_store_n(&core->clock.skipped, skipped, __ATOMIC_RELAXED);
+    atomic_store(&core->attend, true);
+}
+
 static void skip_to(struct dr_core *core, uint64_t virtual_time) {
     uint64_t now = dr_virtual_time(core);
     if (virtual_time > now)

@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from dynarec.debug.backwards import Backwards, Noted
 from dynarec.debug.history import History, why_not
+from dynarec.debug.language import Result, parse
 from dynarec.debug.places import Places
+from dynarec.debug.scope import Scope
 from dynarec.debug.source import Source
 from dynarec.debug.stoppers import Breakpoint, Catchpoint, Stopper, Watchpoint
 from dynarec.debug.stops import Hits, Position, Reason, Stopped
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=Stopper)
 STEP_CATCHES = Catch.TRAP | Catch.INTERRUPT
 """An instruction that traps into the guest's own handler is one step, and so is an interrupt."""
+WORD = 4
 REASONS = {"breakpoint": Reason.BREAKPOINT, "watchpoint": Reason.WATCHPOINT, "catchpoint": Reason.CATCHPOINT}
 
 
@@ -53,6 +56,7 @@ class Debugger:
         self.view = View(machine, self.source)
         self.stoppers: dict[int, Stopper] = {}
         self.stopped = Stopped(Reason.START, machine.pc, self.position)
+        self.level = 0
         self._numbers = itertools.count(1)
         self._hits = Hits()
         self._interrupted = False
@@ -170,21 +174,45 @@ class Debugger:
     def _range(self, where: int | str, size: int | None) -> range:
         """The memory that a watchpoint is to be about."""
         if isinstance(where, int):
-            return range(where, where + (4 if size is None else size))
-        frame = self.selected_frame
-        variable = self.source.variable(where, frame, self.machine.memory, self.view.registers)
-        if variable is not None:
-            start = variable.address
-            if start is None:
-                raise DynarecError(f"{where} is in a register, or nowhere: only memory can be watched")
-            return range(start, start + (size or variable.size or 4))
-        start = self.places.address(where)
+            return range(where, where + (size or WORD))
+        scope = Scope(self.machine, self.source, self.selected_frame)
         symbol = self.machine.symbols.find(where)
-        return range(start, start + (size or (symbol.size if symbol else 0) or 4))
+        if symbol is not None and scope.variable(where) is None:
+            return range(symbol.address, symbol.address + (size or symbol.size or WORD))
+        if where.isalnum() and where[0].isdigit():
+            start = self.places.address(where)
+            return range(start, start + (size or WORD))
+        start, own_size = parse(where).address(scope)
+        return range(start, start + (size or own_size))
+
+    # -- frames and expressions ---------------------------------------------------------------------------------------
 
     @property
     def selected_frame(self) -> Frame | None:
-        """The frame that names of variables are looked up in: the innermost one."""
+        """The frame that names of variables are looked up in; the innermost one, until another one is selected."""
+        frames = self.view.frames(self.level + 1)
+        return frames[self.level] if self.level < len(frames) else None
+
+    def select(self, level: int) -> Frame:
+        """Select a frame by its place in the backtrace, until the program goes on. Raises DynarecError."""
+        frames = self.view.frames(level + 1)
+        if not 0 <= level < len(frames):
+            raise DynarecError(f"there is no frame {level}")
+        self.level = level
+        return frames[level]
+
+    def evaluate(self, text: str) -> Result:
+        """The value of an expression in the selected frame (dynarec.debug.language); an assignment changes the program.
+
+        Raises DynarecError.
+        """
+        expression = parse(text)
+        result = expression.evaluate(Scope(self.machine, self.source, self.selected_frame))
+        if expression.is_assignment:
+            self.changed()
+        return result
+
+    def _innermost(self) -> Frame | None:
         frames = self.view.frames(1)
         return frames[0] if frames else None
 
@@ -394,13 +422,14 @@ class Debugger:
 
     def _holds(self, stopper: Stopper, access: MemoryAccess | None) -> bool:
         """Whether its condition is true; one that cannot be told stops the program, and says why."""
-        if stopper.condition is None:
+        if stopper.expression is None or (stopper.is_compiled and stopper.ignore):
             return True
         try:
-            return self.evaluate_condition(stopper, access)
+            holds = bool(stopper.expression.evaluate(Scope(self.machine, self.source, self._innermost(), access)))
         except DynarecError as error:
-            self._hits.detail = f"condition of {stopper.number}: {error}"
+            self._hits.detail = f"the condition of {stopper.number} cannot be told: {error}"
             return True
+        return holds or stopper.is_compiled
 
     def _judge(self, stop: Stop, arrived: bool, limit: int | None) -> Stopped | None:
         """What a run ended with; None: it goes on."""
@@ -451,6 +480,7 @@ class Debugger:
 
     def _finish(self, stopped: Stopped) -> Stopped:
         self.stopped = stopped
+        self.level = 0
         for stopper in stopped.stoppers:
             if stopper.temporary and stopper.number in self.stoppers:
                 self.delete(stopper.number)

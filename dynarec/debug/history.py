@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dynarec.snapshot import Snapshot
 
 DEFAULT_SIZE = 512 << 20
-SPACING = 0.02
+SPACING = 0.015
 """Seconds of a run between two snapshots. To see a moment of the past takes about as long, and has to take less than
 0.05 with what is to be done around it."""
 FIRST_SLICE = 1_000_000

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from dynarec.engine import Machine
     from dynarec.machine.base import SerialPort
 
-T = TypeVar("T")
+E = TypeVar("E", "Answer", "Wait")
 REFUSED = -1
 """In place of the value of a load that a device refused."""
-ANSWER_BYTES = 600
-"""About what an Answer takes."""
+ANSWER_BYTES, WAIT_BYTES = 600, 100
+"""About what they take, without what was written to memory."""
 
 
 class Mode(Enum):
@@ -40,11 +40,10 @@ class Mode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of a trap, of a store to watched memory, or of a wait.
+    """What came of a trap, or of a store to watched memory.
 
     at: Machine.instructions before it. pc, registers: afterwards. changes: of guest memory. around: the state of the
-    machine profile afterwards; None if nothing is kept of it. skipped: virtual time that passed without
-    instructions.
+    machine profile afterwards; None if nothing is kept of it.
     """
 
     at: int
@@ -53,6 +52,13 @@ class Answer:
     registers: bytes
     changes: list[Change]
     around: State | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """How long the guest waited for an interrupt: by how many instructions virtual time was ahead of them then."""
+
+    at: int
     skipped: int
 
 
@@ -84,7 +90,8 @@ class Journal:
         self._profile = machine.profile
         self._next = Mark()
         self._first = Mark()
-        self._answers: list[Answer] = []
+        self._answers: list[Answer | Wait] = []
+        self._answer_bytes = 0
         self._values: array[int] = array("q")
         self._accesses: dict[int, Access] = {}
         self._pieces: list[bytes] = []
@@ -121,8 +128,7 @@ class Journal:
     @property
     def size(self) -> int:
         """About how many bytes it takes."""
-        changed = sum(len(data) for answer in self._answers[-1:] for _, data in answer.changes)
-        return len(self._answers) * ANSWER_BYTES + 8 * len(self._values) + changed
+        return self._answer_bytes + 8 * len(self._values)
 
     def replay(self, mark: Mark) -> None:
         """Tell again what came behind a place."""
@@ -148,23 +154,28 @@ class Journal:
         self._profile.mute(mode is Mode.REPLAY)
 
     def _cut(self, mark: Mark) -> None:
-        del self._answers[mark.answers - self._first.answers :]
+        self._drop(slice(mark.answers - self._first.answers, None))
         del self._values[mark.accesses - self._first.accesses :]
         del self._pieces[mark.pieces - self._first.pieces :]
         self._accesses = {at: access for at, access in self._accesses.items() if at < mark.accesses}
 
     def forget(self, mark: Mark) -> None:
         """What came before a place is not asked for again."""
-        del self._answers[: mark.answers - self._first.answers]
+        self._drop(slice(mark.answers - self._first.answers))
         del self._values[: mark.accesses - self._first.accesses]
         del self._pieces[: mark.pieces - self._first.pieces]
         self._accesses = {at: access for at, access in self._accesses.items() if at >= mark.accesses}
         self._first = mark
 
+    def _drop(self, where: slice) -> None:
+        self._answer_bytes -= sum(map(_size, self._answers[where]))
+        del self._answers[where]
+
     def around(self, mark: Mark) -> State | None:
         """The state that the machine profile had at a place, as far as answers tell; None: they do not."""
         index = mark.answers - self._first.answers
-        return next((each.around for each in reversed(self._answers[:index]) if each.around is not None), None)
+        answers = (each for each in reversed(self._answers[:index]) if isinstance(each, Answer))
+        return next((each.around for each in answers if each.around is not None), None)
 
     # -- traps, watched stores, waiting -------------------------------------------------------------------------------
 
@@ -178,13 +189,12 @@ class Journal:
 
     def wait(self) -> None:
         if self.mode is Mode.REPLAY:
-            self._told_again()
-        else:
-            self._written_down(self._waited)
-
-    def _waited(self) -> Outcome:
+            self._core.skipped = self._next_entry(Wait).skipped
+            return
+        at, before = self.machine.instructions, self._core.skipped
         self._profile.wait()
-        return Continue()
+        if self._core.skipped != before:
+            self._write(Wait(at, self._core.skipped))
 
     def _written_down(self, act: Callable[[], Outcome]) -> Outcome:
         at, before = self.machine.instructions, self._state
@@ -197,33 +207,39 @@ class Journal:
             memory.journal = None
         if isinstance(outcome, Continue) and not changes and self._state == before:
             return outcome  # it was interrupted, and will be asked for again
-        pc, registers, skipped = self._state
-        self._answers.append(Answer(at, outcome, pc, registers, changes, self._around(), skipped))
-        self._next = self._next._replace(answers=self._next.answers + 1)
+        self._write(Answer(at, outcome, *self._state, changes, self._around()))
         return outcome
 
     def _told_again(self) -> Outcome:
-        index = self._next.answers - self._first.answers
-        answer = self._answers[index] if index < len(self._answers) else None
-        if answer is None or answer.at != self.machine.instructions:
-            raise DynarecError(
-                f"{self.machine.program.name}: the run cannot be repeated: "
-                f"after {self.machine.instructions} instructions it asked for something else than before"
-            )
+        answer = self._next_entry(Answer)
         if self.told is not None:
             self.told(answer)
         for method, arguments in answer.changes:
             getattr(self.machine.memory, method)(*arguments)
-        if answer.skipped != self._core.skipped:
-            self._core.moment = replace(self._core.moment, skipped=answer.skipped)
         self._core.registers = answer.registers
         self.machine.pc = answer.pc
-        self._next = self._next._replace(answers=self._next.answers + 1)
         return answer.outcome
 
+    def _write(self, entry: Answer | Wait) -> None:
+        self._answers.append(entry)
+        self._answer_bytes += _size(entry)
+        self._next = self._next._replace(answers=self._next.answers + 1)
+
+    def _next_entry(self, kind: type[E]) -> E:
+        """The entry that comes next, which must be for this moment."""
+        index = self._next.answers - self._first.answers
+        entry = self._answers[index] if index < len(self._answers) else None
+        if not isinstance(entry, kind) or entry.at != self.machine.instructions:
+            raise DynarecError(
+                f"{self.machine.program.name}: the run cannot be repeated: "
+                f"after {self.machine.instructions} instructions it asked for something else than before"
+            )
+        self._next = self._next._replace(answers=self._next.answers + 1)
+        return entry
+
     @property
-    def _state(self) -> tuple[int, bytes, int]:
-        return self.machine.pc, self._core.registers, self._core.skipped
+    def _state(self) -> tuple[int, bytes]:
+        return self.machine.pc, self._core.registers
 
     def _around(self) -> State | None:
         """The profile's state, where it cannot be had by repeating the run; states that are equal are one object."""
@@ -335,6 +351,15 @@ class Journal:
             self._pieces.append(piece)
         self._next = self._next._replace(pieces=self._next.pieces + 1)
         return piece
+
+
+def _size(entry: Answer | Wait) -> int:
+    """About how many bytes it takes."""
+    if isinstance(entry, Wait):
+        return WAIT_BYTES
+    return ANSWER_BYTES + sum(
+        len(each) for _, arguments in entry.changes for each in arguments if isinstance(each, bytes)
+    )
 
 
 class JournalPort:
