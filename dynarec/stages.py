@@ -31,11 +31,12 @@ def sections(translator: Translator, key: int) -> Iterator[Section]:
         yield Section("IR, lifted:" if name == "lifted" else f"IR after {name}:", list(format_ops(unit)))
     code = translator.translate(key).code
     title = f"host code: {translator.host.name}, {len(code.code)} bytes"
-    yield Section(title, list(_host_lines(translator, code.code)))
+    yield Section(title, list(host_lines(translator, code.code)))
     yield Section("exits:", list(_exit_lines(code)))
 
 
-def _host_lines(translator: Translator, code: bytes) -> Iterator[str]:
+def host_lines(translator: Translator, code: bytes) -> Iterator[str]:
+    """A listing of host code."""
     for offset, data, text in translator.host.disassemble(code):
         yield f"{offset:4x}  {data.hex():<24}{text}"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Iterator
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -23,11 +25,14 @@ ROMS = Path(__file__).parents[2] / "roms"
 class Typist:
     """Types lines, and reads what comes."""
 
-    def __init__(self, elf: Path, history: int = 0) -> None:
+    def __init__(self, elf: Path, history: int = 0, tier: str = "auto") -> None:
         self.output = io.BytesIO()
-        launch = Launch(lambda: Machine.load(elf, stdin=io.BytesIO(), stdout=self.output), elf.name, [FOLDER], history)
-        self.session = Session(launch)
+        self.tier = tier
+        self.session = Session(Launch(partial(self.load, elf), elf.name, [FOLDER], history))
         self.commands = Commands(self.session)
+
+    def load(self, elf: Path) -> Machine:
+        return Machine.load(elf, tier=self.tier, stdin=io.BytesIO(), stdout=self.output)
 
     def __call__(self, *lines: str) -> list[str]:
         """What the last line prints."""
@@ -118,7 +123,7 @@ def test_frames(typist: Typist) -> None:
     assert typist("down")[0].startswith("#2 ")
     assert typist("frame 0")[0].startswith("factorial (n=1)")
     assert "innermost" in refusal(typist, "down")
-    assert "no such frame" in refusal(typist, "frame 99")
+    assert "no frame 99" in refusal(typist, "frame 99")
 
 
 def test_watchpoints_say_what_is_written(typist: Typist) -> None:
@@ -148,6 +153,11 @@ def test_commands_of_breakpoints(typist: Typist) -> None:
 def test_ignore_and_conditions_are_kept(typist: Typist) -> None:
     typist("break add", "ignore 1 2")
     assert typist("run")[1].startswith("add (a=14,")
+    typist("condition 1 b == 2 && a0 > 1", "restart")
+    assert typist("run")[1].startswith("add (a=2, b=2)")
+    assert "b == 2 && a0 > 1" in typist.text("info breakpoints")
+    assert typist("condition 1") == ["Breakpoint 1 stops always"]
+    assert "too early" in refusal(typist, "condition 1 a0 >")
     assert "no number" in refusal(typist, "ignore 1 many")
     assert "no breakpoint 7" in refusal(typist, "condition 7 a0")
 
@@ -204,6 +214,19 @@ def test_the_block(typist: Typist) -> None:
     for part in ("guest code: ", "IR, lifted:", "IR after fold:", "host code: "):
         assert part in text
     assert "no code" in refusal(typist, "translate 4")
+
+
+def test_the_block_of_the_code_cache() -> None:
+    typist = Typist(ELF, tier="jit")
+    typist(f"tbreak program.c:{MARKED['filled']}", "run")
+    debugger = typist.session.debugger
+    code = debugger.view.listing(debugger.places.address("fill"), 60)
+    begin, inside = next((a.address, b.address) for a, b in pairwise(code) if debugger.machine.core.find(a.address))
+    for address in (begin, inside):
+        text = typist.text(f"translate {address:#x}")
+        assert f"from {begin:#010x}" in text
+        assert "bytes, at 0x" in text
+    typist.session.close()
 
 
 def test_snapshots(typist: Typist, tmp_path: Path) -> None:

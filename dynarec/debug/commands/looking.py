@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dynarec.debug.commands import registers, stoppers
+from dynarec.debug.commands.block import block
 from dynarec.debug.commands.session import Command, Context
 from dynarec.debug.commands.telling import arguments, code_text, frame_text, reason, short, where
 from dynarec.debug.commands.values import number
 from dynarec.debug.stops import Reason, Stopped
 from dynarec.debug.unwind import MAX_FRAMES
 from dynarec.errors import DynarecError
-from dynarec.host import make_native_host
 from dynarec.snapshot import Snapshot
-from dynarec.stages import Section, sections
-from dynarec.translate import Translator
-
-if TYPE_CHECKING:
-    from dynarec.engine import Machine
 
 LISTED = 10
 """Lines that list shows."""
@@ -106,16 +100,9 @@ def disassemble(context: Context, argument: str) -> Iterator[str]:
 
 def translate(context: Context, argument: str) -> Iterator[str]:
     address = number(context, argument) if argument else context.debugger.machine.pc
-    for section in block(context.debugger.machine, address):
+    for section in block(context.debugger, address):
         yield section.title
         yield from (f"  {line}" for line in section.lines)
-
-
-def block(machine: Machine, address: int) -> Iterator[Section]:
-    """The stages of the block at an address, without breakpoints. Raises DynarecError where there is no code."""
-    if not machine.code_at(address, 1):
-        raise DynarecError(f"{machine.program.name}: there is no code at {address:#010x}")
-    return sections(Translator(machine.guest, make_native_host(machine.guest), machine.code_at), address)
 
 
 def info(context: Context, argument: str) -> Iterable[str]:

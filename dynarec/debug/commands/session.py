@@ -66,12 +66,11 @@ class Display:
 class Context:
     """What commands remember from one to the next.
 
-    level: of the selected frame. pending: commands of the breakpoints that the program has stopped at. listed,
-    examined: where `list` and `x` go on. collecting: receives the lines up to `end`.
+    pending: commands of the breakpoints that the program has stopped at. listed, examined: where `list` and `x` go on.
+    collecting: receives the lines up to `end`.
     """
 
     holder: Holder
-    level: int = 0
     pending: list[str] = field(default_factory=list)
     displays: dict[int, Display] = field(default_factory=dict)
     listed: tuple[str, int] | None = None
@@ -88,21 +87,24 @@ class Context:
     @property
     def frame(self) -> Frame:
         """The selected frame. Raises DynarecError when there is none."""
-        frames = self.debugger.view.frames(self.level + 1)
-        if self.level >= len(frames):
-            raise DynarecError("there is no frame: the program has ended")
-        return frames[self.level]
+        frame = self.debugger.selected_frame
+        if frame is None:
+            raise DynarecError("there is no frame")
+        return frame
+
+    @property
+    def level(self) -> int:
+        """Of the selected frame."""
+        return self.debugger.level
 
     def select(self, level: int) -> None:
         """Select a frame. Raises DynarecError for one that there is not."""
-        frames = self.debugger.view.frames(level + 1)
-        if not 0 <= level < len(frames):
-            raise DynarecError("there is no such frame: backtrace shows them")
-        self.level, self.listed = level, None
+        self.debugger.select(level)
+        self.listed = None
 
     def forget(self) -> None:
         """The program is elsewhere: what was selected is gone."""
-        self.level, self.listed, self.examined = 0, None, None
+        self.listed = self.examined = None
         self.pending = []
 
 

@@ -7,9 +7,9 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from dynarec.debug.commands.evaluation import Result, evaluate
 from dynarec.debug.commands.session import Command, Context, Display, Format
 from dynarec.debug.commands.telling import address_text, code_text
+from dynarec.debug.language import Result
 from dynarec.errors import DynarecError, GuestMemoryError
 
 FORMAT = re.compile(r"(?P<count>-?[0-9]*)(?P<letters>[a-z]*)")
@@ -53,7 +53,7 @@ def show(context: Context, expression: str, format_: Format) -> Iterator[str]:
         address = number(context, expression)
         yield from Memory(context, replace(format_, unit="")).lines(address)
         return
-    result = evaluate(context, expression)
+    result = context.debugger.evaluate(expression)
     yield f"{expression} = {formatted(context, result, format_)}"
 
 
@@ -85,7 +85,7 @@ def written(context: Context, value: int, bits: int, letter: str) -> str:
 
 def number(context: Context, expression: str) -> int:
     """The value of an expression as an address. Raises DynarecError when it is no number."""
-    result = evaluate(context, expression)
+    result = context.debugger.evaluate(expression)
     if result.number is not None:
         return result.number & 0xFFFF_FFFF
     address = result.variable.address if result.variable else None
@@ -156,7 +156,7 @@ def print_(context: Context, argument: str) -> Iterator[str]:
     format_, expression = split_format(argument, Format())
     if not expression:
         raise DynarecError("print needs an expression")
-    result = evaluate(context, expression)
+    result = context.debugger.evaluate(expression)
     if format_.letter in MEMORY_LETTERS:
         yield from show(context, expression, format_)
     else:
@@ -167,8 +167,7 @@ def set_(context: Context, argument: str) -> Iterable[str]:
     expression = re.sub(r"^var(iable)?\s+", "", argument)
     if not re.search(r"[^=!<>]=[^=]", expression):
         raise DynarecError("set needs an assignment: set count = 3, set $a0 = 5")
-    evaluate(context, expression)
-    context.debugger.changed()
+    context.debugger.evaluate(expression)
     return ()
 
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
+from textual.events import Resize
+from textual.geometry import Size
 from textual.message import Message
 from textual.widgets import Footer, Input, Label, Static
 
@@ -114,6 +116,8 @@ class DebuggerApp(App[int]):
         self.chosen, self.slot = "code", "console"
         self.log_rows: list[Row] = []
         self._answer_at = 0
+        self._is_due = False
+        self._room = Size()
         self._state_path = state_path
         self.remembered, self._note = state.read(state_path) if state_path else (state.Remembered(), "")
         self._queue: SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]]] = SimpleQueue()
@@ -219,6 +223,7 @@ class DebuggerApp(App[int]):
 
     def _on_done(self) -> None:
         """A command has been executed."""
+        self._is_due = False
         self._let_time_pass(False)
         if self.commands.ended:
             self.exit(0)
@@ -231,6 +236,11 @@ class DebuggerApp(App[int]):
         if self.runner.is_busy:
             self._show_status()
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that was told has been taken up."""
+        return self._queue.empty() and not self._is_due
+
     # -- what is shown ------------------------------------------------------------------------------------------------
 
     def show_panes(self) -> None:
@@ -239,7 +249,7 @@ class DebuggerApp(App[int]):
             return
         for listing in self.query("#body > Vertical > Listing").results(Listing):
             if listing.display and listing.id:
-                listing.show(self.contents.rows(listing.id, listing.size.width or self.size.width))
+                listing.show(self.contents.rows(listing.id, listing.size.width or self._room.width))
 
     def say(self, line: str, role: str = "") -> None:
         """A line below the panes."""
@@ -250,7 +260,7 @@ class DebuggerApp(App[int]):
     def _show_log(self) -> None:
         """The last lines; as many as the last command has printed, if there is room."""
         answer = len(self.log_rows) - self._answer_at
-        most = int(self.size.height * LOG_SHARE)
+        most = int(self._room.height * LOG_SHARE)
         log = self.query_one("#log", Listing)
         log.styles.height = min(max(LOG_ROWS, answer), most) + 1
         log.show_end(self.log_rows)
@@ -279,13 +289,13 @@ class DebuggerApp(App[int]):
         parts = []
         for number, (name, title) in enumerate(PANES.items(), 1):
             style = "reverse bold" if name == self.chosen else "bold" if self._is_shown(name) else ""
-            text = f"{number} {title}" if self.size.width > NAMES_WIDTH else f"{number} {SHORT.get(name, title)}"
+            text = f"{number} {title}" if self._room.width > NAMES_WIDTH else f"{number} {SHORT.get(name, title)}"
             parts.append(f"[@click=app.pane('{name}')]{f'[{style}] {text} [/]' if style else f' {text} '}[/]")
         self.query_one("#tabs", Static).update("".join(parts))
 
     @property
     def _is_large(self) -> bool:
-        return self.size.width >= WIDE and self.size.height >= HIGH
+        return self._room.width >= WIDE and self._room.height >= HIGH
 
     def _is_shown(self, name: str) -> bool:
         if not self._is_large:
@@ -302,7 +312,8 @@ class DebuggerApp(App[int]):
         self._show_tabs()
         self.call_after_refresh(self.show_panes)
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: Resize) -> None:
+        self._room = event.size
         self._lay_out()
         self._show_log()
 
@@ -323,6 +334,7 @@ class DebuggerApp(App[int]):
         self._answer_at = len(self.log_rows)
         self.say(f"{PROMPT} {line}", "input")
         self._let_time_pass(True)
+        self._is_due = True
         self.runner.submit(line)
         self._show_status()
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from dynarec.debug.commands import registers, stoppers
-from dynarec.debug.commands.looking import block
+from dynarec.debug.commands.block import block
 from dynarec.debug.commands.session import Context
 from dynarec.debug.commands.telling import frame_text
 from dynarec.debug.commands.values import show
@@ -25,6 +26,7 @@ LINES_AROUND = 300
 MEMORY_ROWS = 256
 STACK_WORDS = 64
 WORD = 4
+ADDRESS = re.compile("[0-9a-f]{8}")
 HERE, FRAME = "▶", "▷"
 ENABLED, DISABLED = "●", "○"
 
@@ -237,14 +239,17 @@ def block_rows(debugger: Debugger) -> list[Row]:
     """The block of the pc."""
     rows: list[Row] = []
     try:
-        for section in block(debugger.machine, debugger.machine.pc):
+        for section in block(debugger, debugger.machine.pc):
             rows.append(Row(((section.title, "heading"),)))
-            rows += [_block_line(f"  {line}") for line in section.lines]
+            rows += [_block_line(line, debugger.machine.pc) for line in section.lines]
     except DynarecError as error:
         return plain([str(error)], "error")
     return rows
 
 
-def _block_line(line: str) -> Row:
-    head, text = line[:11], line[11:]
-    return Row(((head, "address"), (text, "")) if head.strip().isalnum() else ((line, ""),))
+def _block_line(line: str, pc: int) -> Row:
+    address, _, text = line.partition("  ")
+    if not line.startswith(f"{address}  ") or not ADDRESS.fullmatch(address):
+        return Row((("  ", ""), (line, "")))
+    here = int(address, 16) == pc and len(address) == 2 * WORD
+    return Row(((HERE if here else " ", "changed"), (f" {address}  ", "address"), (text, "")), here=here)

@@ -74,7 +74,7 @@ def _checked(value: object) -> Remembered:
 def write(path: Path, remembered: Remembered) -> None:
     """All of it or nothing, for the user alone. Raises OSError."""
     path.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
-    remembered.history = remembered.history[-MOST_HISTORY:]
+    del remembered.history[:-MOST_HISTORY]
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".state-")
     try:
         with open(descriptor, "w", encoding="utf-8") as file:
