@@ -422,10 +422,7 @@ class DebuggerApp(App[int]):
 
     def action_keys(self) -> None:
         """Single keys are commands."""
-        if isinstance(self.focused, CommandLine):
-            self.action_pane("code" if self._is_large or self.chosen == "console" else self.chosen)
-        else:
-            self.action_prompt()
+        self.action_pane("code" if self._is_large or self.chosen == "console" else self.chosen)
 
     def action_style(self) -> None:
         self.contents.next_style()

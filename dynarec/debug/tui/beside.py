@@ -8,12 +8,11 @@ The window asks for what it shows 60 times a second; what is done in it comes as
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
-import os
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, Pipe
 from typing import TYPE_CHECKING, Any
 
 from dynarec.window import NoDisplay, Session, Window, missing_display, open_window
@@ -37,11 +36,9 @@ class Beside:
         self._console: Console | None = None
         self._is_running = False
         self._sent: Picture | None = None
-        spawn = multiprocessing.get_context("spawn")
-        self._connection, other = spawn.Pipe()
-        self._process = spawn.Process(target=show, args=(other, name), name="dynarec-window", daemon=True)
-        self._process.start()
-        other.close()
+        self._connection, other = Pipe()
+        with other:
+            self._process = _start(other, name)
         self._thread = threading.Thread(target=self._work, name="dynarec-window", daemon=True)
 
     def opened(self) -> str:
@@ -62,7 +59,7 @@ class Beside:
         if console is not None:
             console.attach_display()
             console.pause()
-            if not self._process.is_alive():
+            if self._process.poll() is not None:
                 console.stop()
 
     def run(self, is_running: bool) -> None:
@@ -78,7 +75,7 @@ class Beside:
     def close(self) -> None:
         """Close the window. May be called twice."""
         self._process.terminate()  # first: nobody waits for it then
-        self._process.join()
+        self._process.wait()
         self.attach(None)
         self._connection.close()
 
@@ -129,11 +126,15 @@ class Beside:
         return picture if is_new else None, console.machine.instructions, self._is_running
 
 
+def _start(connection: Connection, name: str) -> subprocess.Popen[bytes]:
+    """The process of the window; the terminal is the debugger's."""
+    number, nowhere = connection.fileno(), subprocess.DEVNULL
+    command = [sys.executable, "-m", __name__, str(number), name]
+    return subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere, pass_fds=[number])
+
+
 def show(connection: Connection, name: str) -> None:
     """The process of the window, until it is closed or the debugger is gone."""
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):  # the terminal is the debugger's
-        os.dup2(nowhere, descriptor)
     sys.stderr = _Teller(connection)
     window = open_window(name, BesideWindow)
     with contextlib.suppress(OSError, EOFError):
@@ -256,3 +257,7 @@ def beside(name: str, broken_in: Callable[[], None], told: Callable[[str], None]
         told(f"no display ({reason}): the program runs without a window")
         return None
     return made
+
+
+if __name__ == "__main__":
+    show(Connection(int(sys.argv[1])), sys.argv[2])

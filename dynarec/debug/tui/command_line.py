@@ -28,6 +28,7 @@ class CommandLine(Input):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,ctrl+p", "recall(-1)", "Earlier", show=False),
         Binding("down,ctrl+n", "recall(1)", "Later", show=False),
+        Binding("escape", "app.keys", "Keys"),
         Binding("tab", "complete", "Complete", show=False),
     ]
 

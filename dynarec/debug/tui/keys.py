@@ -17,14 +17,16 @@ PANES = {
 """The panes, in the order of the numbers of their keys."""
 
 BINDINGS: list[BindingType] = [
+    Binding("escape,colon,slash", "prompt", "Type"),
     Binding("s,f11", "command('step')", "Step"),
     Binding("n,f10", "command('next')", "Next"),
-    Binding("f,shift+f11", "command('finish')", "Finish"),
+    Binding("f", "command('finish')", "Finish"),
+    Binding("shift+f11", "command('finish')", show=False),
     Binding("c,f5", "command('continue')", "Go"),
     Binding("i", "command('stepi')", "Instr"),
-    Binding("o", "command('nexti')", "Over", show=False),
-    Binding("u", "command('up')", "Up"),
-    Binding("d", "command('down')", "Down"),
+    Binding("o", "command('nexti')", show=False),
+    Binding("u", "command('up')", show=False),
+    Binding("d", "command('down')", show=False),
     Binding("S", "command('reverse-step')", show=False),
     Binding("N", "command('reverse-next')", show=False),
     Binding("F", "command('reverse-finish')", show=False),
@@ -35,11 +37,9 @@ BINDINGS: list[BindingType] = [
     Binding("x,delete", "delete", show=False),
     Binding("m", "style", show=False),
     Binding("t", "theme", show=False),
-    Binding("question_mark,f1", "command('help')", "Help", show=False),
+    Binding("question_mark,f1", "command('help')", show=False),
     *(Binding(f"{number},alt+{number}", f"pane('{name}')", show=False) for number, name in enumerate(PANES, 1)),
     Binding("f8", "next_pane", "Pane"),
-    Binding("colon,slash", "prompt", "Type", key_display=":"),
-    Binding("escape", "keys", "Keys"),
     Binding("ctrl+c", "interrupt", "Stop", priority=True),
     Binding("ctrl+q,q", "leave", "Quit"),
 ]
