@@ -274,6 +274,7 @@ def test_registers_have_the_names_of_conventions(typist: Typist) -> None:
 def test_completion(typist: Typist) -> None:
     complete = typist.commands.complete
     assert complete("inf") == ["info"]
+    assert complete("disp") == ["display"]
     assert complete("break fact") == ["break factorial"]
     assert complete("b program") == ["b program.c:"]
     assert "p total" in complete("p to")

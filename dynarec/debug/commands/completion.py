@@ -8,7 +8,6 @@ from pathlib import Path
 
 from dynarec.debug.commands.session import Command, Context
 from dynarec.debug.commands.table import find
-from dynarec.debug.stoppers import CAUGHT
 from dynarec.errors import DynarecError
 
 WORD = re.compile(r"[^\s=+*/&|()<>!,~^-]*$")
@@ -30,17 +29,15 @@ def complete(context: Context, names: Mapping[str, Command], line: str) -> list[
     match = WORD.search(line)
     word = match[0] if match else ""
     before = line[: len(line) - len(word)]
-    words = names if command.completes == "command" else _words(context, command.completes, word)
-    found = {each for each in words if each.startswith(word)}
+    found = {each for each in _words(context, names, command.completes, word) if each.startswith(word)}
     return [before + each for each in sorted(found)[:MOST]]
 
 
-def _words(context: Context, kind: str, word: str) -> Iterable[str]:
-    from dynarec.debug.commands.looking import TOPICS
-
+def _words(context: Context, names: Iterable[str], kind: str | tuple[str, ...], word: str) -> Iterable[str]:
+    if isinstance(kind, tuple):
+        return kind
     sources: dict[str, Callable[[], Iterable[str]]] = {
-        "topic": lambda: TOPICS,
-        "catch": lambda: CAUGHT,
+        "command": lambda: names,
         "number": lambda: map(str, context.debugger.stoppers),
         "place": lambda: _places(context),
         "expression": lambda: _names(context, word),

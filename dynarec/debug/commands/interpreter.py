@@ -12,7 +12,7 @@ from dynarec.errors import DynarecError
 
 LINE = re.compile(r"(?P<word>[A-Za-z][A-Za-z-]*)(?P<rest>.*)", re.DOTALL)
 END = "end"
-NAME_WIDTH = 34
+NAME_WIDTH = 32
 
 
 class Commands:

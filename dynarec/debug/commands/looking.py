@@ -224,9 +224,9 @@ COMMANDS = (
     Command(frame, "frame [LEVEL]", "select a frame of the backtrace", ("f",)),
     Command(up, "up [COUNT]", "select the frame of the caller", again="same"),
     Command(down, "down [COUNT]", "select the frame of what it has called", again="same"),
-    Command(list_, "list [PLACE]", "the source here, at a line or a function; then on", ("l",), "place", "on"),
+    Command(list_, "list [PLACE]", "the source here, or there; then on", ("l",), "place", "on"),
     Command(disassemble, "disassemble [ADDRESS]", "the code of a function", (), "place"),
-    Command(translate, "translate [ADDRESS]", "the block there: guest code, IR, host code", ("block",), "place"),
-    Command(info, "info TOPIC", f"{', '.join(TOPICS)}", ("i",), "topic"),
-    Command(snapshot, "snapshot save|restore FILE", "keep the machine in a file, or go back to it", (), "file"),
+    Command(translate, "translate [ADDRESS]", "the block: guest code, IR, host code", ("block",), "place"),
+    Command(info, "info TOPIC", "breakpoints, registers, locals, args, ...", ("i",), tuple(TOPICS)),
+    Command(snapshot, "snapshot save|restore FILE", "the machine to a file, or from it", (), "file"),
 )

@@ -116,7 +116,7 @@ class Command:
     """A command: `run(context, what follows the name)` gives lines, or raises DynarecError.
 
     usage: the name and what may follow it. help: one line. completes: what its last word may be: "place", "command",
-    "register", "topic", "number", "expression", "file" or "". again: whether an empty line repeats it: "same" as it
+    "number", "expression", "file" or "", or one of some words. again: whether an empty line repeats it: "same" as it
     was, "on" without its words, where it goes on, or "".
     """
 
@@ -124,12 +124,12 @@ class Command:
     usage: str
     help: str
     aliases: tuple[str, ...] = ()
-    completes: str = ""
+    completes: str | tuple[str, ...] = ""
     again: str = ""
 
     @property
     def name(self) -> str:
-        return self.usage.partition(" ")[0].partition("/")[0]
+        return re.split(r"[^a-z-]", self.usage, maxsplit=1)[0]
 
 
 def go(context: Context, operation: Callable[[], Stopped]) -> Iterator[str]:

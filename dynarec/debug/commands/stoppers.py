@@ -159,15 +159,15 @@ def _number(text: str) -> int:
 
 
 COMMANDS = (
-    Command(break_, "break [PLACE] [if EXPR]", "stop before a function, file:line, *address", ("b",), "place"),
+    Command(break_, "break [PLACE] [if EXPR]", "stop at a function, file:line, *address", ("b",), "place"),
     Command(tbreak, "tbreak [PLACE] [if EXPR]", "the same, once", ("tb",), "place"),
     Command(watch, "watch WHERE[, SIZE] [if EXPR]", "stop before another value is written", (), "expression"),
     Command(rwatch, "rwatch WHERE[, SIZE] [if EXPR]", "stop before it is read", (), "expression"),
     Command(awatch, "awatch WHERE[, SIZE] [if EXPR]", "stop before it is read or written", (), "expression"),
-    Command(catch, "catch WHAT [NUMBER] [if EXPR]", f"stop for {', '.join(CAUGHT)}", (), "catch"),
+    Command(catch, "catch WHAT [NUMBER] [if EXPR]", "stop for trap, syscall, mmio, ...", (), tuple(CAUGHT)),
     Command(condition, "condition NUMBER [EXPR]", "change or remove a condition", (), "number"),
     Command(ignore, "ignore NUMBER COUNT", "pass over so many hits", (), "number"),
-    Command(commands, "commands [NUMBER] [COMMAND; ...]", "what to do at a stop; silent comes first", (), "number"),
+    Command(commands, "commands [NUMBER] [LINE; ...]", "what to do at a stop; silent comes first", (), "number"),
     Command(delete, "delete [NUMBER...]", "remove some, or all", ("d", "del"), "number"),
     Command(enable, "enable [NUMBER...]", "let them stop the program", ("en",), "number"),
     Command(disable, "disable [NUMBER...]", "let them not stop it", ("dis",), "number"),

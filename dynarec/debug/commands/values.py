@@ -219,7 +219,7 @@ def _real(value: int, bits: int) -> str:
 COMMANDS = (
     Command(print_, "print[/FMT] EXPR", "show a value, or assign one", ("p", "inspect", "call"), "expression"),
     Command(set_, "set [var] WHERE = EXPR", "change a variable, a register or memory", completes="expression"),
-    Command(examine, "x/FMT [ADDRESS]", "show memory: x/8xw $sp, x/4i $pc, x/s text", (), "expression", "on"),
+    Command(examine, "x/FMT [ADDRESS]", "memory: x/8xw $sp, x/4i $pc, x/s text", (), "expression", "on"),
     Command(display, "display[/FMT] [EXPR]", "show a value at each stop", completes="expression", again="same"),
     Command(undisplay, "undisplay [NUMBER...]", "show it no more"),
 )

@@ -48,6 +48,7 @@ WIDE, HIGH = 110, 34
 """Columns and rows of a terminal that is large."""
 DARK, LIGHT = "textual-dark", "textual-light"
 MOST_LOGGED = 2000
+NARROWEST = 20
 LOG_ROWS, LOG_SHARE = 4, 0.6
 TICK = 0.25
 NAMES_WIDTH = 100
@@ -185,6 +186,8 @@ class DebuggerApp(App[int]):
 
     def close(self) -> None:
         """After the end: nothing runs any longer."""
+        if self.session.console is not None:
+            self.session.console.stop()  # first: a run that waits for a frame could not be ended
         self.runner.close()
         self.session.close()
         self.terminal.close()
@@ -253,7 +256,9 @@ class DebuggerApp(App[int]):
 
     def say(self, line: str, role: str = "") -> None:
         """A line below the panes."""
-        self.log_rows += plain(line.splitlines() or [""], role)
+        width = max(NARROWEST, self._room.width - 1)
+        for each in line.expandtabs().splitlines() or [""]:
+            self.log_rows += plain([each[at : at + width] for at in range(0, max(1, len(each)), width)], role)
         del self.log_rows[:-MOST_LOGGED]
         self._show_log()
 

@@ -17,7 +17,8 @@ PANES = {
 """The panes, in the order of the numbers of their keys."""
 
 BINDINGS: list[BindingType] = [
-    Binding("escape,colon,slash", "prompt", "Type"),
+    Binding("escape", "prompt", "Type"),
+    Binding("colon,slash", "prompt", show=False),
     Binding("s,f11", "command('step')", "Step"),
     Binding("n,f10", "command('next')", "Next"),
     Binding("f", "command('finish')", "Finish"),

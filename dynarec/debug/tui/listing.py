@@ -76,7 +76,7 @@ class Listing(ScrollView, can_focus=True):
             return Strip.blank(width, self._style("", ""))
         row = self.rows[at]
         is_cursor = self.has_cursor and self.has_focus and at == self.cursor
-        ground = "cursor" if is_cursor else "here" if row.here else ""
+        ground = "here" if row.here else "cursor" if is_cursor else ""
         strip = Strip([Segment(text, self._style(role, ground)) for text, role in row.spans])
         return strip.crop_extend(left, left + width, self._style("", ground))
 

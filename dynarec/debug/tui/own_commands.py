@@ -38,8 +38,9 @@ def own_commands(app: DebuggerApp) -> tuple[Command, ...]:
         app.tell(app.action_pane, argument)
         return ()
 
+    themes = tuple(app.available_themes)
     return (
-        Command(view, "view PANE", f"show {', '.join(PANES)}; code as {', '.join(STYLES)}", completes="view"),
-        Command(memory, "memory [ADDRESS]", "show memory from there on, or at the stack pointer", (), "expression"),
-        Command(theme, "theme NAME", "colours: textual-light, textual-dark, nord, ..."),
+        Command(view, "view PANE", "code, stack, ...; mixed, source, assembly", completes=(*PANES, *STYLES)),
+        Command(memory, "memory [ADDRESS]", "memory from there, or at the stack", (), "expression"),
+        Command(theme, "theme NAME", "colours: textual-light, nord, ...", completes=themes),
     )

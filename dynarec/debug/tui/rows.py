@@ -25,6 +25,8 @@ LINES_AROUND = 300
 """Lines of the source around the one of the frame."""
 MEMORY_ROWS = 256
 STACK_WORDS = 64
+SHORT_NAME = 4
+"""Letters of a register's name; those with longer ones are a group of their own."""
 WORD = 4
 ADDRESS = re.compile("[0-9a-f]{8}")
 HERE, FRAME = "▶", "▷"
@@ -122,15 +124,19 @@ def read_registers(debugger: Debugger) -> dict[str, int]:
 
 def register_rows(values: dict[str, int], before: dict[str, int], width: int) -> list[Row]:
     """Registers in as many columns as fit; those that have another value than before are marked."""
-    names = max(map(len, values), default=0)
+    short = {name: value for name, value in values.items() if len(name) <= SHORT_NAME}
+    long = {name: value for name, value in values.items() if len(name) > SHORT_NAME}
+    return [row for group in (short, long) if group for row in _columns(group, before, width)]
+
+
+def _columns(values: dict[str, int], before: dict[str, int], width: int) -> Iterator[Row]:
+    names = max(map(len, values))
     cell = names + 1 + 2 * WORD + 2
     columns = max(1, (width + 1) // cell)
     height = -(-len(values) // columns)
     items = list(values.items())
-    return [
-        Row(tuple(span for item in items[row::height] for span in _register(*item, names, before)))
-        for row in range(height)
-    ]
+    for row in range(height):
+        yield Row(tuple(span for item in items[row::height] for span in _register(*item, names, before)))
 
 
 def _register(name: str, value: int, width: int, before: dict[str, int]) -> tuple[Span, ...]:
