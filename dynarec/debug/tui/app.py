@@ -6,12 +6,15 @@ import argparse
 import asyncio
 import signal
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from platformdirs import user_state_path
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
@@ -48,6 +51,8 @@ WIDE, HIGH = 110, 34
 """Columns and rows of a terminal that is large."""
 DARK, LIGHT = "textual-dark", "textual-light"
 MOST_LOGGED = 2000
+MOST_WAITING = 500
+"""Lines that wait to be shown."""
 NARROWEST = 20
 LOG_ROWS, LOG_SHARE = 4, 0.6
 TICK = 0.25
@@ -56,6 +61,7 @@ SHORT = {"registers": "Regs", "variables": "Vars", "breakpoints": "Breaks"}
 """Names of panes where there is little room."""
 MOST_CHOICES = 60
 PROMPT = "(dynarec)"
+END_OF_INPUT = "\x04"
 ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 SIGNAL_STATUS_BASE = 128
 
@@ -80,12 +86,17 @@ class WindowedSession(Session):
     def open_window(self, broken_in: Callable[[], None], told: Callable[[str], None]) -> None:
         """Show a console program in a window from now on."""
         if self.console is not None:
-            self.window = beside(self.debugger.machine.program.name, broken_in, told)
+            self._open = partial(beside, self.debugger.machine.program.name, broken_in, told)
+            self.window = self._open()
             self._show(self.console)
 
     def restart(self) -> None:
+        """A window that was closed is opened again."""
         self._show(None)
         super().restart()
+        if self.window is not None and self.window.is_closed:
+            self.window.close()
+            self.window = self._open()
         self._show(self.console)
 
     def close(self) -> None:
@@ -117,14 +128,14 @@ class DebuggerApp(App[int]):
         self.chosen, self.slot = "code", "console"
         self.log_rows: list[Row] = []
         self._answer_at = 0
-        self._is_due = False
+        self._is_due = self._log_is_stale = False
         self._room = Size()
         self._state_path = state_path
         self.remembered, self._note = state.read(state_path) if state_path else (state.Remembered(), "")
         self._queue: SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]]] = SimpleQueue()
         self.runner = Runner(
             self.commands,
-            told=lambda line: self.tell(self.say, line),
+            told=self._tell_line,
             failed=lambda line: self.tell(self.say, line, "error"),
             done=lambda: self.tell(self._on_done),
         )
@@ -155,7 +166,7 @@ class DebuggerApp(App[int]):
         for name in PANES:
             self.query_one(f"#{name}").add_class("pane")
         self._restore()
-        self.terminal.start(lambda data: self.tell(self._on_output, data))
+        self.terminal.start(lambda: self.tell(self._on_output))
         self.session.open_window(lambda: self.tell(self.action_interrupt), lambda text: self.tell(self.say, text))
         self._end_on_signals()
         self.set_interval(TICK, self._tick)
@@ -213,14 +224,21 @@ class DebuggerApp(App[int]):
         if was_empty:
             self.post_message(Arrived())
 
+    def _tell_line(self, line: str) -> None:
+        """A line of a command; one that prints without end waits until it can be read."""
+        while self._queue.qsize() > MOST_WAITING and self.is_running:
+            time.sleep(TICK)
+        self.tell(self.say, line)
+
     def on_arrived(self) -> None:
         with suppress(Empty):
-            while True:
+            for _ in range(MOST_WAITING):
                 action, values = self._queue.get_nowait()
                 action(*values)
+            self.post_message(Arrived())
 
-    def _on_output(self, data: bytes) -> None:
-        self.printed.feed(data)
+    def _on_output(self) -> None:
+        self.printed.feed(self.terminal.take())
         self.query_one(ConsolePane).show(self.printed.lines)
         self._show_tabs()
 
@@ -242,7 +260,7 @@ class DebuggerApp(App[int]):
     @property
     def is_settled(self) -> bool:
         """Whether all that was told has been taken up."""
-        return self._queue.empty() and not self._is_due
+        return self._queue.empty() and not self._is_due and not self._log_is_stale
 
     # -- what is shown ------------------------------------------------------------------------------------------------
 
@@ -259,11 +277,15 @@ class DebuggerApp(App[int]):
         width = max(NARROWEST, self._room.width - 1)
         for each in line.expandtabs().splitlines() or [""]:
             self.log_rows += plain([each[at : at + width] for at in range(0, max(1, len(each)), width)], role)
+        self._answer_at -= max(0, len(self.log_rows) - MOST_LOGGED)
         del self.log_rows[:-MOST_LOGGED]
-        self._show_log()
+        if not self._log_is_stale:
+            self._log_is_stale = True
+            self.call_next(self._show_log)
 
     def _show_log(self) -> None:
         """The last lines; as many as the last command has printed, if there is room."""
+        self._log_is_stale = False
         answer = len(self.log_rows) - self._answer_at
         most = int(self._room.height * LOG_SHARE)
         log = self.query_one("#log", Listing)
@@ -360,7 +382,10 @@ class DebuggerApp(App[int]):
         self.say("  ".join(words) + (f"  and {more} more" if more > 0 else ""), "faint")
 
     def on_console_pane_typed(self, event: ConsolePane.Typed) -> None:
-        self.terminal.type_line(event.line)
+        if event.line is None:
+            self.terminal.type(END_OF_INPUT)
+        else:
+            self.terminal.type_line(event.line)
 
     def on_listing_chosen(self, event: Listing.Chosen) -> None:
         name, key = event.listing.id, event.row.key
@@ -440,8 +465,6 @@ class DebuggerApp(App[int]):
 
 def run(args: argparse.Namespace) -> int:
     """Debug the program that the options describe, in this terminal; the exit status. Raises DynarecError."""
-    from platformdirs import user_state_path
-
     from dynarec.commands.debug import make_launch
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):

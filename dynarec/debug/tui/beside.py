@@ -52,6 +52,10 @@ class Beside:
             return ""
         return str(reason)
 
+    @property
+    def is_closed(self) -> bool:
+        return self._process.poll() is not None
+
     def attach(self, console: Console | None) -> None:
         """Show this console from now on, which stands still; None: none for now."""
         with self._lock:
@@ -59,7 +63,7 @@ class Beside:
         if console is not None:
             console.attach_display()
             console.pause()
-            if self._process.poll() is not None:
+            if self.is_closed:
                 console.stop()
 
     def run(self, is_running: bool) -> None:
@@ -89,7 +93,7 @@ class Beside:
             console, self._console = self._console, None
         if console is not None:
             console.stop()
-            self._told("the window is closed: the program goes on without it; restart opens no other")
+            self._told("the window is closed: the program goes on without it; restart opens another one")
 
     def _take(self, kind: int, *values: Any) -> None:
         if kind == BREAK:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Input
@@ -11,13 +14,22 @@ from dynarec.debug.tui.listing import Listing
 from dynarec.debug.tui.rows import plain
 
 
+class ProgramInput(Input):
+    """The line for the program."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+d", "end_input", "End of input")]
+
+    def action_end_input(self) -> None:
+        self.post_message(ConsolePane.Typed(None))
+
+
 class ConsolePane(Vertical):
     """Posts Typed with each line that is typed into it."""
 
     class Typed(Message):
-        """A line for the program."""
+        """A line for the program; None: the end of its input."""
 
-        def __init__(self, line: str) -> None:
+        def __init__(self, line: str | None) -> None:
             super().__init__()
             self.line = line
 
@@ -27,7 +39,7 @@ class ConsolePane(Vertical):
 
     def compose(self) -> ComposeResult:
         yield Listing("printed", "")
-        yield Input(placeholder="what is typed here goes to the program", id="typed", compact=True)
+        yield ProgramInput(placeholder="what is typed here goes to the program", id="typed", compact=True)
 
     def show(self, lines: list[str]) -> None:
         """What the program has printed, the end in sight."""

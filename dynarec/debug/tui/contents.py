@@ -25,11 +25,16 @@ class Seen:
 
 
 class Contents:
-    """Of one session. style: of the code, one of STYLES. address: where the memory pane begins; None: at the stack."""
+    """Of one session.
+
+    style: of the code, one of STYLES. place: the code that is looked at until the program moves; None: the frame's.
+    address: where the memory pane begins; None: at the stack.
+    """
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self.style = STYLES[0]
+        self.place: int | None = None
         self.address: int | None = None
         self._moment: tuple[Debugger, Position] | None = None
         self._before, self._now = Seen(), Seen()
@@ -46,7 +51,7 @@ class Contents:
         context, debugger = self._context, self._context.debugger
         match name:
             case "code":
-                return rows.code(context, self.style)
+                return rows.code(context, self.style, self.place)
             case "registers":
                 self._now.registers = rows.read_registers(debugger)
                 return rows.register_rows(self._now.registers, self._before.registers, width)
@@ -79,4 +84,4 @@ class Contents:
         """The program has moved on: what was shown is what was before."""
         moment = self._context.debugger, self._context.debugger.position
         if moment != self._moment:
-            self._moment, self._before = moment, replace(self._now)
+            self._moment, self._before, self.place = moment, replace(self._now), None

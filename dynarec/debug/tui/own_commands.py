@@ -23,6 +23,11 @@ def own_commands(app: DebuggerApp) -> tuple[Command, ...]:
         app.tell(app.action_pane, "memory")
         return ()
 
+    def look(context: Context, argument: str) -> Iterable[str]:
+        app.contents.place = context.debugger.places.find(argument, context.frame.file)[0] if argument else None
+        app.tell(app.action_pane, "code")
+        return ()
+
     def theme(context: Context, argument: str) -> Iterable[str]:
         if argument not in app.available_themes:
             raise DynarecError(f"themes are {', '.join(sorted(app.available_themes))}")
@@ -41,6 +46,7 @@ def own_commands(app: DebuggerApp) -> tuple[Command, ...]:
     themes = tuple(app.available_themes)
     return (
         Command(view, "view PANE", "code, stack, ...; mixed, source, assembly", completes=(*PANES, *STYLES)),
+        Command(look, "look [PLACE]", "code there, or here again", (), "place"),
         Command(memory, "memory [ADDRESS]", "memory from there, or at the stack", (), "expression"),
         Command(theme, "theme NAME", "colours: textual-light, nord, ...", completes=themes),
     )

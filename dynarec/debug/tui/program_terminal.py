@@ -16,6 +16,8 @@ PARTIAL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b]*)?$")
 CLEAR = "\x1b[2J"
 MOST_LINES = 5000
 PIECE = 65536
+MOST_BYTES = 1 << 20
+"""Of output that nobody has taken yet: more than the lines that are kept."""
 TAB = 8
 
 
@@ -70,12 +72,21 @@ class ProgramTerminal:
         self._master, slave = pty.openpty()
         self.program = FileIO(slave, "r+")
         self._is_raw = False
+        self._lock = threading.Lock()
+        self._written = bytearray()
         self._thread: threading.Thread | None = None
 
-    def start(self, received: Callable[[bytes], None]) -> None:
-        """Read from now on. received: called on the thread with what the program writes."""
-        self._thread = threading.Thread(target=self._read, args=(received,), name="dynarec-console", daemon=True)
+    def start(self, arrived: Callable[[], None]) -> None:
+        """Read from now on. arrived: called on the thread when there is something to take."""
+        self._thread = threading.Thread(target=self._read, args=(arrived,), name="dynarec-console", daemon=True)
         self._thread.start()
+
+    def take(self) -> bytes:
+        """What the program has written since it was asked last; of very much, the end."""
+        with self._lock:
+            data = bytes(self._written)
+            self._written.clear()
+        return data
 
     def make_raw(self) -> None:
         """The program echoes, and edits lines, itself."""
@@ -96,7 +107,7 @@ class ProgramTerminal:
             self._thread.join()
         os.close(self._master)
 
-    def _read(self, received: Callable[[bytes], None]) -> None:
+    def _read(self, arrived: Callable[[], None]) -> None:
         while True:
             try:
                 data = os.read(self._master, PIECE)
@@ -104,4 +115,9 @@ class ProgramTerminal:
                 return
             if not data:
                 return
-            received(data)
+            with self._lock:
+                was_empty = not self._written
+                self._written += data
+                del self._written[:-MOST_BYTES]
+            if was_empty:
+                arrived()

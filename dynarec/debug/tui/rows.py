@@ -12,6 +12,7 @@ from dynarec.debug.commands.session import Context
 from dynarec.debug.commands.telling import frame_text
 from dynarec.debug.commands.values import show
 from dynarec.debug.debugger import Debugger
+from dynarec.debug.source import Frame
 from dynarec.debug.stoppers import Breakpoint, Stopper
 from dynarec.debug.view import CodeLine
 from dynarec.errors import DynarecError
@@ -74,22 +75,29 @@ class Gutter:
         return (dot, "mark"), (arrow, "changed" if arrow == HERE else "name")
 
 
-def code(context: Context, style: str) -> list[Row]:
-    """The code around the selected frame. style: "mixed", "source" or "assembly"; what is not there is not shown."""
-    frame = context.frame
+def code(context: Context, style: str, place: int | None) -> list[Row]:
+    """The code around a place; None: around the selected frame.
+
+    style: "mixed", "source" or "assembly"; what is not there is not shown.
+    """
+    debugger, frame = context.debugger, context.frame
     gutter = Gutter(context, frame.pc)
-    has_source = bool(frame.line and context.debugger.source.text.line(frame.file, frame.line))
-    if style == "source" and has_source:
-        return list(_source_rows(context.debugger, gutter, frame.file, frame.line))
-    return list(_code_rows(context.debugger, gutter, frame.pc, style != "assembly"))
+    at, file, line = frame.pc, frame.file, frame.line
+    if place is not None:
+        row = debugger.source.lines.at(place)
+        at, file, line = place, row.file if row else "", row.line if row else 0
+    if style == "source" and line and debugger.source.text.line(file, line):
+        return list(_source_rows(debugger, gutter, file, line, frame))
+    return list(_code_rows(debugger, gutter, at, style != "assembly"))
 
 
-def _source_rows(debugger: Debugger, gutter: Gutter, file: str, here: int) -> Iterator[Row]:
+def _source_rows(debugger: Debugger, gutter: Gutter, file: str, here: int, frame: Frame) -> Iterator[Row]:
     first = max(1, here - LINES_AROUND)
     lines = debugger.source.text.lines(file, first, 2 * LINES_AROUND)
     for number, text in enumerate(lines, first):
         addresses = debugger.source.lines.addresses(file, number)
-        marks = gutter.spans([*addresses, *([debugger.machine.pc] if number == here else [])])
+        is_frame = (file, number) == (frame.file, frame.line)
+        marks = gutter.spans([*addresses, *([frame.pc] if is_frame else [])])
         role = "address" if addresses else "faint"
         yield Row((*marks, (f"{number:5}  ", role), (text, "source")), f"{file}:{number}", number == here)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dynarec.debug.tui.app import MOST_LOGGED
 from dynarec.debug.tui.command_line import CommandLine
 from dynarec.debug.tui.keys import PANES
 from tests.debug.tui.driving import LARGE, ROMS, SMALL, Driver, drive, driven, run
@@ -210,6 +211,46 @@ def test_ways_to_show_code() -> None:
         assert driver.text("code") == mixed
 
     drive(test)
+
+
+def test_code_elsewhere() -> None:
+    async def test(driver: Driver) -> None:
+        await driver.type("tbreak add", "run", "look factorial")
+        assert "factorial:" in driver.text("code")
+        assert "▶" not in driver.here("code")
+        await driver.type("stepi")
+        assert "▶" in driver.here("code")
+        await driver.type("view source", "look factorial")
+        assert "if (n < 2)" in driver.here("code")
+
+    drive(test)
+
+
+def test_commands_that_print_without_end_are_interrupted() -> None:
+    async def test(driver: Driver) -> None:
+        await driver.type("break add", "commands 1 help; run")
+        driver.app.execute("run")
+        await driver.wait_for(lambda: len(driver.app.log_rows) == MOST_LOGGED, "many lines")
+        await driver.app.run_action("interrupt")
+        await driver.idle()
+        await driver.type("delete", "restart")
+        assert "not started" in driver.status
+
+    drive(test)
+
+
+def test_the_end_of_input() -> None:
+    async def test(driver: Driver) -> None:
+        driver.app.execute("run")
+        await driver.wait_for(lambda: "running" in driver.status, "running")
+        await driver.answer("one two")
+        await driver.wait_for(lambda: "one two" in driver.text("printed"), "an echo")
+        await driver.app.query_one("#typed").run_action("end_input")
+        await driver.idle()
+        assert "Exited with status 0" in driver.status
+        assert "2 words, 2 different" in driver.text("printed")
+
+    drive(test, elf=ROMS / "words.elf")
 
 
 def test_a_breakpoint_on_a_line_of_source() -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-from queue import Queue
 
 import pytest
 
-from dynarec.debug.tui.program_terminal import MOST_LINES, ProgramTerminal, Screen
+from dynarec.debug.tui.program_terminal import MOST_BYTES, MOST_LINES, ProgramTerminal, Screen
 
 SECONDS = 20
 SHOWN = {
@@ -41,26 +40,40 @@ def test_the_oldest_lines_are_forgotten() -> None:
 
 
 def test_it_is_a_terminal() -> None:
-    terminal, received = ProgramTerminal(), Queue[bytes]()
-    terminal.start(received.put)
+    terminal, arrived = ProgramTerminal(), threading.Semaphore(0)
+    terminal.start(arrived.release)
     assert os.isatty(terminal.program.fileno())
     terminal.program.write(b"prompt")
-    assert received.get(timeout=SECONDS) == b"prompt"
+    assert arrived.acquire(timeout=SECONDS)
+    assert terminal.take() == b"prompt"
     terminal.type_line("typed")
     assert terminal.program.read(100) == b"typed\n"
-    assert received.get(timeout=SECONDS).startswith(b"typed")
+    assert arrived.acquire(timeout=SECONDS)
+    assert terminal.take().startswith(b"typed")
     terminal.close()
     assert "dynarec-console" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_a_program_that_echoes_itself() -> None:
-    terminal, received = ProgramTerminal(), Queue[bytes]()
+    terminal = ProgramTerminal()
     terminal.make_raw()
-    terminal.start(received.put)
+    terminal.start(lambda: None)
     terminal.type_line("typed")
     data = b""
     while len(data) < 6:
         data += terminal.program.read(100)
     assert data == b"typed\r"
-    assert received.empty()
     terminal.close()
+    assert terminal.take() == b""
+
+
+def test_output_that_nobody_reads_is_bounded() -> None:
+    terminal = ProgramTerminal()
+    terminal.start(lambda: None)
+    for number in range(400):
+        terminal.program.write(b"%03d" % number + b"x" * 4093)
+    terminal.program.write(b"end")
+    terminal.close()
+    data = terminal.take()
+    assert len(data) == MOST_BYTES
+    assert data.endswith(b"end")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -80,8 +81,8 @@ class Tmux:
 
     def __init__(self, folder: Path, command: list[str | Path]) -> None:
         self._base = ["tmux", "-u", "-S", str(folder / "tmux"), "-f", os.devnull]
-        self._call("new-session", "-d", "-x", "80", "-y", "24", *map(str, command))
-        self._call("set-option", "-g", "remain-on-exit", "on")
+        line = f"{shlex.join(map(str, command))}; echo ended with $?; read wait"
+        self._call("new-session", "-d", "-x", "80", "-y", "24", line)
 
     def keys(self, *keys: str) -> None:
         self._call("send-keys", *keys)
@@ -129,4 +130,4 @@ def test_in_tmux(tmux: Tmux) -> None:
     tmux.keys("3")
     tmux.expect("#1  walk (")
     tmux.keys("q")
-    tmux.expect("Pane is dead")
+    assert "1 Code" not in tmux.expect("ended with 0")
