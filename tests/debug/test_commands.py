@@ -10,6 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dynarec.debug.commands import Commands, Session
 from dynarec.debug.commands.table import COMMANDS, by_name, find
@@ -310,6 +312,36 @@ def test_interrupt_stops_a_chain_of_commands(typist: Typist) -> None:
     printed = typist("run")
     timer.join()
     assert printed
+
+
+WORDS = st.sampled_from(
+    ["a0", "$pc", "$sp", "total", "add", "walk", "program.c:", "0x", "*", "/", "x", "s", "i", "8", "w", ",", "if", "=",
+     "(", "1", "-1", "99999999999", "'", "\x00", "ü", "[", "&", "commands", "end", "silent", ";"]
+)  # fmt: skip
+LINES = st.builds(
+    lambda command, words, gap: f"{command}{gap}{gap.join(words)}",
+    st.sampled_from([name for name in by_name(COMMANDS) if name != "snapshot"]),
+    st.lists(WORDS, max_size=4),
+    st.sampled_from([" ", ""]),
+)
+
+
+def answers(commands: Commands, line: str) -> list[str]:
+    """What is printed, or the refusal."""
+    try:
+        return list(commands.execute(line))
+    except DynarecError as error:
+        return [str(error)]
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.lists(LINES | st.text(max_size=20), max_size=6))
+def test_whatever_is_typed_has_an_answer_or_a_refusal_of_one_line(lines: list[str]) -> None:
+    typist = Typist(ELF, history=1 << 20)
+    for line in lines:
+        typist.commands.complete(line)
+        assert not any("\n" in text for text in answers(typist.commands, line))
+    typist.session.close()
 
 
 def test_quit_is_for_the_front_end(typist: Typist) -> None:

@@ -10,7 +10,6 @@ from dynarec.debug.commands.block import block
 from dynarec.debug.commands.session import Command, Context
 from dynarec.debug.commands.telling import arguments, code_text, frame_text, reason, short, where
 from dynarec.debug.commands.values import number
-from dynarec.debug.stops import Reason, Stopped
 from dynarec.debug.unwind import MAX_FRAMES
 from dynarec.errors import DynarecError
 from dynarec.snapshot import Snapshot
@@ -198,19 +197,9 @@ def snapshot(context: Context, argument: str) -> Iterator[str]:
         context.debugger.machine.snapshot().save(path)
         yield f"Saved {path}"
         return
-    _restore(context, Snapshot.load(path))
-    yield from where(context)
-
-
-def _restore(context: Context, snapshot: Snapshot) -> None:
-    debugger = context.debugger
-    if debugger.history is not None:
-        debugger.history.return_to_present()
-    debugger.machine.restore(snapshot)
-    if debugger.history is not None:
-        debugger.history.begin()
-    debugger.stopped = Stopped(Reason.STEP, debugger.machine.pc, debugger.position)
+    context.debugger.restore(Snapshot.load(path))
     context.forget()
+    yield from where(context)
 
 
 def _whole(argument: str) -> int:

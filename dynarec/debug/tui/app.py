@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -23,12 +22,11 @@ from textual.geometry import Size
 from textual.message import Message
 from textual.widgets import Footer, Input, Label, Static
 
-from dynarec.debug.commands import Commands, Session
+from dynarec.debug.commands import Commands
 from dynarec.debug.commands.telling import frame_text, reason, tell
 from dynarec.debug.stoppers import Breakpoint
 from dynarec.debug.stops import Reason
 from dynarec.debug.tui import state
-from dynarec.debug.tui.beside import Beside, beside
 from dynarec.debug.tui.command_line import CommandLine
 from dynarec.debug.tui.console_pane import ConsolePane
 from dynarec.debug.tui.contents import STYLES, Contents
@@ -39,11 +37,11 @@ from dynarec.debug.tui.program_terminal import ProgramTerminal, Screen
 from dynarec.debug.tui.rows import Row, plain
 from dynarec.debug.tui.runner import Runner
 from dynarec.debug.tui.styles import CSS
+from dynarec.debug.tui.windowed_session import WindowedSession
 from dynarec.errors import DynarecError
-from dynarec.machine.console import Console
 
 if TYPE_CHECKING:
-    from dynarec.debug.launch import Launch
+    pass
 
 SIDE_BY_SIDE = ("code", "registers", "stack", "variables", "breakpoints")
 """What a large terminal always shows; of the others it shows one."""
@@ -68,45 +66,6 @@ SIGNAL_STATUS_BASE = 128
 
 class Arrived(Message):
     """There is something in the queue."""
-
-
-class WindowedSession(Session):
-    """A session whose console programs are shown in a window, if there is one."""
-
-    def __init__(self, launch: Launch) -> None:
-        super().__init__(launch)
-        self.window: Beside | None = None
-
-    @property
-    def console(self) -> Console | None:
-        """What a window would show."""
-        profile = self.debugger.machine.profile
-        return profile if isinstance(profile, Console) else None
-
-    def open_window(self, broken_in: Callable[[], None], told: Callable[[str], None]) -> None:
-        """Show a console program in a window from now on."""
-        if self.console is not None:
-            self._open = partial(beside, self.debugger.machine.program.name, broken_in, told)
-            self.window = self._open()
-            self._show(self.console)
-
-    def restart(self) -> None:
-        """A window that was closed is opened again."""
-        self._show(None)
-        super().restart()
-        if self.window is not None and self.window.is_closed:
-            self.window.close()
-            self.window = self._open()
-        self._show(self.console)
-
-    def close(self) -> None:
-        if self.window is not None:
-            self.window.close()
-        super().close()
-
-    def _show(self, console: Console | None) -> None:
-        if self.window is not None:
-            self.window.attach(console)
 
 
 class DebuggerApp(App[int]):
@@ -294,8 +253,10 @@ class DebuggerApp(App[int]):
 
     def _show_status(self) -> None:
         status = self.query_one("#status", Static)
-        debugger = self.session.debugger
-        name, count = debugger.machine.program.name, debugger.machine.instructions
+        debugger, count = self.session.debugger, self.session.instructions
+        if count is None:
+            return
+        name = debugger.machine.program.name
         is_busy, has_ended = self.runner.is_busy, debugger.has_ended
         if is_busy:
             text = f"{name}  running, {count:,} instructions  (Ctrl-C stops it)"

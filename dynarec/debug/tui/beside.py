@@ -57,29 +57,25 @@ class Beside:
         return self._process.poll() is not None
 
     def attach(self, console: Console | None) -> None:
-        """Show this console from now on, which stands still; None: none for now."""
+        """Show this console from now on; None: none for now."""
         with self._lock:
             self._console = console
         if console is not None:
             console.attach_display()
-            console.pause()
             if self.is_closed:
                 console.stop()
 
     def run(self, is_running: bool) -> None:
-        """The program's time passes, or stands still."""
+        """Whether frames are counted; the debugger has the clock of the program stand still itself."""
         with self._lock:
-            self._is_running, console = is_running, self._console
-        if console is not None:
-            if is_running:
-                console.resume()
-            else:
-                console.pause()
+            self._is_running = is_running
 
     def close(self) -> None:
         """Close the window. May be called twice."""
         self._process.terminate()  # first: nobody waits for it then
         self._process.wait()
+        if self._thread.is_alive():
+            self._thread.join()
         self.attach(None)
         self._connection.close()
 
