@@ -10,7 +10,7 @@
 
 static const uint16_t page_flags[DR_HOOKS] = {
     [DR_HOOK_CODE] = DR_HOOKED,       [DR_HOOK_BLOCK] = DR_HOOKED,       [DR_HOOK_READ] = DR_WATCH_READ,
-    [DR_HOOK_WRITE] = DR_WATCH_WRITE, [DR_HOOK_STORED] = DR_WATCH_WRITE,
+    [DR_HOOK_WRITE] = DR_WATCH_WRITE, [DR_HOOK_STORED] = DR_WATCH_STORED,
 };
 
 /* -- ranges ---------------------------------------------------------------------------------------------------------- */

@@ -24,7 +24,7 @@ static bool is_device(const struct dr_core *core, uint32_t address) {
 
 /* Whether accesses to the page, of memory, are never made by generated code. */
 static bool is_slow(const struct dr_core *core, uint32_t address) {
-    return core->memory.access[address >> DR_PAGE_BITS] & (DR_WATCH_READ | DR_WATCH_WRITE);
+    return core->memory.access[address >> DR_PAGE_BITS] & (DR_WATCH_READ | DR_WATCH_WRITE | DR_WATCH_STORED);
 }
 
 /* Whether bytes in the pages of an access are hooked. */
@@ -67,7 +67,7 @@ static void notice_code(struct dr_core *core, uint32_t address, uint32_t size) {
 /* Behind a store to memory. */
 static void notice_store(struct dr_core *core, uint32_t address, uint32_t size) {
     notice_code(core, address, size);
-    if (!is_watched(core, address, size, DR_WATCH_WRITE) || !dr_hooks_stored(core, address, size))
+    if (!is_watched(core, address, size, DR_WATCH_STORED) || !dr_hooks_stored(core, address, size))
         return;
     core->event = DR_STOP_STORED;
     core->trap = (struct dr_trap){0, address, core->cpu.pc, size};

@@ -18,6 +18,7 @@ MODULES = {
     "code": "tests.fuzz.code",
     "devicetree": "tests.fuzz.devicetree",
     "dwarf": "tests.fuzz.dwarf",
+    "language": "tests.fuzz.language",
     "snapshot": "tests.fuzz.snapshot",
 }
 Mutate = Callable[[bytes, int, int], bytes]
