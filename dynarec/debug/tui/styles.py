@@ -11,7 +11,7 @@ Screen { layout: vertical; }
 #left { width: 3fr; height: 100%; }
 #right { width: 2fr; height: 100%; }
 .pane { height: 1fr; border: round $surface-lighten-2; border-title-color: $text-muted; padding: 0; }
-.pane:focus, .pane:focus-within { border: round $accent; border-title-color: $accent; }
+.pane:focus, .pane:focus-within { border: round $accent; border-title-color: $text-accent; }
 #code { height: 2fr; }
 #registers { height: auto; max-height: 50%; }
 #breakpoints { height: auto; min-height: 4; max-height: 30%; }
@@ -20,7 +20,7 @@ Listing { background: $background; scrollbar-size-horizontal: 0; scrollbar-size-
 #console Listing { height: 1fr; border: none; }
 #log { height: 6; border-top: solid $surface-lighten-2; background: $background; }
 #prompt { height: 1; }
-#prompt Label { width: auto; color: $accent; text-style: bold; padding: 0 0 0 1; }
+#prompt Label { width: auto; color: $text-accent; text-style: bold; padding: 0 0 0 1; }
 Input, Input:focus { border: none; height: 1; padding: 0 1; background: $surface; }
 .-narrow .pane, .-narrow .pane:focus, .-narrow .pane:focus-within { border: none; height: 1fr; max-height: 100%; }
 .-narrow #log { border: none; border-top: solid $surface-lighten-2; height: 5; }
@@ -31,7 +31,7 @@ Input, Input:focus { border: none; height: 1; padding: 0 1; background: $surface
 .listing--changed { color: $text-warning; text-style: bold; }
 .listing--mark { color: $text-error; text-style: bold; }
 .listing--error { color: $text-error; }
-.listing--input { color: $accent; text-style: bold; }
+.listing--input { color: $text-accent; text-style: bold; }
 .listing--heading { text-style: bold; color: $text-primary; }
 .listing--here { background: $primary 30%; }
 .listing--cursor { background: $surface-lighten-2; text-style: bold; }
