@@ -262,6 +262,11 @@ class Machine:
         return self._core
 
     @property
+    def translator(self) -> Translator | None:
+        """What makes its translations; None if all is interpreted."""
+        return self._translator
+
+    @property
     def interrupts(self) -> Core:
         """The interrupt lines and the clock, for the machine profile."""
         return self._core

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from dynarec.errors import DynarecError
-from dynarec.machine.console import FRAMES_PER_SECOND, Console, Key
+from dynarec.machine.console import FRAMES_PER_SECOND, Key
 from dynarec.machine.framebuffer import Format, Picture, fill_surface, new_surface
 from dynarec.screenshot import write_numbered_png
 
@@ -44,6 +44,35 @@ DISPLAYLESS_DRIVERS = ("dummy", "offscreen")
 """SDL's stand-ins when it finds no display; a window that nobody sees is opened only if the user names one."""
 
 
+class Hands(Protocol):
+    """What takes keys and pointer; see `dynarec.machine.console.Controls`."""
+
+    def key(self, code: int, pressed: bool) -> None: ...
+
+    def point(self, x: int, y: int) -> None: ...
+
+    def button(self, number: int, pressed: bool) -> None: ...
+
+    def release_all(self) -> None: ...
+
+
+class Screen(Protocol):
+    """A console as the window sees it; see `dynarec.machine.console.Console`."""
+
+    @property
+    def controls(self) -> Hands: ...
+
+    def picture(self) -> Picture | None: ...
+
+    def next_frame(self) -> None: ...
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
 class Session(Protocol):
     """A running program as the window sees it. `stop` may be called twice, and when the program has ended."""
 
@@ -58,7 +87,7 @@ class Session(Protocol):
         """Guest instructions retired so far."""
 
     @property
-    def console(self) -> Console: ...
+    def console(self) -> Screen: ...
 
     def stop(self) -> None: ...
 
@@ -156,8 +185,8 @@ class Meter:
         return f"{mips:.{decimals}f} MIPS — {fps:.0f} fps"
 
 
-def open_window(name: str) -> Window | NoDisplay:
-    """Open a window with that name in its title, or say why there is none."""
+def open_window(name: str, kind: type[Window] | None = None) -> Window | NoDisplay:
+    """Open a window with that name in its title, or say why there is none. kind: a window that does more."""
     reason = missing_display()
     if reason is not None:
         return NoDisplay(reason)
@@ -167,7 +196,7 @@ def open_window(name: str) -> Window | NoDisplay:
     except ImportError as error:
         return NoDisplay(f"pygame cannot be imported: {error}")
     try:
-        return open_pygame_window(name)
+        return open_pygame_window(name, kind or Window)
     except pygame.error as error:
         pygame.display.quit()
         return NoDisplay(str(error))
@@ -181,7 +210,7 @@ def missing_display() -> str | None:
     return None
 
 
-def open_pygame_window(name: str) -> Window | NoDisplay:
+def open_pygame_window(name: str, kind: type[Window]) -> Window | NoDisplay:
     """Raises pygame.error when SDL cannot open a window."""
     import pygame
 
@@ -192,7 +221,7 @@ def open_pygame_window(name: str) -> Window | NoDisplay:
         return NoDisplay("the display cannot be opened")
     pygame.display.set_caption(name)
     pygame.display.set_mode(DEFAULT_SIZE, pygame.RESIZABLE)
-    return Window(name)
+    return kind(name)
 
 
 def key_codes() -> dict[int, int]:

@@ -8,6 +8,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from dynarec.commands import arguments, machine_options
+from dynarec.errors import DynarecError
 
 if TYPE_CHECKING:
     from dynarec.debug.launch import Launch
@@ -50,8 +51,12 @@ def main(args: argparse.Namespace) -> int:
         from dynarec.debug.dap.server import serve_standard_streams
 
         return serve_standard_streams(args)
-    from dynarec.debug.tui.app import run
-
+    try:
+        from dynarec.debug.tui.app import run
+    except ModuleNotFoundError as error:
+        raise DynarecError(
+            f"the debugger in the terminal needs {error.name}: pip install 'dynarec[debug]'; --gdb and --dap do without"
+        ) from error
     return run(args)
 
 
