@@ -314,6 +314,8 @@ class Debugger:
         if stopper.ignore:
             stopper.ignore -= 1
             return False
+        if stopper.on_hit is not None and not stopper.on_hit():
+            return False
         self._hits.stoppers.append(stopper)
         self._hits.access = access or self._hits.access
         self._hits.detail = detail or self._hits.detail
