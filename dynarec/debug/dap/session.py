@@ -1,0 +1,138 @@
+"""One program that is debugged from an editor: what the requests share."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+from dynarec.debug.dap.arguments import Arguments
+from dynarec.debug.dap.client import Client
+from dynarec.debug.dap.look import Look
+from dynarec.debug.dap.outbox import Outbox
+from dynarec.debug.dap.points import Points
+from dynarec.debug.dap.running import Finished, Operation, Runner
+from dynarec.debug.dap.stop_events import stop_event
+from dynarec.debug.debugger import Debugger
+from dynarec.debug.launch import Launch
+from dynarec.debug.source import Frame
+from dynarec.debug.stops import Reason, Stopped
+from dynarec.errors import DynarecError
+
+THREAD = 1
+"""The number of the guest's only thread."""
+
+
+class Session:
+    """Belongs to the thread that answers requests, but for its outbox."""
+
+    def __init__(self, defaults: argparse.Namespace, outbox: Outbox, report: Callable[[Finished], None]) -> None:
+        """defaults: what the command line says. report: is called, on another thread, when an operation has ended."""
+        self.defaults = defaults
+        self.outbox = outbox
+        self.client = Client()
+        self.look = Look()
+        self.points = Points(self)
+        self.launch: Launch | None = None
+        self.configuration = Arguments("launch", None)
+        self.pausing = False
+        self.ended = False
+        self._debugger: Debugger | None = None
+        self._runner = Runner(report)
+        self._operation: Operation | None = None
+        self._later: list[Callable[[], None]] = []
+
+    # -- the program --------------------------------------------------------------------------------------------------
+
+    @property
+    def debugger(self) -> Debugger:
+        """Raises DynarecError without a program."""
+        if self._debugger is None:
+            raise DynarecError("there is no program yet: launch one first")
+        return self._debugger
+
+    @property
+    def is_launched(self) -> bool:
+        return self._debugger is not None
+
+    def adopt(self, launch: Launch, debugger: Debugger, configuration: Arguments) -> None:
+        """Debug this program from now on."""
+        self.launch, self._debugger, self.configuration = launch, debugger, configuration
+        self.look.end()
+
+    def frame(self, arguments: Arguments) -> Frame | None:
+        """The frame that a request is about; the innermost one if it names none. Raises DynarecError."""
+        if "frameId" not in arguments:
+            return self.debugger.selected_frame
+        return self.look.frame(self.debugger, arguments.number("frameId"))
+
+    def changed(self, address: int | None = None, size: int = 0) -> None:
+        """Registers, or memory at an address, are not what the editor was told."""
+        self.look.refresh()
+        if address is not None and self.client.takes_memory:
+            self.later(lambda: self.outbox.event("memory", memoryReference=hex(address), offset=0, count=size))
+        if self.client.takes_invalidated:
+            self.later(lambda: self.outbox.event("invalidated", areas=["stacks", "variables"]))
+
+    def close(self) -> None:
+        """Let go of the program."""
+        if self._debugger is not None:
+            self._debugger.close()
+            self._debugger.machine.close()
+            self._debugger = None
+
+    # -- running ------------------------------------------------------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        """Whether the program runs: nobody may use the debugger."""
+        return self._runner.busy
+
+    def later(self, action: Callable[[], None]) -> None:
+        """Do it when the request that is being answered has been answered."""
+        self._later.append(action)
+
+    def take_later(self) -> list[Callable[[], None]]:
+        """What was put off."""
+        actions, self._later = self._later, []
+        return actions
+
+    def begin(self) -> None:
+        """The first stop, or run on."""
+        if self.configuration.flag("stopOnEntry"):
+            self.report(self.debugger.stopped)
+        else:
+            self.go(Debugger.resume)
+
+    def go(self, operation: Operation) -> None:
+        """Let the program go on; the stop is reported when it comes."""
+        self.look.end()
+        self._operation = operation
+        self._runner.start(self.debugger, operation)
+
+    def interrupt(self) -> None:
+        """Stop the program soon; to be repeated until it has stopped."""
+        self._runner.interrupt()
+
+    def take_end(self) -> None:
+        """The operation that went on has ended."""
+        self._runner.finish()
+
+    def finished(self, finished: Finished, held: bool) -> None:
+        """Report how an operation has ended, or go on if it was only held."""
+        if self.busy or self.ended or self._debugger is None:
+            return
+        stopped, pausing, self.pausing = finished.stopped, self.pausing, False
+        if held and not pausing and stopped.reason is Reason.INTERRUPTED and self._operation is Debugger.resume:
+            self.go(Debugger.resume)
+            return
+        if finished.error:
+            self.outbox.output("console", f"{finished.error}\n")
+        self.report(stopped)
+
+    def report(self, stopped: Stopped) -> None:
+        """Tell the editor that the program has stopped, or ended."""
+        if stopped.reason is Reason.EXITED:
+            self.outbox.event("exited", exitCode=stopped.status)
+            self.outbox.event("terminated")
+        else:
+            self.outbox.event("stopped", **stop_event(stopped, self.points), threadId=THREAD, allThreadsStopped=True)
