@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dynarec._native import ffi, lib
+from dynarec.conditions import SIZE, Condition
 from dynarec.device_states import restore_devices, save_devices
 from dynarec.errors import DynarecError
 from dynarec.guest_pages import Moment, Pages, read_moment, write_moment
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from dynarec.translate import Translation
 
 WORD_MASK = (1 << 32) - 1
+REGISTER_BYTES = 4 * lib.DR_STATE_WORDS
 NEVER = (1 << 64) - 1
 """A virtual time that does not come."""
 
@@ -116,6 +118,10 @@ class Hit(NamedTuple):
         return self.size != 0
 
 
+Accessors = tuple[Callable[[int, int], int], Callable[[int, int, int], "Outcome | None"]]
+"""Read and write of a device."""
+
+
 @dataclass(slots=True, eq=False)
 class DeviceSlot:
     """A device of Python in the guest's memory; C calls it through a handle.
@@ -166,7 +172,8 @@ def dynarec_uart_send(handle: Any, data: Any, count: int) -> None:
     """What the guest has sent through the serial port."""
     core: Core = ffi.from_handle(handle)
     try:
-        core.port.send(bytes(ffi.buffer(data, count)))
+        if core.port is not None:
+            core.port.send(bytes(ffi.buffer(data, count)))
     except BaseException as error:
         core.fail(error)
 
@@ -176,7 +183,7 @@ def dynarec_uart_source(handle: Any, data: Any, room: int) -> int:
     """Input for the serial port: how many bytes."""
     core: Core = ffi.from_handle(handle)
     try:
-        found = core.port.fetch(room)[:room]
+        found = core.port.fetch(room)[:room] if core.port is not None else b""
     except BaseException as error:
         core.fail(error)
         return 0
@@ -193,7 +200,7 @@ class Core:
         """Raises DynarecError when the core cannot be made here."""
         self._pointer = _create(config)
         self.tier = config.tier
-        self.port: SerialPort
+        self.port: SerialPort | None = None
         self.has_own_traps = False
         self._site_changes = 0
         self._left_alone: frozenset[int] = frozenset()
@@ -277,6 +284,16 @@ class Core:
         while not lib.dr_device_range(self.pointer, len(found), where):
             found.append(range(where.address, where.address + where.size))
         return found
+
+    def tap(self, make: Callable[[DeviceSlot], Accessors]) -> None:
+        """Have somebody stand between the guest and the devices of Python."""
+        for slot, _ in self._slots:
+            slot.read, slot.write = make(slot)
+
+    def untap(self) -> None:
+        """Nobody stands there any longer."""
+        for slot, _ in self._slots:
+            slot.read, slot.write = slot.device.read, slot.device.write
 
     @property
     def devices(self) -> dict[str, Device]:
@@ -409,16 +426,22 @@ class Core:
         """Forget every translation. CPU thread only; raises DynarecError."""
         self.check(lib.dr_flush(self.pointer))
 
-    def hook(self, kind: int, start: int, end: int, reason: str) -> None:
-        """Make `run` stop before something (enum dr_hook) in a range of addresses. CPU thread only.
+    def hook(self, kind: int, start: int, end: int, reason: str, condition: Condition | None = None) -> None:
+        """Make `run` stop before something (enum dr_hook) in a range of addresses, if the condition holds.
 
-        reason: why translations die that were made without the hook. Raises DynarecError.
+        reason: why translations die that were made without the hook. CPU thread only; raises DynarecError.
         """
-        self.check(lib.dr_hook(self.pointer, kind, start, end, DEATHS.index(reason)))
+        native = _native_condition(condition)
+        self.check(lib.dr_hook(self.pointer, kind, start, end, DEATHS.index(reason), native))
 
-    def unhook(self, kind: int, start: int, end: int, reason: str) -> None:
+    def unhook(self, kind: int, start: int, end: int, reason: str, condition: Condition | None = None) -> None:
         """Undo `hook`. CPU thread only; raises DynarecError."""
-        self.check(lib.dr_unhook(self.pointer, kind, start, end, DEATHS.index(reason)))
+        native = _native_condition(condition)
+        self.check(lib.dr_unhook(self.pointer, kind, start, end, DEATHS.index(reason), native))
+
+    def holds(self, start: int, end: int, condition: Condition) -> bool:
+        """Whether the condition of such a hook holds, at what `run` returned CoreStop.HOOK for. CPU thread only."""
+        return bool(lib.dr_holds(self.pointer, start, end, _native_condition(condition)))
 
     @property
     def hit(self) -> Hit:
@@ -453,6 +476,24 @@ class Core:
     def is_mixed(self, address: int, size: int) -> bool:
         """Whether a range has pages that are code and data alike: units made from it compare their bytes themselves."""
         return bool(lib.dr_is_mixed(self.pointer, address, size))
+
+    @property
+    def skipped(self) -> int:
+        """By how many instructions virtual time is ahead of those retired."""
+        return int(lib.dr_virtual_time(self.pointer) - lib.dr_instructions(self.pointer))
+
+    @skipped.setter
+    def skipped(self, skipped: int) -> None:
+        lib.dr_set_skipped(self.pointer, skipped)
+
+    @property
+    def registers(self) -> bytes:
+        """The words of the guest's registers, without the pc."""
+        return bytes(ffi.buffer(self.cpu.state, REGISTER_BYTES))
+
+    @registers.setter
+    def registers(self, words: bytes) -> None:
+        ffi.memmove(self.cpu.state, words, REGISTER_BYTES)
 
     @property
     def moment(self) -> Moment:
@@ -555,6 +596,16 @@ def _native_unit(translation: Translation) -> tuple[Any, tuple[Any, ...]]:
         ),
     )  # fmt: skip
     return native, (exits, sites, ranges, loans, source, bytes_)
+
+
+def _native_condition(condition: Condition | None) -> Any:
+    """A struct dr_condition. Raises DynarecError when it is too long."""
+    if condition is None:
+        return ffi.NULL
+    if len(condition.insns) > SIZE:
+        raise DynarecError(f"a condition of {len(condition.insns)} instructions: there is room for {SIZE}")
+    insns = [(insn.op, insn.number & WORD_MASK) for insn in condition.insns]
+    return ffi.new("struct dr_condition *", (len(insns), insns))
 
 
 def native_host() -> str:

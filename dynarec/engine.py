@@ -50,6 +50,7 @@ from dynarec.stats import Counters, Stats, collect
 from dynarec.tuning import SAMPLE_INTERVAL, HomeTuner
 
 if TYPE_CHECKING:
+    from dynarec.conditions import Condition
     from dynarec.program import Program
     from dynarec.symbols import Symbols
     from dynarec.translate import Translator
@@ -76,6 +77,7 @@ class StopReason(Enum):
     TRAP = "trap"
     HOOK = "hook"
     CAUGHT = "caught"
+    INPUT = "input"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,7 @@ class Machine:
         self._busy = threading.Lock()
         self._stop_reason: StopReason | None = None
         self._exited: Exited | None = None
+        self._set_line: Callable[[int, bool], None] = core.set_source
         self._thread = CpuThread(core.bind_thread)
         self._hooks = Hooks(self, core, self._on_cpu_thread)
 
@@ -254,6 +257,11 @@ class Machine:
         return self._core.observer
 
     @property
+    def core(self) -> Core:
+        """The core, for those who build on this class."""
+        return self._core
+
+    @property
     def interrupts(self) -> Core:
         """The interrupt lines and the clock, for the machine profile."""
         return self._core
@@ -271,7 +279,7 @@ class Machine:
         """
         if source not in SOURCES:
             raise ValueError(f"interrupt source {source}: choose one of {SOURCES[0]} to {SOURCES[-1]}")
-        self._core.set_source(source, up)
+        self._set_line(source, up)
 
     @property
     def symbols(self) -> Symbols:
@@ -348,7 +356,12 @@ class Machine:
             self._core.restore_pages(snapshot.pages)
             self._hooks.forget()
             self._answered = snapshot.answered
-            self._exited = None
+            self._exited = None if snapshot.exited is None else Exited(snapshot.exited)
+
+    def answer_by(self, answers: Answers | None, set_line: Callable[[int, bool], None] | None = None) -> None:
+        """Have somebody stand between the guest and the machine profile, and its interrupt lines; None: nobody."""
+        self._answers = self.profile if answers is None else answers
+        self._set_line = self._core.set_source if set_line is None else set_line
 
     def _restore_around(self, profile: State, moment: Moment, devices: State) -> None:
         """All but memory."""
@@ -381,7 +394,13 @@ class Machine:
     # -- hooks --------------------------------------------------------------------------------------------------------
 
     def hook_code(
-        self, callback: CodeCallback, start: int | str, end: int | str | None = None, *, reason: str = "hook"
+        self,
+        callback: CodeCallback,
+        start: int | str,
+        end: int | str | None = None,
+        *,
+        when: Condition | None = None,
+        reason: str = "hook",
     ) -> Hook:
         """Call `callback(machine, pc)` before each instruction that begins in [start, end), or at `start` alone.
 
@@ -391,35 +410,51 @@ class Machine:
         Several hooks are called in the order in which they were added; those behind one that ended the run are called
         when the machine goes on. Addresses may be names of symbols.
 
-        reason: "hook" or "breakpoint", why translations die when it comes or goes.
+        when: the callback is called only where this holds; where it does not, and nothing else is hooked, the guest
+        goes on without Python. reason: "hook" or "breakpoint", why translations die when it comes or goes.
 
-        A hook takes effect at once, also from a callback. Raises DynarecError for an unknown symbol or an empty range,
-        and when called from another thread while the machine runs.
+        A hook takes effect at once, also from a callback. Raises DynarecError for an unknown symbol, an empty range or
+        a condition that is none, and when called from another thread while the machine runs.
         """
         first = self.address(start)
         last = first + 1 if end is None else self.address(end)
-        return self._hooks.add(callback, (HookKind.CODE,), first, last, reason)
+        return self._hooks.add(callback, (HookKind.CODE,), first, last, reason, when)
 
-    def hook_block(self, callback: CodeCallback, start: int | str = 0, end: int | str = ADDRESS_SPACE) -> Hook:
+    def hook_block(
+        self,
+        callback: CodeCallback,
+        start: int | str = 0,
+        end: int | str = ADDRESS_SPACE,
+        *,
+        when: Condition | None = None,
+    ) -> Hook:
         """Call `callback(machine, pc)` before the first instruction of each basic block that begins in [start, end).
 
         A block begins where control comes from elsewhere, and behind each branch, taken or not; and where the guest is
         when the hook is added. See `hook_code`.
         """
-        return self._hooks.add(callback, (HookKind.BLOCK,), self.address(start), self.address(end))
+        return self._hooks.add(callback, (HookKind.BLOCK,), self.address(start), self.address(end), when=when)
 
     def hook_memory(
-        self, callback: MemoryCallback, start: int | str, end: int | str | None = None, kind: str = "access"
+        self,
+        callback: MemoryCallback,
+        start: int | str,
+        end: int | str | None = None,
+        kind: str = "access",
+        *,
+        when: Condition | None = None,
     ) -> Hook:
         """Call `callback(machine, access)` before each access of the guest that overlaps [start, end), or byte `start`.
 
         kind: "read", "write" or "access". Only what the guest may access is reported; an instruction that reads and
-        then writes is reported twice. Fetching instructions is no access, nor is what Python does. See `hook_code`.
+        then writes is reported twice. Fetching instructions is no access, nor is what Python does. when: may ask for
+        the access too. See `hook_code`.
         """
         if kind not in ACCESS_KINDS:
             raise DynarecError(f"unknown kind of access {kind!r}: choose one of {', '.join(ACCESS_KINDS)}")
         first = self.address(start)
-        return self._hooks.add(callback, ACCESS_KINDS[kind], first, first + 1 if end is None else self.address(end))
+        last = first + 1 if end is None else self.address(end)
+        return self._hooks.add(callback, ACCESS_KINDS[kind], first, last, when=when)
 
     def hook_syscall(self, callback: SystemCallback, number: int | None = None) -> Hook:
         """Call `callback(machine, call)` before each system call that the machine is to answer, or those of a number.
@@ -589,8 +624,7 @@ class Machine:
             case CoreStop.CAUGHT:
                 return StopReason.CAUGHT
             case CoreStop.INPUT:
-                self._answers.input()
-                return None
+                return StopReason.INPUT
             case CoreStop.REQUEST:
                 return self._on_request()
             case CoreStop.UNTIL:

@@ -71,6 +71,10 @@ class Pages:
         found = lib.dr_page_bytes(self.pointer, page)
         return bytes(PAGE) if found == ffi.NULL else bytes(ffi.buffer(found, PAGE))
 
+    def difference(self, other: Pages) -> int:
+        """How many pages the two do not share."""
+        return int(lib.dr_count_different(self.pointer, other.pointer))
+
     def place(self, number: int) -> int:
         """Where the bytes of a page are in this process, so that it can be seen what snapshots share; 0: zeros."""
         return int(ffi.cast("uintptr_t", lib.dr_page_bytes(self.pointer, number)))

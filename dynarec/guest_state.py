@@ -27,6 +27,10 @@ PC_BITS = 32
 READ, WRITE, EXECUTE = lib.DR_READ, lib.DR_WRITE, lib.DR_EXECUTE
 
 
+Change = tuple[str, tuple[Any, ...]]
+"""A method of GuestMemory that changes it, and its arguments."""
+
+
 class PageFlag(IntFlag):
     """Bits of a page's permissions beside those of the guest (enum dr_access)."""
 
@@ -40,6 +44,8 @@ class GuestMemory:
 
     def __init__(self, core: Core) -> None:
         self._core = core
+        self.journal: list[Change] | None = None
+        """Where changes are written down, while there is one."""
 
     @overload
     def __getitem__(self, where: int) -> int: ...
@@ -67,11 +73,13 @@ class GuestMemory:
         """Map zeroed pages. Raises GuestMemoryError when the range is not made of whole pages, or there is no room."""
         self._check_range(address, size, "map")
         self._change(lib.dr_map, address, size, int(access) or PageFlag.KEPT)
+        self._note("map", address, size, access)
 
     def unmap(self, address: int, size: int) -> None:
         """Unmap a range; parts that are not mapped are ignored."""
         self._check_range(address, size, "map")
         self._change(lib.dr_map, address, size, 0)
+        self._note("unmap", address, size)
 
     def protect(self, address: int, size: int, access: Access) -> None:
         """Change permissions. Raises GuestMemoryError when part of the range is not mapped."""
@@ -79,6 +87,7 @@ class GuestMemory:
         if missing is not None:
             raise GuestMemoryError(missing, size, "map")
         self._change(lib.dr_protect, address, size, int(access) or PageFlag.KEPT)
+        self._note("protect", address, size, access)
 
     def read(self, address: int, size: int, checked: bool = False) -> bytes:
         """The bytes of a range; of a device, what it can show without being changed by it.
@@ -98,6 +107,7 @@ class GuestMemory:
         self._require(address, len(data), WRITE if checked else 0, "write")
         if data:
             self._core.check(lib.dr_write(self._core.pointer, address, ffi.from_buffer(data), len(data)))
+            self._note("write", address, data)
 
     def code(self, address: int, limit: int) -> bytes:
         """Up to `limit` bytes that the guest may execute, from address on; empty when it may execute none there."""
@@ -112,7 +122,8 @@ class GuestMemory:
     def watch(self, address: int, size: int) -> None:
         """Report the guest's stores to the range."""
         self._require(address, size, 0, "map")
-        self._core.check(lib.dr_hook(self._core.pointer, lib.DR_HOOK_STORED, address, address + size, 0))
+        watched = lib.DR_HOOK_STORED
+        self._core.check(lib.dr_hook(self._core.pointer, watched, address, address + size, 0, ffi.NULL))
 
     def flags(self, address: int) -> int:
         """The permissions of the page at address, with its PageFlags."""
@@ -135,6 +146,10 @@ class GuestMemory:
     def _change(self, function: Callable[[Any, int, int, int], int], address: int, size: int, flags: int) -> None:
         if function(self._core.pointer, address, size, flags):
             raise GuestMemoryError(address, size, "map", self._core.error)
+
+    def _note(self, method: str, *arguments: Any) -> None:
+        if self.journal is not None:
+            self.journal.append((method, arguments))
 
     def _check_range(self, address: int, size: int, kind: str) -> None:
         if not (0 <= address < ADDRESS_SPACE and 0 <= size <= ADDRESS_SPACE - address):
@@ -203,6 +218,10 @@ class Registers:
             self[name] = value
         except KeyError as error:
             raise AttributeError(error.args[0]) from None
+
+    def index(self, name: str) -> int:
+        """The word of the core's state that holds a register. Raises KeyError."""
+        return self._field(name).index
 
     def __iter__(self) -> Iterator[str]:
         """The names of the registers, pc first, without aliases."""

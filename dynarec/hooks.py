@@ -16,6 +16,7 @@ from dynarec.errors import DynarecError
 from dynarec.machine.base import Continue, Outcome, Trap
 
 if TYPE_CHECKING:
+    from dynarec.conditions import Condition
     from dynarec.core import Core, Hit
     from dynarec.engine import Machine
     from guest_isa.profile import Abi
@@ -91,10 +92,11 @@ class Hook:
         *,
         number: int | None = None,
         reason: str = "hook",
+        when: Condition | None = None,
     ) -> None:
         """For `Machine`, which makes hooks. Of the addresses [start, end); or, without kinds, of a system call.
 
-        number: of the call; None: any. reason: why translations die when it comes or goes.
+        number: of the call; None: any. reason: why translations die when it comes or goes. when: None: always.
         """
         self.callback = callback
         self.kinds = kinds
@@ -103,12 +105,18 @@ class Hook:
         self.end = end
         self.number = number
         self.reason = reason
+        self.when = when
         self._hooks = hooks
 
     @property
     def active(self) -> bool:
         """Whether it has not been removed."""
         return self in self._hooks
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is to be called, at what the machine has stopped for."""
+        return self.active and (self.when is None or self._hooks.holds(self))
 
     def remove(self) -> None:
         """Call it no more. May be called twice. Raises DynarecError on another thread while the machine runs."""
@@ -139,7 +147,7 @@ class _Calls:
         """
         while self._left and machine.pc == self.pc:
             hook = self._left.popleft()
-            result = hook.callback(machine, self._argument) if hook.active else None
+            result = hook.callback(machine, self._argument) if hook.is_due else None
             if result is Hook.STOP or isinstance(result, Outcome):
                 return result
         return None
@@ -173,11 +181,12 @@ class Hooks:
         start: int,
         end: int,
         reason: str = "hook",
+        when: Condition | None = None,
     ) -> Hook:
         """A hook of addresses. Raises DynarecError."""
         if not 0 <= start < end <= ADDRESS_SPACE:
             raise DynarecError(f"a hook from {start:#x} up to {end:#x}: give start < end, of addresses of 32 bits")
-        return self._add(Hook(self, callback, kinds, start, end, reason=reason))
+        return self._add(Hook(self, callback, kinds, start, end, reason=reason, when=when))
 
     def add_system_call(self, callback: SystemCallback, number: int | None, abi: Abi | None) -> Hook:
         """A hook of system calls, which need the guest's registers for them. Raises DynarecError."""
@@ -206,15 +215,20 @@ class Hooks:
         """The machine is closed: no hook is left."""
         self._hooks.clear()
 
+    def holds(self, hook: Hook) -> bool:
+        """Whether the condition of a hook holds, which it has, at what the core has stopped for."""
+        assert hook.when is not None
+        return self._core.holds(hook.start, hook.end, hook.when)
+
     def _enter(self, hook: Hook) -> None:
         for kind in hook.kinds:
-            self._core.hook(kind, hook.start, hook.end, hook.reason)
+            self._core.hook(kind, hook.start, hook.end, hook.reason, hook.when)
         self._hooks[hook] = None
 
     def _leave(self, hook: Hook) -> None:
         del self._hooks[hook]
         for kind in hook.kinds:
-            self._core.unhook(kind, hook.start, hook.end, hook.reason)
+            self._core.unhook(kind, hook.start, hook.end, hook.reason, hook.when)
 
     # -- calling: on the CPU thread -----------------------------------------------------------------------------------
 

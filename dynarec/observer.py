@@ -4,7 +4,9 @@ the pc is in a range, and to hand input to the guest at known moments (native/ob
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from enum import IntFlag
 from typing import TYPE_CHECKING
 
@@ -38,6 +40,18 @@ class Caught:
     pc: int
     cause: int = 0
     value: int = 0
+
+
+@dataclass(slots=True)
+class Trail:
+    """The instructions of a run: their pcs, what a register held before each of them, and instructions retired by then.
+
+    These are counted modulo 2^32.
+    """
+
+    pcs: list[int] = field(default_factory=list)
+    words: list[int] = field(default_factory=list)
+    times: list[int] = field(default_factory=list)
 
 
 class Observer:
@@ -80,6 +94,20 @@ class Observer:
         """Runs interpret in a range of addresses, and stop (UNTIL) when the pc is outside of it; None: no more."""
         size = 0 if where is None else len(where)
         lib.dr_stay(self._core.pointer, where.start if where else 0, size)
+
+    @contextmanager
+    def trail(self, register: str, count: int) -> Iterator[Trail]:
+        """Runs interpret meanwhile; so many instructions leave their pc, and a register, before they are executed."""
+        pcs, words, times = (ffi.new("uint32_t[]", count) for _ in range(3))
+        raw = ffi.new("struct dr_trail *", (pcs, words, times, self._core.regs.index(register), count, 0))
+        trail = Trail()
+        lib.dr_leave_trail(self._core.pointer, raw)
+        try:
+            yield trail
+        finally:
+            made = lib.dr_trail_count(self._core.pointer)
+            lib.dr_leave_trail(self._core.pointer, ffi.NULL)
+            trail.pcs, trail.words, trail.times = list(pcs[0:made]), list(words[0:made]), list(times[0:made])
 
     def pass_hooks(self) -> None:
         """The next run executes the instruction at pc without calling its code hooks."""

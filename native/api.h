@@ -29,6 +29,13 @@ enum dr_catch {
     DR_CATCH_DEATH = 4,     /* a unit died, and not because a hook came or went */
 };
 
+/* Where instructions leave a trail: the pc of each, and a word of the guest's state, before it is executed. */
+struct dr_trail {
+    uint32_t *pcs, *words, *times; /* NULL: nowhere; times: dr_instructions, the lower half */
+    uint32_t word;                 /* its index */
+    uint32_t room, count;          /* the first `room` instructions are in the trail */
+};
+
 /* What a run has stopped behind. */
 struct dr_caught {
     uint32_t what;         /* an enum dr_catch; 0: nothing */
@@ -51,6 +58,38 @@ struct dr_hit {
     uint32_t kinds; /* bits by enum dr_hook: code and block together, or one that is an access */
     uint32_t pc;
     uint32_t address, size, value; /* of an access; the value of a write */
+};
+
+/* What conditions of hooks consist of. Words are taken from a stack, and one is pushed. */
+enum dr_op {
+    DR_OP_NUMBER,   /* `number` */
+    DR_OP_REGISTER, /* the word `number` of the guest's state */
+    DR_OP_PC,
+    DR_OP_ADDRESS, DR_OP_SIZE, /* of the access */
+    DR_OP_VALUE,    /* what it writes; or what memory holds that it reads */
+    DR_OP_CHANGES,  /* whether it makes the bytes of the hook that it reaches other ones: 0 or 1 */
+    DR_OP_LOAD8, DR_OP_LOAD16, DR_OP_LOAD32, /* memory at an address, zero-extended */
+    DR_OP_SEXT8, DR_OP_SEXT16, DR_OP_ZEXT8, DR_OP_ZEXT16, /* these and the following: as in the IR */
+    DR_OP_ADD, DR_OP_SUB, DR_OP_MUL, DR_OP_DIVU, DR_OP_DIVS, DR_OP_REMU, DR_OP_REMS,
+    DR_OP_AND, DR_OP_OR, DR_OP_XOR, DR_OP_SHL, DR_OP_SHR, DR_OP_SAR,
+    DR_OP_EQ, DR_OP_NE, DR_OP_LTU, DR_OP_GEU, DR_OP_LTS, DR_OP_GES,
+    DR_OP_SKIP,         /* goes on behind the next `number` instructions, and pushes nothing */
+    DR_OP_SKIP_IF_ZERO, /* likewise, if the word that it takes is 0 */
+    DR_OPS,
+};
+
+#define DR_CONDITION_SIZE 128
+#define DR_CONDITION_STACK 16
+
+struct dr_insn {
+    uint32_t op; /* enum dr_op */
+    uint32_t number;
+};
+
+/* A program that leaves one word: 0 when a hook is to be passed without a stop (conditions.h). */
+struct dr_condition {
+    uint32_t count;
+    struct dr_insn insns[DR_CONDITION_SIZE];
 };
 
 /* Why a unit died. */
@@ -283,9 +322,13 @@ int dr_bind_thread(struct dr_core *core); /* the calling thread is the CPU threa
 int dr_install(struct dr_core *core, const struct dr_unit *unit);
 int dr_flush(struct dr_core *core);
 
-/* Hooks of [start, end), by enum dr_hook, on the CPU thread. Units that were made without them die (enum dr_death). */
-int dr_hook(struct dr_core *core, int kind, uint64_t start, uint64_t end, int reason);
-int dr_unhook(struct dr_core *core, int kind, uint64_t start, uint64_t end, int reason); /* one that was added */
+/* Hooks of [start, end), by enum dr_hook, on the CPU thread. Units that were made without them die (enum dr_death). condition: it
+ * is copied; NULL: none. Where every hook has one and none holds, the guest goes on. */
+int dr_hook(struct dr_core *core, int kind, uint64_t start, uint64_t end, int reason, const struct dr_condition *condition);
+/* One that was added, with an equal condition. */
+int dr_unhook(struct dr_core *core, int kind, uint64_t start, uint64_t end, int reason, const struct dr_condition *condition);
+/* Of such a hook, at what the run stopped for. */
+int dr_holds(struct dr_core *core, uint64_t start, uint64_t end, const struct dr_condition *condition);
 void dr_hit_info(const struct dr_core *core, struct dr_hit *hit);
 int dr_is_hooked(const struct dr_core *core, uint32_t pc, int begins); /* code there, or the basic block that begins there */
 int dr_set_until(struct dr_core *core, int64_t key); /* dr_run stops before that pc; -1: none */
@@ -294,6 +337,9 @@ void dr_take_caught(struct dr_core *core, struct dr_caught *caught);
 /* While pc is in [start, start + size), dr_run interprets one instruction after the other; it stops outside (DR_STOP_UNTIL). A size
  * of 0 ends that. */
 void dr_stay(struct dr_core *core, uint32_t start, uint32_t size);
+/* From now on dr_run interprets, and each instruction leaves a trail; NULL: no more. */
+void dr_leave_trail(struct dr_core *core, const struct dr_trail *trail);
+uint32_t dr_trail_count(const struct dr_core *core);
 void dr_pass(struct dr_core *core); /* hooks of the instruction at pc have been called */
 uint64_t dr_delivered(const struct dr_core *core); /* traps and interrupts that the guest has taken itself */
 void dr_set_delivered(struct dr_core *core, uint64_t count);
@@ -307,6 +353,7 @@ uint32_t dr_lines(struct dr_core *core);
 void dr_set_clock(struct dr_core *core, uint32_t ticks_per_second, uint32_t instructions_per_tick); /* 0: the host's clock */
 uint64_t dr_time(const struct dr_core *core);         /* in ticks */
 uint64_t dr_virtual_time(const struct dr_core *core); /* instructions retired, and skipped */
+void dr_set_skipped(struct dr_core *core, uint64_t skipped); /* by how much virtual time is ahead of instructions */
 void dr_set_deadline(struct dr_core *core, uint64_t ticks, uint32_t lines); /* these go up then; UINT64_MAX: never */
 /* Waits until something happens that the guest waits for, or a stop is requested. Virtual time skips ahead to the deadline; if
  * somebody may type meanwhile, as fast as time passes in the host: so many instructions a second. */
@@ -325,6 +372,7 @@ struct dr_pages *dr_make_pages(const struct dr_run *runs, uint32_t count); /* ze
 int dr_put_page(struct dr_pages *pages, uint32_t page, const void *bytes); /* into one that was just made */
 void dr_free_pages(struct dr_pages *pages);
 uint32_t dr_list_pages(const struct dr_pages *pages, uint32_t *numbers, uint32_t room); /* those not zero; how many there are */
+uint32_t dr_count_different(const struct dr_pages *a, const struct dr_pages *b); /* pages that they do not share */
 const void *dr_page_bytes(const struct dr_pages *pages, uint32_t page); /* NULL: zeros */
 const struct dr_run *dr_page_runs(const struct dr_pages *pages, uint32_t *count);
 int64_t dr_find(struct dr_core *core, uint64_t key); /* offset of a unit's code in the region, -1: none */

@@ -223,7 +223,9 @@ static bool is_page_hooked(const struct dr_core *core) {
 static int run_once(struct dr_core *core) {
     if (core->code.region && dr_codemem_is_stale(&core->code) && !reopen(core))
         return DR_STOP_ERROR;
-    if (dr_hooks_resume(core) || core->observer.stay_size)
+    if (core->observer.trail.pcs)
+        dr_note_step(core);
+    if (dr_hooks_resume(core) || core->observer.stay_size || core->observer.trail.pcs)
         return interpret(core, 1, false);
     const struct dr_block *block = block_at_pc(core);
     if (!block)

@@ -4,7 +4,7 @@
  * addresses from there to the next edge. A flag of each guest page tells whether there is anything to look for.
  *
  * Every hook is hit once each time that its instruction is executed: what has been reported is not asked for again until an
- * instruction has retired.
+ * instruction has retired. One whose hooks all have conditions, of which none holds, counts as reported.
  */
 #ifndef DR_HOOKS_H
 #define DR_HOOKS_H
@@ -19,15 +19,29 @@
 struct dr_edge {
     uint64_t address;
     uint32_t depth;
+    uint32_t always; /* of these, ranges without a condition */
 };
 
 struct dr_edges {
-    struct dr_edge *at; /* no two neighbours have the same depth, and the first one has not 0 */
+    struct dr_edge *at; /* no two neighbours have the same numbers, and the first one has not 0 */
+    size_t count, room;
+};
+
+/* A hook with a condition. */
+struct dr_conditional {
+    int kind;
+    uint64_t start, end;
+    struct dr_condition *condition;
+};
+
+struct dr_conditionals {
+    struct dr_conditional *at;
     size_t count, room;
 };
 
 struct dr_hooks {
     struct dr_edges edges[DR_HOOKS];
+    struct dr_conditionals conditionals;
     struct dr_hit hit; /* the last one */
     int64_t passed;    /* pc of an instruction that has been reported and not retired since, -1: none */
     int64_t left;      /* pc when dr_run returned last, -1: it never did */

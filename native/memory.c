@@ -188,18 +188,23 @@ int64_t dr_memory_check(const struct dr_memory *memory, uint64_t address, uint64
     return -1;
 }
 
-const char *dr_memory_open(struct dr_memory *memory, uint64_t address, uint64_t size) {
+static const char *open_to(struct dr_memory *memory, uint64_t address, uint64_t size, int access) {
     uint64_t start = address & ~(memory->host - 1), end = (address + size + memory->host - 1) & ~(memory->host - 1);
-    return mprotect(memory->base + start, end - start, PROT_READ | PROT_WRITE) ? strerror(errno) : NULL;
+    return mprotect(memory->base + start, end - start, access) ? strerror(errno) : NULL;
 }
 
-/* Opens the host pages of a range for a copy, unless they let it through as they are. */
+const char *dr_memory_open(struct dr_memory *memory, uint64_t address, uint64_t size) {
+    return open_to(memory, address, size, PROT_READ | PROT_WRITE);
+}
+
+/* Opens the host pages of a range for a copy, unless they let it through as they are. They are opened to no more than that: what
+ * has other protection than its neighbours, the system neither joins with them nor splits off again, which costs twice as much. */
 static const char *copy(struct dr_memory *memory, uint64_t address, uint64_t size, int wanted, void *to, const void *from) {
     uint64_t start = address & ~(memory->host - 1), end = address + size;
     bool open = true;
     for (uint64_t page = start; page < end; page += memory->host)
         open = open && protection(memory, page) & wanted;
-    const char *error = open ? NULL : dr_memory_open(memory, address, size);
+    const char *error = open ? NULL : open_to(memory, address, size, wanted);
     if (error)
         return error;
     memcpy(to, from, size);

@@ -47,6 +47,24 @@ void dr_stay(struct dr_core *core, uint32_t start, uint32_t size) {
     core->observer.stay_size = size;
 }
 
+void dr_leave_trail(struct dr_core *core, const struct dr_trail *trail) {
+    core->observer.trail = trail ? *trail : (struct dr_trail){.pcs = NULL};
+}
+
+uint32_t dr_trail_count(const struct dr_core *core) {
+    return core->observer.trail.count;
+}
+
+/* An instruction that traps, and is not retired, leaves one too. */
+void dr_note_step(struct dr_core *core) {
+    struct dr_trail *trail = &core->observer.trail;
+    if (trail->count >= trail->room)
+        return;
+    trail->pcs[trail->count] = core->cpu.pc;
+    trail->times[trail->count] = (uint32_t)dr_instructions(core);
+    trail->words[trail->count++] = core->cpu.state[trail->word];
+}
+
 void dr_pass(struct dr_core *core) {
     core->hooks.passed = core->cpu.pc;
 }

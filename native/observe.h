@@ -1,5 +1,5 @@
 /* What a debugger wants of a run beside hooks: to stop behind a trap, an interrupt or the end of a unit, to step while the pc
- * is in a range, and to know each moment at which input reaches the guest. */
+ * is in a range, to leave a trail of the instructions, and to know each moment at which input reaches the guest. */
 #ifndef DR_OBSERVE_H
 #define DR_OBSERVE_H
 
@@ -17,12 +17,14 @@ struct dr_observer {
     bool holds_input;
     uint32_t catches; /* enum dr_catch bits */
     uint32_t stay_start, stay_size;
+    struct dr_trail trail;
     uint64_t delivered;
 };
 
 void dr_catch(struct dr_core *core, enum dr_catch what, uint32_t pc, uint32_t cause, uint32_t value);
 void dr_delivering(struct dr_core *core, enum dr_catch what, uint32_t pc, uint32_t cause, uint32_t value);
 void dr_input_due(struct dr_core *core);
+void dr_note_step(struct dr_core *core);
 int dr_alerted(struct dr_core *core); /* an enum dr_stop; -1: the run goes on */
 
 #endif

@@ -438,6 +438,18 @@ int dr_restore_pages(struct dr_core *core, const struct dr_pages *pages) {
     return result;
 }
 
+static bool count_one(void *context, uint32_t page) {
+    (void)page;
+    ++*(uint32_t *)context;
+    return true;
+}
+
+uint32_t dr_count_different(const struct dr_pages *a, const struct dr_pages *b) {
+    uint32_t count = 0;
+    (void)dr_tree_compare(a->tree, b->tree, count_one, &count);
+    return count;
+}
+
 /* -- snapshots from elsewhere ---------------------------------------------------------------------------------------- */
 
 static const char *check_runs(const struct dr_run *runs, uint32_t count) {

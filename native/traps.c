@@ -43,6 +43,11 @@ uint64_t dr_time(const struct dr_core *core) {
            elapsed % NS_PER_SECOND * clock->ticks_per_second / NS_PER_SECOND;
 }
 
+void dr_set_skipped(struct dr_core *core, uint64_t skipped) {
+    __atomic_store_n(&core->clock.skipped, skipped, __ATOMIC_RELAXED);
+    atomic_store(&core->attend, true);
+}
+
 static void skip_to(struct dr_core *core, uint64_t virtual_time) {
     uint64_t now = dr_virtual_time(core);
     if (virtual_time > now)
@@ -261,7 +266,7 @@ static bool doze(struct dr_core *core, uint64_t nanoseconds) {
 
 static bool is_over(struct dr_core *core) {
     look_around(core);
-    return atomic_load(&core->stop) || core->guest->wakes(core);
+    return atomic_load(&core->stop) || atomic_load(&core->observer.alert) || core->guest->wakes(core);
 }
 
 static uint64_t scaled(uint64_t number, uint64_t to, uint64_t from) {

@@ -24,6 +24,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     interface("--dap", action="store_true", help="speak the Debug Adapter Protocol on stdin and stdout")
     add(
+        "--history",
+        type=arguments.size,
+        default=512 << 20,
+        metavar="SIZE",
+        help="memory for going backwards (K, M, G; default 512M; 0: none)",
+    )
+    add(
         "--source",
         type=arguments.path,
         action="append",
@@ -60,4 +67,4 @@ def make_launch(
     from dynarec.debug.launch import Launch
 
     name = str(args.rom if args.kernel is None else args.kernel)
-    return Launch(lambda: machine_options.load(args, stdin, stdout, stderr), name, args.source)
+    return Launch(lambda: machine_options.load(args, stdin, stdout, stderr), name, args.source, args.history)

@@ -12,12 +12,17 @@ breakpoint or watchpoint leaves it.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from dynarec.debug.backwards import Backwards, Noted
+from dynarec.debug.history import History, why_not
+from dynarec.debug.language import Result, parse
 from dynarec.debug.places import Places
+from dynarec.debug.scope import Scope
 from dynarec.debug.source import Source
 from dynarec.debug.stoppers import Breakpoint, Catchpoint, Stopper, Watchpoint
 from dynarec.debug.stops import Hits, Position, Reason, Stopped
@@ -33,24 +38,31 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=Stopper)
 STEP_CATCHES = Catch.TRAP | Catch.INTERRUPT
 """An instruction that traps into the guest's own handler is one step, and so is an interrupt."""
+WORD = 4
 REASONS = {"breakpoint": Reason.BREAKPOINT, "watchpoint": Reason.WATCHPOINT, "catchpoint": Reason.CATCHPOINT}
 
 
 class Debugger:
     """Of one machine, which it owns from now on until it is closed."""
 
-    def __init__(self, machine: Machine, substitutes: Sequence[Path] = ()) -> None:
-        """substitutes: folders where source files are looked for that are not where they were compiled."""
+    def __init__(self, machine: Machine, substitutes: Sequence[Path] = (), history: int = 0) -> None:
+        """substitutes: folders where source files are looked for that are not where they were compiled.
+
+        history: bytes that may be taken to be able to go backwards; 0: it cannot.
+        """
         self.machine = machine
         self.source = Source(machine.program, machine.guest.dwarf, substitutes)
         self.places = Places(self.source)
         self.view = View(machine, self.source)
         self.stoppers: dict[int, Stopper] = {}
         self.stopped = Stopped(Reason.START, machine.pc, self.position)
+        self.level = 0
         self._numbers = itertools.count(1)
         self._hits = Hits()
         self._interrupted = False
-        self._deaf = False
+        self._noted: list[Noted] | None = None
+        self.why_no_history = why_not(machine) if history else "no history is kept: --history says how much"
+        self.history = None if self.why_no_history else History(machine, history)
 
     # -- where it is --------------------------------------------------------------------------------------------------
 
@@ -162,29 +174,57 @@ class Debugger:
     def _range(self, where: int | str, size: int | None) -> range:
         """The memory that a watchpoint is to be about."""
         if isinstance(where, int):
-            return range(where, where + (4 if size is None else size))
-        frame = self.selected_frame
-        variable = self.source.variable(where, frame, self.machine.memory, self.view.registers)
-        if variable is not None:
-            start = variable.address
-            if start is None:
-                raise DynarecError(f"{where} is in a register, or nowhere: only memory can be watched")
-            return range(start, start + (size or variable.size or 4))
-        start = self.places.address(where)
+            return range(where, where + (size or WORD))
+        scope = Scope(self.machine, self.source, self.selected_frame)
         symbol = self.machine.symbols.find(where)
-        return range(start, start + (size or (symbol.size if symbol else 0) or 4))
+        if symbol is not None and scope.variable(where) is None:
+            return range(symbol.address, symbol.address + (size or symbol.size or WORD))
+        if where.isalnum() and where[0].isdigit():
+            start = self.places.address(where)
+            return range(start, start + (size or WORD))
+        start, own_size = parse(where).address(scope)
+        return range(start, start + (size or own_size))
+
+    # -- frames and expressions ---------------------------------------------------------------------------------------
 
     @property
     def selected_frame(self) -> Frame | None:
-        """The frame that names of variables are looked up in: the innermost one."""
+        """The frame that names of variables are looked up in; the innermost one, until another one is selected."""
+        frames = self.view.frames(self.level + 1)
+        return frames[self.level] if self.level < len(frames) else None
+
+    def select(self, level: int) -> Frame:
+        """Select a frame by its place in the backtrace, until the program goes on. Raises DynarecError."""
+        frames = self.view.frames(level + 1)
+        if not 0 <= level < len(frames):
+            raise DynarecError(f"there is no frame {level}")
+        self.level = level
+        return frames[level]
+
+    def evaluate(self, text: str) -> Result:
+        """The value of an expression in the selected frame (dynarec.debug.language); an assignment changes the program.
+
+        Raises DynarecError.
+        """
+        expression = parse(text)
+        result = expression.evaluate(Scope(self.machine, self.source, self.selected_frame))
+        if expression.is_assignment:
+            self.changed()
+        return result
+
+    def _innermost(self) -> Frame | None:
         frames = self.view.frames(1)
         return frames[0] if frames else None
 
     # -- changing the program -----------------------------------------------------------------------------------------
 
     def write_memory(self, address: int, data: bytes) -> None:
-        """Raises GuestMemoryError, before any byte is stored, where nothing is mapped."""
+        """Raises GuestMemoryError, before any byte is stored, where nothing is mapped.
+
+        A change at a moment of the past makes that the present: what came after it is forgotten.
+        """
         self.machine.memory.write(address, data)
+        self.changed()
 
     def write_register(self, name: str, value: int) -> None:
         """Set a register, also "pc". Raises DynarecError for a name or a pc that there cannot be."""
@@ -194,6 +234,12 @@ class Debugger:
             self.machine.regs[name] = value
         except KeyError as error:
             raise DynarecError(f"{self.machine.guest.name} has no register {name!r}") from error
+        self.changed()
+
+    def changed(self) -> None:
+        """The program was changed by other ways than those of this class, `machine.regs` for example."""
+        if self.history is not None:
+            self.history.changed()
 
     # -- going on -----------------------------------------------------------------------------------------------------
 
@@ -238,6 +284,49 @@ class Debugger:
         """Go on to a place. Raises DynarecError for a place that there is not."""
         return self._finish(self.run_to(self.places.find(where)))
 
+    # -- going back ---------------------------------------------------------------------------------------------------
+
+    @property
+    def can_reverse(self) -> bool:
+        """Whether a history is kept; `why_no_history` says why not."""
+        return self.history is not None
+
+    def reverse_resume(self) -> Stopped:
+        """Go back to what would have stopped the program last, or to the beginning of history. Raises DynarecError."""
+        return self._finish(Backwards(self).resume())
+
+    def reverse_step_instruction(self, count: int = 1) -> Stopped:
+        """Go back so many instructions."""
+        return self._finish(Backwards(self).instructions(count))
+
+    def reverse_step(self) -> Stopped:
+        """Go back to the beginning of the line that was executed before, also in a function that has returned."""
+        return self._finish(Backwards(self).line(into=True))
+
+    def reverse_next(self) -> Stopped:
+        """Go back to the beginning of the line of this function, or of its caller, that was executed before."""
+        return self._finish(Backwards(self).line(into=False))
+
+    def reverse_finish(self) -> Stopped:
+        """Go back to the call of this function. Raises DynarecError without a caller."""
+        return self._finish(Backwards(self).out())
+
+    def reverse_to_write(self, where: int | str, size: int | None = None) -> Stopped:
+        """Go back to the last write to memory: an address, a symbol or a variable, as `watch` takes them.
+
+        It stops before the instruction that wrote. Raises DynarecError.
+        """
+        return self._finish(Backwards(self).to_write(self._range(where, size)))
+
+    @contextmanager
+    def noting(self, found: list[Noted]) -> Iterator[None]:
+        """Hits only note where they are, meanwhile."""
+        self._noted = found
+        try:
+            yield
+        finally:
+            self._noted = None
+
     def interrupt(self) -> None:
         """Stop the program if it runs; from any thread."""
         self._interrupted = True
@@ -248,6 +337,9 @@ class Debugger:
         for number in list(self.stoppers):
             self.delete(number)
         self.machine.observer.catches = Catch(0)
+        if self.history is not None:
+            self.history.close()
+            self.history = None
 
     # -- for motions --------------------------------------------------------------------------------------------------
 
@@ -257,7 +349,7 @@ class Debugger:
 
         def reached(machine: Machine, pc: int) -> bool:
             nonlocal arrived
-            arrived = not self._deaf and (condition is None or condition())
+            arrived = condition is None or condition()
             return arrived
 
         hooks = [self.machine.hook_code(reached, address, reason="breakpoint") for address in addresses]
@@ -289,17 +381,23 @@ class Debugger:
             raise DynarecError(f"{self.machine.program.name}: the program has ended: it cannot go on")
         first = self.machine.instructions
         self._interrupted = False
-        self.machine.observer.catches = self._catches(step=limit is not None)
+        self.machine.observer.catches = self.catches(step=limit is not None)
         self.machine.observer.pass_hooks()
         while True:
             self._hits = Hits()
             left = None if limit is None else limit - (self.machine.instructions - first)
-            stop = self.machine.run(left)
+            stop = self._run(left)
             stopped = self._judge(stop, arrived(), limit)
             if stopped is not None:
                 return stopped
 
-    def _catches(self, step: bool) -> Catch:
+    def _run(self, limit: int | None) -> Stop:
+        if self.history is None:
+            return self.machine.run(limit)
+        return self.history.run(limit, lambda: self._interrupted)
+
+    def catches(self, step: bool) -> Catch:
+        """What the observer has to catch for the stoppers, and for a step of one instruction."""
         catches = STEP_CATCHES if step else Catch(0)
         for each in self.stoppers.values():
             if each.enabled:
@@ -308,7 +406,11 @@ class Debugger:
 
     def hit(self, stopper: Stopper, access: MemoryAccess | None = None, detail: str = "") -> bool:
         """See `dynarec.debug.stoppers.Owner`."""
-        if self._deaf or not self._holds(stopper, access):
+        if (self.history is not None and self.history.is_moving) or not self._holds(stopper, access):
+            return False
+        if self._noted is not None:
+            if stopper.on_hit is None:
+                self._noted.append(Noted(self.position, stopper, access, detail))
             return False
         stopper.hits += 1
         if stopper.ignore:
@@ -323,13 +425,14 @@ class Debugger:
 
     def _holds(self, stopper: Stopper, access: MemoryAccess | None) -> bool:
         """Whether its condition is true; one that cannot be told stops the program, and says why."""
-        if stopper.condition is None:
+        if stopper.expression is None or (stopper.is_compiled and stopper.ignore):
             return True
         try:
-            return self.evaluate_condition(stopper, access)
+            holds = bool(stopper.expression.evaluate(Scope(self.machine, self.source, self._innermost(), access)))
         except DynarecError as error:
-            self._hits.detail = f"condition of {stopper.number}: {error}"
+            self._hits.detail = f"the condition of {stopper.number} cannot be told: {error}"
             return True
+        return holds or stopper.is_compiled
 
     def _judge(self, stop: Stop, arrived: bool, limit: int | None) -> Stopped | None:
         """What a run ended with; None: it goes on."""
@@ -380,6 +483,7 @@ class Debugger:
 
     def _finish(self, stopped: Stopped) -> Stopped:
         self.stopped = stopped
+        self.level = 0
         for stopper in stopped.stoppers:
             if stopper.temporary and stopper.number in self.stoppers:
                 self.delete(stopper.number)

@@ -18,16 +18,17 @@ class Launch:
     """How a program is started.
 
     load: gives a new machine with it. name: of the program, for users. substitutes: folders where source files
-    are looked for that are not where they were compiled.
+    are looked for that are not where they were compiled. history: bytes to be able to go backwards.
     """
 
     load: Callable[[], Machine]
     name: str
     substitutes: Sequence[Path] = ()
+    history: int = 0
 
     def start(self) -> Debugger:
         """A new machine with the program, before its first instruction. Raises DynarecError."""
-        return Debugger(self.load(), self.substitutes)
+        return Debugger(self.load(), self.substitutes, self.history)
 
     def restart(self, debugger: Debugger) -> Debugger:
         """From the beginning, on a new machine, with the same breakpoints; the old one is gone. Raises DynarecError."""

@@ -9,14 +9,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from dynarec.conditions import CHANGES, Condition, both
 from dynarec.core import DEATHS
+from dynarec.debug.language import Expression, parse
+from dynarec.debug.scope import HookSite
+from dynarec.debug.source import Source
 from dynarec.errors import DynarecError
 from dynarec.hooks import Hook, MemoryAccess, SystemCall
 from dynarec.observer import Catch, Caught
 from guest_isa.guest import TrapKind
 
 if TYPE_CHECKING:
-    from dynarec.debug.language import Expression
     from dynarec.engine import Machine
 
 HOOK_REASON = "breakpoint"
@@ -30,6 +33,9 @@ class Owner(Protocol):
     @property
     def machine(self) -> Machine: ...
 
+    @property
+    def source(self) -> Source: ...
+
     def hit(self, stopper: Stopper, access: MemoryAccess | None = None, detail: str = "") -> bool:
         """A stopper has been reached, on the CPU thread; whether the run is to stop."""
 
@@ -40,7 +46,7 @@ class Stopper(ABC):
     number: how users name it. when: a condition, "" for none. ignore: how many hits are passed over before it stops
     again. commands: what the user interface executes when it has stopped. hits: how often it was reached with its
     condition true. temporary: it is deleted when it has stopped the program. on_hit: is asked at each hit that is not
-    passed over whether it is to stop the program, which it may look at.
+    passed over whether it is to stop the program, which it may look at; what goes backwards does not stop there.
     """
 
     kind = ""
@@ -55,7 +61,7 @@ class Stopper(ABC):
         self.temporary = temporary
         self.hits = 0
         self.on_hit: Callable[[], bool] | None = None
-        self.condition: Expression | None = None
+        self.expression: Expression | None = None
         self._when = ""
         self._hooks: list[Hook] = []
         self._enabled = False
@@ -77,15 +83,31 @@ class Stopper(ABC):
 
     def set_condition(self, when: str) -> None:
         """Stop only if an expression is true; "" for always. Raises DynarecError for one that cannot be read."""
-        condition = None
-        if when:
-            from dynarec.debug.language import parse
-
-            condition = parse(when)
-        self.condition, self._when = condition, when
-        if self._enabled:
-            self.disable()
+        before = self.expression, self._when
+        self.expression, self._when = parse(when) if when else None, when
+        if not self._enabled:
+            return
+        self.disable()
+        try:
             self.enable()
+        except DynarecError:
+            self.expression, self._when = before
+            self.enable()
+            raise
+
+    def _condition(self, pc: int | None = None, has_access: bool = False) -> Condition | None:
+        """The condition as the core evaluates it at a hook; None: without one, or when it is left to `holds`.
+
+        pc: where the hook is, if that is known. Raises DynarecError for a condition with names that there are not.
+        """
+        if self.expression is None:
+            return None
+        return self.expression.condition(HookSite(self.owner.machine, self.owner.source, pc, has_access))
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether the core has evaluated the condition before it is hit."""
+        return bool(self._hooks) and all(hook.when is not None for hook in self._hooks)
 
     @property
     def enabled(self) -> bool:
@@ -180,24 +202,18 @@ class Watchpoint(Stopper):
         return f"{self.where} ({self.watched}, {len(self.addresses)} bytes at {self.addresses.start:#x})"
 
     def _make_hooks(self) -> list[Hook]:
-        kind = WATCH_KINDS[self.watched]
-        return [self.owner.machine.hook_memory(self._reached, self.addresses.start, self.addresses.stop, kind)]
+        condition = self._condition(has_access=True)
+        if self.watched == "change":
+            condition = CHANGES if condition is None else both(condition, CHANGES)
+        kind, where = WATCH_KINDS[self.watched], self.addresses
+        return [self.owner.machine.hook_memory(self._reached, where.start, where.stop, kind, when=condition)]
+
+    @property
+    def is_compiled(self) -> bool:
+        return super().is_compiled and self._condition(has_access=True) is not None
 
     def _reached(self, machine: Machine, access: MemoryAccess) -> bool:
-        if self.watched == "change" and not self._changes(access):
-            return False
         return self.owner.hit(self, access)
-
-    def _changes(self, access: MemoryAccess) -> bool:
-        """Whether it changes a byte that is watched."""
-        assert access.value is not None
-        new = access.value.to_bytes(access.size, "little")
-        old = self.owner.machine.memory.read(access.address, access.size)
-        return any(
-            was != is_
-            for at, was, is_ in zip(range(access.address, access.address + access.size), old, new, strict=True)
-            if at in self.addresses
-        )
 
 
 CAUGHT = {
@@ -252,7 +268,8 @@ class Catchpoint(Stopper):
         if self.what == "syscall" and not machine.has_own_traps:
             return [machine.hook_syscall(self._called, self.selector)]
         if self.what == "mmio":
-            return [machine.hook_memory(self._accessed, each.start, each.stop) for each in machine.device_ranges]
+            when, hook = self._condition(has_access=True), machine.hook_memory
+            return [hook(self._accessed, each.start, each.stop, when=when) for each in machine.device_ranges]
         return []
 
     def _called(self, machine: Machine, call: SystemCall) -> bool:

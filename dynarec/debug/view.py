@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dynarec.debug.scope import NumberedRegisters
 from dynarec.debug.source import Frame, Source
 from dynarec.debug.unwind import MAX_FRAMES
 from dynarec.debug.values import Variable
@@ -12,35 +13,12 @@ from dynarec.errors import DynarecError
 
 if TYPE_CHECKING:
     from dynarec.engine import Machine
-    from guest_isa.profile import DwarfRegisters
 
 LONGEST = 8
 """Bytes enough for any instruction."""
 ADDRESS_SPACE = 1 << 32
 MOST_INLINED = 64
 """Inlined functions in the frames that are looked at."""
-
-
-class NumberedRegisters:
-    """The registers of a machine by their DWARF numbers (`dynarec.debug.state.Registers`)."""
-
-    def __init__(self, machine: Machine, numbers: DwarfRegisters) -> None:
-        self._machine = machine
-        self._names = numbers.names
-
-    def __getitem__(self, number: int) -> int:
-        name = self._name(number)
-        return 0 if name is None else self._machine.regs[name]
-
-    def __setitem__(self, number: int, value: int) -> None:
-        name = self._name(number)
-        if name is not None:
-            self._machine.regs[name] = value
-
-    def _name(self, number: int) -> str | None:
-        if not 0 <= number < len(self._names):
-            raise KeyError(number)
-        return self._names[number]
 
 
 @dataclass(frozen=True, slots=True)

@@ -304,7 +304,11 @@ class Device:
 
     The CPU thread calls it. An exception ends the run and comes out of it unchanged, except AccessFault, by which the
     device refuses an access; in either case nothing of the guest's instruction has happened.
+
+    repeats: whether writes may be made again to see the past of a run; else the device hears nothing of that.
     """
+
+    repeats: ClassVar[bool] = False
 
     def read(self, offset: int, width: int, /) -> int:
         """What the guest loads; its lowest `width` bytes."""
@@ -339,15 +343,16 @@ class Answers(Protocol):
     def wait(self) -> None:
         """The guest waits for an interrupt: return when there may be one, or when a stop is requested."""
 
-    def input(self) -> None:
-        """There is input that the guest has not been given, since somebody asked to be told."""
-
 
 class Profile(ABC):
-    """A machine profile. The order of calls: `recognise`, the constructor, `load`, any number of traps, `close`."""
+    """A machine profile. The order of calls: `recognise`, the constructor, `load`, any number of traps, `close`.
+
+    repeats: whether its state at a moment of the past can be had by repeating the run from a state before.
+    """
 
     name: ClassVar[str]
     description: ClassVar[str]
+    repeats: ClassVar[bool] = False
 
     def __init__(self, machine: Machine, options: Options) -> None:
         self.machine = machine
@@ -395,9 +400,8 @@ class Profile(ABC):
         """The guest has stored to watched memory; the store is done and machine.pc is the next instruction."""
         return Continue()
 
-    def input(self) -> None:
-        """See `Answers`: nobody asked."""
-        return
+    def mute(self, muted: bool) -> None:  # noqa: B027
+        """A part of the run is repeated: nothing goes out, and nothing waits, until it is over."""
 
     def rewind(self, state: State) -> None:
         """Become what `save` gave as far as the guest can see it without asking the host: its past is looked at."""

@@ -266,6 +266,7 @@ class Console(Profile, Device):
 
     name: ClassVar[str] = "console"
     description: ClassVar[str] = "16 MiB of RAM, framebuffer, keys and pointer, in a window or headless"
+    repeats = True
 
     def __init__(self, machine: Machine, options: Options) -> None:
         super().__init__(machine, options)
@@ -277,6 +278,7 @@ class Console(Profile, Device):
         self._frame = 0
         self._paused = False
         self._stopped = False
+        self._muted = False
         self._framebuffer = Framebuffer(machine.memory, RAM, self._say)
         self._stdout = Output(options.stdout, STDOUT_FD, self._say)
         self._stderr = Output(options.stderr, STDERR_FD)
@@ -333,6 +335,13 @@ class Console(Profile, Device):
         with self._blank:
             self._frame = frame
             self._blank.notify_all()
+
+    def rewind(self, state: State) -> None:
+        self.restore(state)
+
+    def mute(self, muted: bool) -> None:
+        self._debug.clear()
+        self._muted = muted
 
     def attach_display(self) -> None:
         """There is a window: real time, VSYNC waits for `next_frame`, and RANDOM differs from run to run."""
@@ -401,7 +410,8 @@ class Console(Profile, Device):
         self._framebuffer.complete()
         with self._blank:
             if self._has_display:
-                self._wait_for_blank()
+                if not self._muted:
+                    self._wait_for_blank()
             else:
                 self._frame += 1
 
@@ -430,7 +440,8 @@ class Console(Profile, Device):
     def _flush_debug(self) -> None:
         data = bytes(self._debug)
         self._debug.clear()
-        self._stdout.write(data)
+        if not self._muted:
+            self._stdout.write(data)
 
     def _exit(self, value: int) -> Outcome:
         self._flush_debug()
@@ -438,7 +449,8 @@ class Console(Profile, Device):
 
     def _say(self, text: str) -> None:
         """One line on stderr."""
-        self._stderr.write(f"{self.machine.program.name}: {text}\n".encode())
+        if not self._muted:
+            self._stderr.write(f"{self.machine.program.name}: {text}\n".encode())
 
 
 SETTINGS: dict[int, Setting] = {

@@ -49,6 +49,7 @@ class Virt(Profile):
 
     name: ClassVar[str] = "virt"
     description: ClassVar[str] = "machine mode: RAM, timer, interrupt controller, serial port; boards virt and mini"
+    repeats = True
 
     def __init__(self, machine: Machine, options: Options) -> None:
         super().__init__(machine, options)

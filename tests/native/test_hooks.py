@@ -375,19 +375,19 @@ def test_where_nothing_can_be_fetched(tier: str) -> None:
 def test_ranges_that_are_none(start: int, end: int) -> None:
     with load(EXIT) as machine:
         pointer = machine._core.pointer
-        assert lib.dr_hook(pointer, lib.DR_HOOK_CODE, start, end, 0) == -1
+        assert lib.dr_hook(pointer, lib.DR_HOOK_CODE, start, end, 0, ffi.NULL) == -1
         assert b"outside of guest memory" in ffi.string(lib.dr_error())
 
 
 def test_hooks_that_were_not_added() -> None:
     with load(EXIT, tier="interp") as machine:
         pointer = machine._core.pointer
-        assert lib.dr_hook(pointer, lib.DR_HOOK_READ, 100, 200, 0) == 0
+        assert lib.dr_hook(pointer, lib.DR_HOOK_READ, 100, 200, 0, ffi.NULL) == 0
         for start, end in ((99, 200), (100, 201), (300, 301)):
-            assert lib.dr_unhook(pointer, lib.DR_HOOK_READ, start, end, 0) == -1
-        assert lib.dr_unhook(pointer, lib.DR_HOOK_WRITE, 100, 200, 0) == -1
+            assert lib.dr_unhook(pointer, lib.DR_HOOK_READ, start, end, 0, ffi.NULL) == -1
+        assert lib.dr_unhook(pointer, lib.DR_HOOK_WRITE, 100, 200, 0, ffi.NULL) == -1
         assert b"no such hook" in ffi.string(lib.dr_error())
-        assert lib.dr_unhook(pointer, lib.DR_HOOK_READ, 100, 200, 0) == 0
+        assert lib.dr_unhook(pointer, lib.DR_HOOK_READ, 100, 200, 0, ffi.NULL) == 0
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -401,11 +401,11 @@ def test_ranges_overlap_come_and_go(seed: int) -> None:
         for _ in range(120):
             if ranges and rng.random() < 0.45:
                 gone = ranges.pop(rng.randrange(len(ranges)))
-                assert lib.dr_unhook(pointer, lib.DR_HOOK_CODE, *gone, 0) == 0
+                assert lib.dr_unhook(pointer, lib.DR_HOOK_CODE, *gone, 0, ffi.NULL) == 0
             else:
                 start = rng.randrange(top)
                 ranges.append((start, rng.randint(start + 1, min(start + rng.choice((1, 9, PAGE)), top))))
-                assert lib.dr_hook(pointer, lib.DR_HOOK_CODE, *ranges[-1], 0) == 0
+                assert lib.dr_hook(pointer, lib.DR_HOOK_CODE, *ranges[-1], 0, ffi.NULL) == 0
             edges = {place + step for each in ranges for place in each for step in (-1, 0, 1)}
             for place in sorted(edges & set(range(top))):
                 hooked = any(start <= place < end for start, end in ranges)

@@ -87,7 +87,8 @@ class Points:
     def _set(self, wish: Wish, make: Make) -> Stopper:
         counts = _hit_condition(wish.hits)
         stopper = make(self._session.debugger, wish.when)
-        stopper.on_hit = lambda: counts(stopper.hits) and not self._log(wish.log)
+        if wish.hits or wish.log:
+            stopper.on_hit = lambda: counts(stopper.hits) and not self._log(wish.log)
         return stopper
 
     def _living(self, stopper: Stopper | None) -> Stopper | None:
@@ -114,8 +115,8 @@ class Points:
 
 
 def _hit_condition(text: str) -> Callable[[int], bool]:
-    """What a condition on the number of hits says of one. Raises DynarecError."""
-    if not text.strip():
+    """What a condition on the number of hits says of one; "" of all. Raises DynarecError."""
+    if not text:
         return lambda hits: True
     match = HIT_CONDITION.fullmatch(text)
     if match is None or (match["operator"] == "%" and not int(match["number"])):
