@@ -35,6 +35,7 @@ class Launch:
         fresh = self.start()
         for stopper in debugger.stoppers.values():
             fresh.adopt(stopper)
+        debugger.stoppers.clear()
         debugger.close()
         debugger.machine.close()
         return fresh
