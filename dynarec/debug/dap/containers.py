@@ -203,7 +203,7 @@ class Registers(Container):
     def _shown(self, name: str) -> Shown:
         frame = self._frame
         value = frame.pc if name == PC else frame.activation.registers.get(self._numbers[name])
-        return show_register(name, value, self.session.debugger.view.place(value or 0))
+        return show_register(name, value, _place(self.session, value or 0))
 
 
 class SystemRegisters(Container):
@@ -266,6 +266,11 @@ def _reference(variable: Variable) -> int | None:
         if variable.type.plain.is_pointer:
             return variable.number()
     return variable.address
+
+
+def _place(session: Session, address: int) -> str:
+    """A name of an address in code; "" for others."""
+    return session.debugger.view.place(address) if session.debugger.source.is_code(address) else ""
 
 
 def show_register(name: str, value: int | None, place: str) -> Shown:

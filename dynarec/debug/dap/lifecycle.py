@@ -55,7 +55,7 @@ def launch(session: Session, arguments: Arguments) -> None:
 
 def _announce(session: Session) -> None:
     assert session.launch is not None
-    if getattr(session.debugger, "can_reverse", False):
+    if session.debugger.can_reverse:
         session.outbox.event("capabilities", capabilities={"supportsStepBack": True})
     session.outbox.event(
         "process",

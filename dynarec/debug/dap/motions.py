@@ -36,6 +36,15 @@ def step_out(session: Session, arguments: Arguments) -> None:
     _go(session, Debugger.finish)
 
 
+def step_back(session: Session, arguments: Arguments) -> None:
+    by_instruction = _by_instruction(arguments)
+    _go_back(session, Debugger.reverse_step_instruction if by_instruction else Debugger.reverse_next)
+
+
+def reverse_continue(session: Session, arguments: Arguments) -> None:
+    _go_back(session, Debugger.reverse_resume)
+
+
 def pause(session: Session, arguments: Arguments) -> None:
     """A program that has stopped meanwhile has been reported already."""
     if session.busy:
@@ -48,8 +57,17 @@ def _by_instruction(arguments: Arguments) -> bool:
 
 
 def _go(session: Session, operation: Operation) -> None:
+    """Go on after the response; what has ended is left."""
+    stopped = session.debugger.stopped
     if session.debugger.has_ended:
-        raise DynarecError("the program has ended: restart it")
+        session.later(lambda: session.end(stopped.status or 0))
+    else:
+        session.later(lambda: session.go(operation))
+
+
+def _go_back(session: Session, operation: Operation) -> None:
+    if not session.debugger.can_reverse:
+        raise DynarecError(session.debugger.why_no_history)
     session.later(lambda: session.go(operation))
 
 
@@ -59,5 +77,7 @@ REQUESTS = {
     "next": Request(next_),
     "stepIn": Request(step_in),
     "stepOut": Request(step_out),
+    "stepBack": Request(step_back),
+    "reverseContinue": Request(reverse_continue),
     "pause": Request(pause, When.ANY),
 }

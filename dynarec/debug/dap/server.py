@@ -150,7 +150,7 @@ def _failure(error: Exception) -> dict[str, object]:
     return {
         "success": False,
         "message": line,
-        "body": {"error": {"id": 1, "format": line.replace("{", "(").replace("}", ")"), "showUser": True}},
+        "body": {"error": {"id": 1, "format": line.replace("{", "(").replace("}", ")")}},
     }
 
 

@@ -36,6 +36,7 @@ class Session:
         self.configuration = Arguments("launch", None)
         self.pausing = False
         self.ended = False
+        self._before: Stopped
         self._debugger: Debugger | None = None
         self._runner = Runner(report)
         self._operation: Operation | None = None
@@ -57,6 +58,7 @@ class Session:
     def adopt(self, launch: Launch, debugger: Debugger, configuration: Arguments) -> None:
         """Debug this program from now on."""
         self.launch, self._debugger, self.configuration = launch, debugger, configuration
+        self._before = debugger.stopped
         self.look.end()
 
     def frame(self, arguments: Arguments) -> Frame | None:
@@ -67,6 +69,7 @@ class Session:
 
     def changed(self, address: int | None = None, size: int = 0) -> None:
         """Registers, or memory at an address, are not what the editor was told."""
+        self.debugger.changed()
         self.look.refresh()
         if address is not None and self.client.takes_memory:
             self.later(lambda: self.outbox.event("memory", memoryReference=hex(address), offset=0, count=size))
@@ -106,7 +109,7 @@ class Session:
     def go(self, operation: Operation) -> None:
         """Let the program go on; the stop is reported when it comes."""
         self.look.end()
-        self._operation = operation
+        self._operation, self._before = operation, self.debugger.stopped
         self._runner.start(self.debugger, operation)
 
     def interrupt(self) -> None:
@@ -127,12 +130,24 @@ class Session:
             return
         if finished.error:
             self.outbox.output("console", f"{finished.error}\n")
-        self.report(stopped)
+        if self._dies_again(stopped) and stopped.status is not None:
+            self.end(stopped.status)
+        else:
+            self.report(stopped)
+
+    def _dies_again(self, stopped: Stopped) -> bool:
+        """Whether the program has been reported to die of this already."""
+        before = self._before
+        return stopped.reason is Reason.TRAPPED and (stopped.trap, stopped.position) == (before.trap, before.position)
 
     def report(self, stopped: Stopped) -> None:
-        """Tell the editor that the program has stopped, or ended."""
-        if stopped.reason is Reason.EXITED:
-            self.outbox.event("exited", exitCode=stopped.status)
-            self.outbox.event("terminated")
+        """Tell the editor that the program has stopped. Its end is one of the session, unless the user wants to stop."""
+        if stopped.reason is Reason.EXITED and not self.configuration.flag("stopOnExit"):
+            self.end(stopped.status or 0)
         else:
             self.outbox.event("stopped", **stop_event(stopped, self.points), threadId=THREAD, allThreadsStopped=True)
+
+    def end(self, status: int) -> None:
+        """Tell the editor that there is nothing more to come."""
+        self.outbox.event("exited", exitCode=status)
+        self.outbox.event("terminated")

@@ -149,7 +149,7 @@ REQUESTS = {
     "scopes": Request(scopes),
     "source": Request(source, When.HELD),
     "loadedSources": Request(loaded_sources, When.HELD),
-    "modules": Request(modules, When.ANY),
+    "modules": Request(modules, When.HELD),
     "exceptionInfo": Request(exception_info),
     "gotoTargets": Request(goto_targets),
     "goto": Request(goto),

@@ -17,7 +17,8 @@ REASONS = {
     Reason.CATCHPOINT: "exception",
     Reason.INTERRUPTED: "pause",
     Reason.TRAPPED: "exception",
-    Reason.BEGINNING: "step",
+    Reason.BEGINNING: "pause",
+    Reason.EXITED: "pause",
 }
 
 
@@ -39,7 +40,9 @@ def describe(stopped: Stopped) -> str:
     if stopped.trap is not None:
         return f"{stopped.trap.name} at {stopped.trap.pc:#010x}"
     if stopped.reason is Reason.BEGINNING:
-        return "beginning of what is kept of the run"
+        return "beginning of the history that is kept"
+    if stopped.reason is Reason.EXITED:
+        return f"exited with status {stopped.status}: continue to end the session, or step back"
     if stopped.detail or stopped.access is None:
         return stopped.detail
     access = stopped.access
