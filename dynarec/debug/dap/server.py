@@ -117,11 +117,11 @@ class Server:
         self._answer(message)
 
     def _answer(self, message: Message) -> None:
-        command = message.get("command")
-        response = {
+        command, number = message.get("command"), message.get("seq")
+        response: dict[str, object] = {
             "type": "response",
-            "request_seq": message.get("seq"),
-            "command": command,
+            "request_seq": number if isinstance(number, int) else 0,
+            "command": command if isinstance(command, str) else "",
             "success": True,
         }
         try:

@@ -141,7 +141,7 @@ class Session:
         return stopped.reason is Reason.TRAPPED and (stopped.trap, stopped.position) == (before.trap, before.position)
 
     def report(self, stopped: Stopped) -> None:
-        """Tell the editor that the program has stopped. Its end is one of the session, unless the user wants to stop."""
+        """Tell the editor that the program has stopped. Its end is the session's, unless the user wants to stop."""
         if stopped.reason is Reason.EXITED and not self.configuration.flag("stopOnExit"):
             self.end(stopped.status or 0)
         else:
