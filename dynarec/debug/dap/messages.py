@@ -6,6 +6,7 @@ Source: Debug Adapter Protocol, "Overview", "Base protocol".
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import NoReturn, Protocol
 
@@ -94,7 +95,7 @@ def _length(header: bytes) -> int:
 
 def _decode(content: bytes) -> Message:
     try:
-        message = json.loads(content, parse_constant=_refuse)
+        message = json.loads(content, parse_float=_finite, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise BadMessage(f"no message: its content is not JSON: {' '.join(str(error).split())[:200]!a}") from None
     if not isinstance(message, dict):
@@ -102,6 +103,12 @@ def _decode(content: bytes) -> Message:
     return message
 
 
+def _finite(text: str) -> float:
+    """A number that can be written again."""
+    number = float(text)
+    return number if math.isfinite(number) else _refuse(text[:40])
+
+
 def _refuse(constant: str) -> NoReturn:
-    """Python reads NaN and Infinity, which are not JSON."""
+    """Python reads NaN and Infinity, which are not JSON, and takes 1e999 for the latter."""
     raise ValueError(f"{constant} is no number")
