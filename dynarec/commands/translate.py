@@ -10,7 +10,7 @@ from dynarec.errors import DynarecError
 
 if TYPE_CHECKING:
     from dynarec.commands.code import ProgramCode
-    from dynarec.host.base import Hardening, Host, HostCode
+    from dynarec.host.base import Hardening, Host
     from dynarec.translate import Translator
 
 
@@ -39,7 +39,7 @@ def main(args: argparse.Namespace) -> int:
         raise DynarecError(f"{code.program.name}: there is no code at {key:#010x}")
     _check_passes(args.without)
     host = _host(args.host, code, hardening(args.harden))
-    _show(Translator(code.guest, host, code.fetch, without=args.without), host, key)
+    _show(Translator(code.guest, host, code.fetch, without=args.without), key)
     return 0
 
 
@@ -57,25 +57,10 @@ def _check_passes(names: list[str]) -> None:
             raise DynarecError(f"unknown pass {name!r}: choose from {', '.join(PASS_NAMES)}")
 
 
-def _show(translator: Translator, host: Host, key: int) -> None:
-    from dynarec.ir.text import format_ops
+def _show(translator: Translator, key: int) -> None:
+    from dynarec.stages import sections
 
-    stages = translator.stages(key)
-    _, lifted = stages[0]
-    print(f"guest code: {len(lifted.insns)} instructions from {key:#010x}")
-    for insn in lifted.insns:
-        print(f"  {insn.pc:08x}  {insn.text}")
-    for name, unit in stages:
-        print(f"\nIR, {name}:" if name == "lifted" else f"\nIR after {name}:")
-        for line in format_ops(unit):
+    for number, section in enumerate(sections(translator, key)):
+        print(f"\n{section.title}" if number else section.title)
+        for line in section.lines:
             print(f"  {line}")
-    _show_host_code(host, translator.translate(key).code)
-
-
-def _show_host_code(host: Host, code: HostCode) -> None:
-    print(f"\nhost code: {host.name}, {len(code.code)} bytes")
-    for offset, data, text in host.disassemble(code.code):
-        print(f"  {offset:4x}  {data.hex():<24}{text}")
-    print("\nexits:")
-    for exit_ in code.exits:
-        print(f"  {exit_.ret:4x}  {exit_.kind.name.lower()} to {exit_.target:#010x}, gives back {exit_.refund}")

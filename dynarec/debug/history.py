@@ -175,6 +175,7 @@ class History:
         stop = self.machine.run(min(left, distance))
         if stop.reason is StopReason.BUDGET and stop.instructions == distance:
             self._be_at(target)
+            self.call_hooks_here()  # the snapshot may be of a stop at them
         return stop
 
     def _next_cut(self) -> Checkpoint:

@@ -1,0 +1,45 @@
+"""The stages of one block as text: guest code, IR as lifted and after each pass, host code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dynarec.ir.text import format_ops
+
+if TYPE_CHECKING:
+    from dynarec.host.base import HostCode
+    from dynarec.translate import Translator
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A stage with its heading."""
+
+    title: str
+    lines: list[str]
+
+
+def sections(translator: Translator, key: int) -> Iterator[Section]:
+    """What a translator makes of the block at `key`."""
+    stages = translator.stages(key)
+    insns = stages[0][1].insns
+    title = f"guest code: {len(insns)} instructions from {key:#010x}"
+    yield Section(title, [f"{insn.pc:08x}  {insn.text}" for insn in insns])
+    for name, unit in stages:
+        yield Section("IR, lifted:" if name == "lifted" else f"IR after {name}:", list(format_ops(unit)))
+    code = translator.translate(key).code
+    title = f"host code: {translator.host.name}, {len(code.code)} bytes"
+    yield Section(title, list(_host_lines(translator, code.code)))
+    yield Section("exits:", list(_exit_lines(code)))
+
+
+def _host_lines(translator: Translator, code: bytes) -> Iterator[str]:
+    for offset, data, text in translator.host.disassemble(code):
+        yield f"{offset:4x}  {data.hex():<24}{text}"
+
+
+def _exit_lines(code: HostCode) -> Iterator[str]:
+    for exit_ in code.exits:
+        yield f"{exit_.ret:4x}  {exit_.kind.name.lower()} to {exit_.target:#010x}, gives back {exit_.refund}"
