@@ -7,12 +7,11 @@ from collections.abc import Hashable, Sequence
 from dynarec.debug.dap.arguments import Arguments
 from dynarec.debug.dap.evaluation import evaluate
 from dynarec.debug.dap.memory import address_of
-from dynarec.debug.dap.points import Make, Wish
+from dynarec.debug.dap.points import Make, Wish, shown_point
 from dynarec.debug.dap.requests import Body, Request, When
 from dynarec.debug.dap.session import Session
-from dynarec.debug.dap.sources import known_file, shown_source
-from dynarec.debug.source import Source
-from dynarec.debug.stoppers import Breakpoint, Stopper
+from dynarec.debug.dap.sources import known_file
+from dynarec.debug.stoppers import Stopper
 from dynarec.errors import DynarecError
 
 WATCHED = {"write": "change", "read": "read", "readWrite": "access"}
@@ -51,7 +50,7 @@ def set_breakpoints(session: Session, arguments: Arguments) -> Body:
         file = known_file(source, path)
     except DynarecError as error:
         session.points.replace(("source", path), [])
-        return {"breakpoints": [_unverified(error)] * len(wanted)}
+        return {"breakpoints": [shown_point(session, error)] * len(wanted)}
     wishes = [(_wish(line, each), _at_line(file, line)) for line, each in zip(lines, wanted, strict=True)]
     return _answer(session, session.points.replace(("source", file), wishes))
 
@@ -155,29 +154,7 @@ def _wish(what: Hashable, wanted: Arguments) -> Wish:
 
 
 def _answer(session: Session, answers: Sequence[Stopper | DynarecError]) -> Body:
-    return {"breakpoints": [_shown(session, each) for each in answers]}
-
-
-def _shown(session: Session, answer: Stopper | DynarecError) -> Body:
-    if isinstance(answer, DynarecError):
-        return _unverified(answer)
-    shown: dict[str, object] = {"id": answer.number, "verified": True}
-    if isinstance(answer, Breakpoint):
-        shown |= _place(session, session.debugger.source, answer.addresses[0])
-    return shown
-
-
-def _place(session: Session, source: Source, address: int) -> Body:
-    """Where a breakpoint is: at the line that its code belongs to."""
-    row = source.lines.at(address)
-    place: dict[str, object] = {"instructionReference": hex(address)}
-    if row is not None and row.line:
-        place |= {"source": shown_source(source, row.file), "line": session.client.shown_line(row.line)}
-    return place
-
-
-def _unverified(error: DynarecError) -> Body:
-    return {"verified": False, "message": str(error), "reason": "failed"}
+    return {"breakpoints": [shown_point(session, each) for each in answers]}
 
 
 REQUESTS = {

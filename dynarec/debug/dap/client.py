@@ -40,3 +40,7 @@ class Client:
     def shown_column(self, column: int) -> int:
         """As `shown_line`; an unknown column is the first one."""
         return max(column, 1) - 1 + self.first_column
+
+    def own_column(self, column: int) -> int:
+        """Our number of a column of the editor's, from 1 on."""
+        return max(column + 1 - self.first_column, 1)

@@ -12,6 +12,7 @@ from dynarec.errors import DynarecError
 
 CAPABILITIES = (
     "supportsBreakpointLocationsRequest",
+    "supportsCompletionsRequest",
     "supportsConditionalBreakpoints",
     "supportsConfigurationDoneRequest",
     "supportsDataBreakpoints",
@@ -74,10 +75,7 @@ def configuration_done(session: Session, arguments: Arguments) -> None:
 
 def restart(session: Session, arguments: Arguments) -> None:
     """Begin again, with the newest configuration if the editor sends one."""
-    wanted = arguments.inner("arguments") if "arguments" in arguments else session.configuration
-    made = make_launch(session.defaults, wanted, session.outbox)
-    session.adopt(made, made.restart(session.debugger), wanted)
-    session.points.forget_hits()
+    session.restart(arguments.inner("arguments") if "arguments" in arguments else None)
     session.later(session.begin)
 
 

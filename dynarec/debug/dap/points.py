@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dynarec.debug.dap.evaluation import evaluate
-from dynarec.debug.stoppers import Stopper
+from dynarec.debug.dap.sources import shown_source
+from dynarec.debug.stoppers import Breakpoint, Stopper
 from dynarec.errors import DynarecError
 
 if TYPE_CHECKING:
@@ -123,3 +124,23 @@ def _hit_condition(text: str) -> Callable[[int], bool]:
         raise DynarecError(f"hit condition {text!r}: write a number, or one behind ==, >, >=, <, <= or %")
     number, compare = int(match["number"]), COMPARE[match["operator"]]
     return lambda hits: compare(hits, number)
+
+
+def shown_point(session: Session, answer: Stopper | DynarecError) -> dict[str, object]:
+    """A "Breakpoint" of the protocol: one that is set, or why it is not."""
+    if isinstance(answer, DynarecError):
+        return {"verified": False, "message": str(answer), "reason": "failed"}
+    shown: dict[str, object] = {"id": answer.number, "verified": True}
+    if isinstance(answer, Breakpoint):
+        shown |= _place(session, answer.addresses[0])
+    return shown
+
+
+def _place(session: Session, address: int) -> dict[str, object]:
+    """Where a breakpoint is: at the line that its code belongs to."""
+    source = session.debugger.source
+    row = source.lines.at(address)
+    place: dict[str, object] = {"instructionReference": hex(address)}
+    if row is not None and row.line:
+        place |= {"source": shown_source(source, row.file), "line": session.client.shown_line(row.line)}
+    return place

@@ -12,6 +12,10 @@ from dynarec.debug.dap.session import Session
 Body = Mapping[str, object]
 
 
+PENDING: Body = {}
+"""What a request is answered with that is only begun: its answer, which says nothing more, comes when it has ended."""
+
+
 class When(Enum):
     """ANY: at once. HELD: a program that runs is stopped for it, and goes on. STOPPED: not while it runs."""
 

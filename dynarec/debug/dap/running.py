@@ -28,7 +28,6 @@ class Runner:
     def __init__(self, report: Callable[[Finished], None]) -> None:
         """report: is called when an operation has ended, on its thread."""
         self._report = report
-        self._debugger: Debugger | None = None
         self._thread: threading.Thread | None = None
 
     @property
@@ -38,22 +37,16 @@ class Runner:
 
     def start(self, debugger: Debugger, operation: Operation) -> None:
         """Begin; nobody else may use the debugger until `finish`."""
-        self._debugger = debugger
         self._thread = threading.Thread(
             target=lambda: self._report(_execute(debugger, operation)), name="dynarec-dap-run", daemon=True
         )
         self._thread.start()
 
-    def interrupt(self) -> None:
-        """Ask for an end. Between two runs of a step nobody hears it: ask again until the end has been reported."""
-        if self._debugger is not None:
-            self._debugger.interrupt()
-
     def finish(self) -> None:
         """Take note of the end that was reported."""
         if self._thread is not None:
             self._thread.join()
-        self._thread = self._debugger = None
+        self._thread = None
 
 
 def _execute(debugger: Debugger, operation: Operation) -> Finished:

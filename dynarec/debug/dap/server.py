@@ -14,7 +14,7 @@ from dynarec.debug.dap import breakpoints, lifecycle, memory, motions, stack, va
 from dynarec.debug.dap.arguments import Arguments
 from dynarec.debug.dap.messages import BadMessage, ByteSource, Message, Reader
 from dynarec.debug.dap.outbox import ByteSink, Outbox
-from dynarec.debug.dap.requests import When
+from dynarec.debug.dap.requests import PENDING, When
 from dynarec.debug.dap.running import Finished
 from dynarec.debug.dap.session import Session
 from dynarec.errors import DynarecError
@@ -49,6 +49,8 @@ class Server:
         self._coming: queue.SimpleQueue[Message | Finished | Gone] = queue.SimpleQueue()
         self._session = Session(defaults, self._outbox, self._coming.put)
         self._held: list[Message] = []
+        self._pending: dict[str, object] | None = None
+        self._put_off: list[Message] = []
 
     def run(self) -> None:
         """Until the editor disconnects or is gone. Raises BadMessage when it does not speak the protocol."""
@@ -79,12 +81,29 @@ class Server:
 
     def _next(self) -> Message | Finished | Gone:
         """What comes next; a program that is to stop is reminded of it meanwhile."""
-        while self._held or self._session.pausing:
+        while self._held or self._session.pausing or self._session.executing:
             try:
                 return self._coming.get(timeout=PATIENCE)
             except queue.Empty:
-                self._session.interrupt()
+                self._remind()
         return self._coming.get()
+
+    def _remind(self) -> None:
+        if self._session.executing:
+            self._session.tell_running()
+            self._answer_pending()
+        else:
+            self._session.interrupt()
+
+    def _answer_pending(self) -> None:
+        """A command of the console has ended, or lets the program run; what came meanwhile is answered behind it."""
+        self._session.executing = False
+        if self._pending is not None:
+            self._outbox.send(self._pending | {"body": {"result": "", "variablesReference": 0}})
+            self._pending = None
+        put_off, self._put_off = self._put_off, []
+        for message in put_off:
+            self._take(message)
 
     def _finished(self, finished: Finished) -> None:
         self._session.take_end()
@@ -92,6 +111,7 @@ class Server:
         for message in held:
             self._answer(message)
         self._session.finished(finished, held=bool(held))
+        self._answer_pending()
 
     def _end(self) -> None:
         """Stop the program, and send what is left."""
@@ -108,6 +128,9 @@ class Server:
     def _take(self, message: Message) -> None:
         """Answer a request at once, or when the program has stopped for it."""
         if message.get("type") in ("response", "event"):
+            return
+        if self._session.executing:
+            self._put_off.append(message)
             return
         entry = REQUESTS.get(str(message.get("command")))
         if self._session.busy and entry is not None and entry.when is When.HELD:
@@ -126,12 +149,15 @@ class Server:
         }
         try:
             body = self._body(command, message.get("arguments"))
-            if body is not None:
+            if body is PENDING:
+                self._pending = response
+            elif body is not None:
                 response["body"] = body
         except Exception as error:
             self._session.take_later()
             response |= _failure(error)
-        self._outbox.send(response)
+        if self._pending is not response:
+            self._outbox.send(response)
         for action in self._session.take_later():
             action()
 

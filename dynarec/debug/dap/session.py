@@ -7,9 +7,11 @@ from collections.abc import Callable
 
 from dynarec.debug.dap.arguments import Arguments
 from dynarec.debug.dap.client import Client
+from dynarec.debug.dap.console import Console
+from dynarec.debug.dap.launching import make_launch
 from dynarec.debug.dap.look import Look
 from dynarec.debug.dap.outbox import Outbox
-from dynarec.debug.dap.points import Points
+from dynarec.debug.dap.points import Points, shown_point
 from dynarec.debug.dap.running import Finished, Operation, Runner
 from dynarec.debug.dap.stop_events import stop_event
 from dynarec.debug.debugger import Debugger
@@ -32,11 +34,14 @@ class Session:
         self.client = Client()
         self.look = Look()
         self.points = Points(self)
+        self.console = Console(self)
         self.launch: Launch | None = None
         self.configuration = Arguments("launch", None)
         self.pausing = False
+        self.executing = False
         self.ended = False
         self._before: Stopped
+        self._known: set[int] = set()
         self._debugger: Debugger | None = None
         self._runner = Runner(report)
         self._operation: Operation | None = None
@@ -60,6 +65,13 @@ class Session:
         self.launch, self._debugger, self.configuration = launch, debugger, configuration
         self._before = debugger.stopped
         self.look.end()
+
+    def restart(self, configuration: Arguments | None = None) -> None:
+        """The program from its beginning, of this configuration or of the one that it has. Raises DynarecError."""
+        wanted = configuration or self.configuration
+        made = make_launch(self.defaults, wanted, self.outbox)
+        self.adopt(made, made.restart(self.debugger), wanted)
+        self.points.forget_hits()
 
     def frame(self, arguments: Arguments) -> Frame | None:
         """The frame that a request is about; the innermost one if it names none. Raises DynarecError."""
@@ -112,9 +124,22 @@ class Session:
         self._operation, self._before = operation, self.debugger.stopped
         self._runner.start(self.debugger, operation)
 
+    def execute(self, line: str) -> None:
+        """Execute a command of the console; whether the program moves shows when it has ended."""
+        self.executing = True
+        self._operation, self._before = None, self.debugger.stopped
+        self._known = set(self.debugger.stoppers)
+        self._runner.start(self.debugger, lambda _: self.console.execute(line))
+
+    def tell_running(self) -> None:
+        """A command of the console lets the program run for a while."""
+        self.look.end()
+        self.outbox.event("continued", threadId=THREAD, allThreadsContinued=True)
+
     def interrupt(self) -> None:
         """Stop the program soon; to be repeated until it has stopped."""
-        self._runner.interrupt()
+        if self.busy:
+            self.console.interrupt()
 
     def take_end(self) -> None:
         """The operation that went on has ended."""
@@ -130,9 +155,27 @@ class Session:
             return
         if finished.error:
             self.outbox.output("console", f"{finished.error}\n")
-        if self._dies_again(stopped) and stopped.status is not None:
+        if self._operation is None:
+            self._executed(self._debugger.stopped)
+        elif self._dies_again(stopped) and stopped.status is not None:
             self.end(stopped.status)
         else:
+            self.report(stopped)
+
+    def _executed(self, stopped: Stopped) -> None:
+        """A command of the console has ended: tell what it has changed."""
+        stoppers = self.debugger.stoppers
+        for number in stoppers.keys() - self._known:
+            self.outbox.event("breakpoint", reason="new", breakpoint=shown_point(self, stoppers[number]))
+        for number in self._known - stoppers.keys():
+            self.outbox.event("breakpoint", reason="removed", breakpoint={"id": number, "verified": False})
+        if self.console.ended:
+            self.close()
+            self.outbox.event("terminated")
+        elif stopped is self._before:
+            self.changed()
+        else:
+            self.look.end()
             self.report(stopped)
 
     def _dies_again(self, stopped: Stopped) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dynarec.debug.dap.arguments import Arguments
 from dynarec.debug.dap.containers import MOST, Shown, assign, show, whole_number
 from dynarec.debug.dap.evaluation import evaluate as evaluate_expression
-from dynarec.debug.dap.requests import Body, Request
+from dynarec.debug.dap.requests import PENDING, Body, Request
 from dynarec.debug.dap.session import Session
+from dynarec.errors import DynarecError
 
 REPL = "repl"
 """The context of the debug console."""
@@ -45,10 +46,16 @@ def _without_name(shown: Shown) -> Shown:
 
 
 def evaluate(session: Session, arguments: Arguments) -> Body:
-    """The value of an expression; in the console it may change the program."""
+    """The value of an expression. In the console it may change the program, and what is none may be a command."""
     text, context = arguments.text("expression"), arguments.text("context", "")
     frame = session.frame(arguments)
-    result = evaluate_expression(session.debugger, text, frame, may_change=context == REPL)
+    try:
+        result = evaluate_expression(session.debugger, text, frame, may_change=context == REPL)
+    except DynarecError:
+        if context != REPL:
+            raise
+        session.later(lambda: session.execute(text))
+        return PENDING
     if context == REPL:
         session.changed()
     if result.variable is not None:
@@ -58,9 +65,18 @@ def evaluate(session: Session, arguments: Arguments) -> Body:
     return body | ({"memoryReference": hex(result.number & 0xFFFF_FFFF)} if result.number is not None else {})
 
 
+def completions(session: Session, arguments: Arguments) -> Body:
+    """What the text before the cursor may become."""
+    text = arguments.text("text")[: session.client.own_column(arguments.number("column")) - 1]
+    found = session.console.complete(text)
+    length = len(text)
+    return {"targets": [{"label": word, "text": each, "start": 0, "length": length} for word, each in found.items()]}
+
+
 REQUESTS = {
     "variables": Request(variables),
     "setVariable": Request(set_variable),
     "setExpression": Request(set_expression),
     "evaluate": Request(evaluate),
+    "completions": Request(completions),
 }
