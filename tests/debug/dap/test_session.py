@@ -129,12 +129,15 @@ def test_pause_and_breakpoints_while_it_runs() -> None:
         editor("configurationDone")
         with pytest.raises(RefusedError, match="running"):
             editor("stackTrace", threadId=1)
-        (point,) = editor("setFunctionBreakpoints", breakpoints=[{"name": "main"}])["breakpoints"]
+        (point,) = editor("setFunctionBreakpoints", breakpoints=[{"name": "exit"}])["breakpoints"]
         assert point["verified"]
         editor("pause", threadId=1)
         assert editor.wait("stopped")["reason"] == "pause"
         assert editor.frames()[-1]["name"]
         editor("continue", threadId=1)
+        editor("pause", threadId=1)
+        assert editor.wait("stopped")["reason"] == "pause"
+        editor("setFunctionBreakpoints", breakpoints=[{"name": "main"}])
         assert editor.go("restart")["reason"] == "function breakpoint"
         assert editor.where()[0] == "main"
 
