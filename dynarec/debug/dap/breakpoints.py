@@ -17,12 +17,12 @@ from dynarec.errors import DynarecError
 WATCHED = {"write": "change", "read": "read", "readWrite": "access"}
 """Access types of the protocol, and kinds of watchpoints: editors call the first one "value change"."""
 FILTERS = {
-    "trap": ("Traps", "exceptions that the guest takes, or dies of"),
-    "interrupt": ("Interrupts", "interrupts that the guest takes"),
-    "syscall": ("System calls", "before they are made"),
-    "mmio": ("Devices", "before an access to a device"),
+    "trap": ("Traps", "stop when the guest takes an exception"),
+    "interrupt": ("Interrupts", "stop when the guest takes an interrupt"),
+    "syscall": ("System calls", "stop before a system call"),
+    "mmio": ("Devices", "stop before an access to a device"),
 }
-"""Catchpoints that an editor offers, with their labels."""
+"""Catchpoints that an editor offers, with their labels and what they do."""
 MOST_BYTES = 1 << 20
 """Of a range that is watched."""
 
@@ -33,7 +33,7 @@ def filters() -> list[Body]:
         {
             "filter": name,
             "label": label,
-            "description": f"Stop for {text}",
+            "description": text,
             "supportsCondition": True,
             "conditionDescription": "a number (of the cause, or of the system call), or an expression",
         }
