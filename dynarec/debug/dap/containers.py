@@ -25,6 +25,8 @@ MOST = 10_000
 """Variables of one page."""
 REGISTER_SIZE = 4
 WORD_MASK = 0xFFFF_FFFF
+UNREADABLE = (Unavailable, BadDwarf, GuestMemoryError, RecursionError)
+"""What reading a variable may raise."""
 LOST = "<not known>"
 
 
@@ -125,7 +127,9 @@ class Globals(OfSource):
         return [self.shown(each) for each in found if each is not None]
 
     def find(self, name: str) -> Variable | None:
-        return self.session.debugger.view.variable(name)
+        with suppress(DynarecError):
+            return self.session.debugger.view.variable(name)
+        return None
 
     def expression(self, name: str) -> str:
         return name
@@ -141,7 +145,7 @@ class Parts(OfSource):
 
     @property
     def count(self) -> int:
-        length = self._whole.length() if self._whole.type.plain.is_array else None
+        length = _length(self._whole)
         return len(self._whole.children(0, MOST)) if length is None else length
 
     def page(self, start: int, most: int) -> list[Shown]:
@@ -255,14 +259,21 @@ def show(session: Session, variable: Variable, expression: str) -> Shown:
     if variable.has_children:
         parts = Parts(session, variable, expression)
         shown["variablesReference"] = session.look.keep(parts)
-        shown["indexedVariables" if variable.length() is not None else "namedVariables"] = parts.count
+        shown["indexedVariables" if _length(variable) is not None else "namedVariables"] = parts.count
     address = _reference(variable)
     return shown if address is None else shown | {"memoryReference": hex(address)}
 
 
+def _length(variable: Variable) -> int | None:
+    """The elements of an array; None when unknown, and of what is none."""
+    with suppress(*UNREADABLE):
+        return variable.length() if variable.type.plain.is_array else None
+    return None
+
+
 def _reference(variable: Variable) -> int | None:
     """The memory that an editor is to show for it: what a pointer points to, or else where it is."""
-    with suppress(Unavailable, BadDwarf, GuestMemoryError, RecursionError):
+    with suppress(*UNREADABLE):
         if variable.type.plain.is_pointer:
             return variable.number()
     return variable.address

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MAX_WAITING = 1 << 20
 """Characters of output that wait for the editor; a program that writes more waits, too."""
+LAST_SECONDS = 2.0
+"""How long an editor may take to read the last of it."""
 
 
 class ByteSink(Protocol):
@@ -80,21 +82,23 @@ class Outbox:
             self._size += len(text)
             self._changed.notify_all()
 
-    def close(self) -> None:
-        """Send what is left, and end."""
+    def abandon(self) -> None:
+        """The editor is gone: nobody waits for it to read."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        self._thread.join()
+
+    def close(self) -> None:
+        """Send what is left, if the editor reads it, and end."""
+        self.abandon()
+        self._thread.join(LAST_SECONDS)
 
     def _work(self) -> None:
         try:
             while (message := self._next()) is not None:
                 self._write(encode(message))
-        except OSError:  # the editor is gone; what comes from it will end, too
-            with self._changed:
-                self._closed = True
-                self._changed.notify_all()
+        except OSError:  # what comes from the editor will end, too
+            self.abandon()
 
     def _next(self) -> Message | None:
         """The next message with its number; None: there will be no more."""

@@ -60,6 +60,7 @@ class Server:
             coming = self._next()
             if isinstance(coming, Gone):
                 error = coming.error
+                self._outbox.abandon()
                 break
             if isinstance(coming, Finished):
                 self._finished(coming)

@@ -5,17 +5,22 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from dynarec.debug.dap.messages import MAX_CONTENT, BadMessage, Reader, encode
+from dynarec.debug.dap.outbox import MAX_WAITING, Outbox
 from tests.debug.build import ELF
-from tests.debug.dap.editor import Editor, connected
+from tests.debug.dap.editor import Body, Editor, connected
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 ROMS = Path(__file__).parents[3] / "roms"
 COMMAND = [sys.executable, "-m", "dynarec", "debug", "--dap"]
@@ -73,6 +78,53 @@ def test_an_editor_that_does_not_read_any_more() -> None:
         editor.send("threads")
         editor.to_server.close()
         assert child.wait() == 0
+
+
+def test_an_editor_that_leaves_while_the_program_writes() -> None:
+    with process() as (editor, child):
+        editor.launch(ROMS / "hello.elf", args=["x" * 1000] * 1900)
+        editor("configurationDone")
+        editor.wait("output")
+        editor.to_server.close()
+        assert child.wait() == 0
+
+
+class Stuck(io.RawIOBase):
+    """An editor that reads nothing until it is released."""
+
+    def __init__(self) -> None:
+        self.released = threading.Event()
+        self.data = b""
+
+    def write(self, data: Buffer, /) -> int:
+        self.released.wait()
+        self.data += bytes(data)
+        return len(bytes(data))
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_a_program_waits_for_an_editor_to_read_but_not_for_one_that_is_gone(is_gone: bool) -> None:
+    sink = Stuck()
+    outbox = Outbox(sink)
+    written: list[str] = []
+
+    def write() -> None:
+        for text in ("a", "b" * (MAX_WAITING + 1), "c" * (MAX_WAITING + 1), "d"):
+            outbox.output("stdout", text)
+            written.append(text)
+
+    program = threading.Thread(target=write)
+    program.start()
+    assert "d" not in written
+    if is_gone:
+        outbox.abandon()
+    else:
+        sink.released.set()
+    program.join()
+    sink.released.set()
+    outbox.close()
+    text = "".join(message["body"]["output"] for message in cast(list[Body], read(sink.data)))
+    assert text == "".join(written)
 
 
 def test_no_protocol_ends_with_one_line() -> None:
