@@ -478,6 +478,15 @@ class Core:
         return bool(lib.dr_is_mixed(self.pointer, address, size))
 
     @property
+    def elapsed(self) -> int:
+        """Nanoseconds of the host's clock since the guest's time was 0."""
+        return int(lib.dr_elapsed(self.pointer))
+
+    @elapsed.setter
+    def elapsed(self, elapsed: int) -> None:
+        lib.dr_set_elapsed(self.pointer, elapsed)
+
+    @property
     def skipped(self) -> int:
         """By how many instructions virtual time is ahead of those retired."""
         return int(lib.dr_virtual_time(self.pointer) - lib.dr_instructions(self.pointer))

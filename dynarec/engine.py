@@ -294,6 +294,11 @@ class Machine:
         """
         return self._core.instructions + self._answered
 
+    @property
+    def exit_status(self) -> int | None:
+        """The status of a program that has ended; None before."""
+        return None if self._exited is None else self._exited.status
+
     def address(self, where: int | str) -> int:
         """An address, or that of a symbol. Raises DynarecError for an unknown symbol."""
         return loading.address_of(self.program, where)
@@ -463,6 +468,11 @@ class Machine:
         program. Semihosting and HTIF are no system calls, nor is what a guest's own kernel answers. See `hook_code`.
         """
         return self._hooks.add_system_call(callback, number, self.guest.abi)
+
+    def call_hooks_left(self) -> None:
+        """Call now the hooks that are left to call since one has ended the run; what they return is ignored."""
+        while self._hooks.resume():
+            pass
 
     def _on_cpu_thread(self, request: Callable[[], None]) -> None:
         """Between runs, on the CPU thread; or at once, if this is the CPU thread."""

@@ -96,6 +96,15 @@ class Observer:
         lib.dr_stay(self._core.pointer, where.start if where else 0, size)
 
     @contextmanager
+    def looking(self) -> Iterator[None]:
+        """Runs of no instruction call the hooks of the one at pc, meanwhile."""
+        lib.dr_look(self._core.pointer, True)
+        try:
+            yield
+        finally:
+            lib.dr_look(self._core.pointer, False)
+
+    @contextmanager
     def trail(self, register: str, count: int) -> Iterator[Trail]:
         """Runs interpret meanwhile; so many instructions leave their pc, and a register, before they are executed."""
         pcs, words, times = (ffi.new("uint32_t[]", count) for _ in range(3))
@@ -109,9 +118,9 @@ class Observer:
             lib.dr_leave_trail(self._core.pointer, ffi.NULL)
             trail.pcs, trail.words, trail.times = list(pcs[0:made]), list(words[0:made]), list(times[0:made])
 
-    def pass_hooks(self) -> None:
-        """The next run executes the instruction at pc without calling its code hooks."""
-        lib.dr_pass(self._core.pointer)
+    def pass_hooks(self, accesses: bool = False) -> None:
+        """The next run executes the instruction at pc without calling its code hooks; nor those of its accesses."""
+        lib.dr_pass(self._core.pointer, accesses)
 
     @property
     def delivered(self) -> int:

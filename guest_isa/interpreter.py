@@ -1,13 +1,16 @@
 """Prints a guest's interpreter in C: the same meanings as everywhere, run on a builder whose values are C expressions.
 
-The result is a `const struct dr_guest dr_guest_<guest>` (native/core.h): above all a function that executes the
-instruction at `core->cpu.pc`; for a guest with a machine mode, also the functions that deliver traps and interrupts.
+The result is a `const struct dr_guest dr_guest_<guest>` (native/guest.h): above all a function for each instruction,
+one that executes the instruction at `core->cpu.pc` by them, and one that only tells which of them would; for a guest
+with a machine mode, also the functions that deliver traps and interrupts.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import reduce
+from operator import and_
 
 from dynarec.ir import ops
 from dynarec.ir.ops import OpKind
@@ -162,37 +165,61 @@ def _excluded(spec: InsnSpec) -> str:
     return " || ".join(f"{name} == {number:#x}u" for name, numbers in spec.unless.items() for number in numbers)
 
 
-def _case(guest: Guest, spec: InsnSpec) -> list[str]:
-    lines = [f"uint32_t {name} = (uint32_t){spec.expression(name)};" for name in spec.operands]
-    lines += [f"(void){name};" for name in spec.operands]
-    if condition := _excluded(spec):
-        lines += [f"if ({condition})", INDENT + "break;"]
-    return [f"case {spec.match:#x}: {{ /* {spec.name} */", *_indented(lines + _body(guest, spec)), "}"]
+def _operands(spec: InsnSpec, names: Iterable[str]) -> list[str]:
+    return [f"uint32_t {name} = (uint32_t){spec.expression(name)};" for name in names]
 
 
-def _decode(guest: Guest, length: int) -> list[str]:
-    """Switches over the literal bits, those of the most specific patterns first; falls through when none matches."""
-    lines: list[str] = []
-    for mask, by_match in guest.isa.candidates(length):
-        lines.append(f"switch (w & {mask:#x}) {{")
-        for specs in by_match.values():
-            if len(specs) > 1:
-                raise ValueError(f"{[spec.name for spec in specs]} differ only in their exclusions")
-            lines += _case(guest, specs[0])
-        lines.append("}")
-    return lines
+def _handler_name(spec: InsnSpec) -> str:
+    """Instructions may have a name in common."""
+    name = "".join(each if each.isalnum() else "_" for each in spec.name)
+    return f"do_{name}_{spec.mask:x}_{spec.match:x}"
+
+
+def _case(spec: InsnSpec, found: str) -> list[str]:
+    handler = found.format(_handler_name(spec))
+    if not spec.unless:
+        return [f"case {spec.match:#x}:", INDENT + handler]
+    lines = [*_operands(spec, spec.unless), f"if ({_excluded(spec)})", INDENT + "break;", handler]
+    return [f"case {spec.match:#x}: {{", *_indented(lines), "}"]
+
+
+def _switch(mask: int, by_match: Mapping[int, list[InsnSpec]], found: str) -> list[str]:
+    lines = [f"switch (w & {mask:#x}) {{"]
+    for specs in by_match.values():
+        if len(specs) > 1:
+            raise ValueError(f"{[spec.name for spec in specs]} differ only in their exclusions")
+        lines += _case(specs[0], found)
+    return [*lines, "}"]
+
+
+def _decode(guest: Guest, length: int, found: str) -> list[str]:
+    """A switch over the literal bits that all have, and in it those of the most specific patterns first.
+
+    Falls through when none matches.
+    """
+    candidates = guest.isa.candidates(length)
+    shared = reduce(and_, (mask for mask, _ in candidates))
+    lines = [f"switch (w & {shared:#x}) {{"]
+    for major in sorted({match & shared for _, by_match in candidates for match in by_match}):
+        lines.append(f"case {major:#x}:")
+        for mask, by_match in candidates:
+            if own := {match: specs for match, specs in by_match.items() if match & shared == major}:
+                lines += _indented(_switch(mask, own, found))
+        lines.append(f"{INDENT}break;")
+    return [*lines, "}"]
 
 
 def _fetch(guest: Guest) -> list[str]:
     parcel = guest.isa.parcel
-    fail = f"return dr_raise(core, {guest.access_causes.fetch}, pc, {parcel});"
-    lines = [f"if (!dr_fetch(core, pc, {parcel}, &w))", INDENT + fail]
+    fail = f"return (void)dr_raise(core, {guest.access_causes.fetch}, pc, {parcel}), false;"
+    lines = ["uint32_t w;", f"if (!dr_fetch(core, pc, {parcel}, &w))", INDENT + fail]
     lines.append(f"uint32_t length = {guest.isa.length_expression};")
     lines += [f"if (length != {parcel} && !dr_fetch(core, pc, length, &w))"]
     # The manual gives the address of the part that cannot be fetched.
     page_end = "(pc | (DR_PAGE - 1)) + 1"
-    lines.append(f"{INDENT}return dr_raise(core, {guest.access_causes.fetch}, {page_end}, length);")
-    return lines
+    lines.append(f"{INDENT}return (void)dr_raise(core, {guest.access_causes.fetch}, {page_end}, length), false;")
+    lines += ["*insn = (struct dr_guest_insn){w, length};", "return true;"]
+    return _function("inline bool read_insn(struct dr_core *core, struct dr_guest_insn *insn)", lines)
 
 
 PROLOGUE = ("struct dr_cpu *cpu = &core->cpu;", "uint32_t *state = cpu->state;", "uint32_t pc = cpu->pc;")
@@ -203,12 +230,36 @@ def _function(head: str, lines: list[str]) -> list[str]:
     return [f"static {head} {{", *_indented([*PROLOGUE, unused, *lines]), "}", ""]
 
 
-def _step(guest: Guest) -> list[str]:
-    lines = ["uint32_t w;", *_fetch(guest)]
+HANDLER = "enum dr_status {name}(struct dr_core *core, uint32_t w)"
+
+
+def _handlers(guest: Guest) -> list[str]:
+    """A function for each instruction, and one for what is none."""
+    lines: list[str] = []
+    for spec in guest.isa:
+        unused = [f"(void){name};" for name in ("w", *spec.operands)]
+        body = [f"/* {spec.name} */", *_operands(spec, spec.operands), *unused, *_body(guest, spec)]
+        lines += _function(HANDLER.format(name=_handler_name(spec)), body)
+    illegal = f"return dr_raise(core, {guest.illegal}, w, {guest.isa.length_expression});"
+    return [*lines, *_function(HANDLER.format(name="do_undefined"), [illegal])]
+
+
+def _find(guest: Guest, found: str) -> list[str]:
+    lines = ["uint32_t w = insn->word;"]
     for length in sorted({spec.length for spec in guest.isa}):
-        lines += [f"if (length == {length}) {{", *_indented(_decode(guest, length)), "}"]
-    lines.append(f"return dr_raise(core, {guest.illegal}, w, length);")
-    return _function("enum dr_status step(struct dr_core *core)", lines)
+        lines += [f"if (insn->length == {length}) {{", *_indented(_decode(guest, length, found)), "}"]
+    return [*lines, found.format("do_undefined")]
+
+
+def _step(guest: Guest) -> list[str]:
+    """What executes the instruction at pc, and what tells which function does."""
+    lines = ["struct dr_guest_insn read, *insn = &read;", "if (!read_insn(core, insn))", INDENT + "return DR_TRAPPED;"]
+    fetch = ["if (!read_insn(core, insn))", INDENT + "return NULL;", *_find(guest, "return {};")]
+    return [
+        *_fetch(guest),
+        *_function("enum dr_status step(struct dr_core *core)", lines + _find(guest, "return {}(core, w);")),
+        *_function("dr_handler *fetch(struct dr_core *core, struct dr_guest_insn *insn)", fetch),
+    ]
 
 
 def _privileged(guest: Guest, privileged: Privileged) -> list[str]:
@@ -228,8 +279,8 @@ def _privileged(guest: Guest, privileged: Privileged) -> list[str]:
 def generate(guest: Guest) -> str:
     """The interpreter of `guest` as one C file."""
     head = f"/* {guest.title}: generated by guest_isa/interpreter.py from the guest's table; changes belong there. */"
-    lines = [head, '#include "interp.h"', "", *_step(guest)]
-    functions = ["step"]
+    lines = [head, '#include "interp.h"', "", *_handlers(guest), *_step(guest)]
+    functions = ["step", "fetch"]
     if guest.privileged is not None:
         lines += _privileged(guest, guest.privileged)
         functions += ["take_trap", "pending", "wakes"]

@@ -35,7 +35,7 @@ struct dr_cpu {
     uint64_t reserved[7];
     void *window;                /* host address of guest address 0 */
     uint64_t exit_pc;            /* host address behind the call that left generated code */
-    const void *exit;            /* the exit stub, which generated code calls to leave; signed for its place (DR_PAC) */
+    const void *exit;            /* the exit stub, where generated code goes to leave; signed for its place (DR_PAC) */
     uint32_t pc;                 /* guest pc, exact whenever generated code is not running */
     int32_t budget;              /* guest instructions that may still start in this slice */
     uint32_t state[DR_WORDS];

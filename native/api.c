@@ -232,7 +232,9 @@ static int notice_write(struct dr_core *core, uint64_t address, uint64_t size) {
 int dr_write(struct dr_core *core, uint32_t address, const void *from, uint64_t size) {
     if (dr_memory_check(&core->memory, address, size, 0) >= 0)
         return outcome("guest memory that is not mapped was written");
+    dr_lock_tables(core);
     const char *error = dr_memory_write(&core->memory, address, from, size);
+    dr_unlock_tables(core);
     return error ? outcome(error) : notice_write(core, address, size);
 }
 

@@ -162,7 +162,7 @@ struct dr_config {
 /* One exit of a unit. */
 struct dr_exit {
     uint32_t kind;   /* enum dr_exit_kind */
-    uint32_t ret;    /* offset in the unit of the address that the call of the exit stub pushes */
+    uint32_t ret;    /* offset in the unit of what lies behind the call of the exit stub: where it was left */
     uint32_t link;   /* offset of the branch to patch, 0 when it cannot be linked */
     uint32_t target; /* guest pc */
     uint32_t refund; /* guest instructions charged at the head that have not been executed, and not been given back */
@@ -337,10 +337,11 @@ void dr_take_caught(struct dr_core *core, struct dr_caught *caught);
 /* While pc is in [start, start + size), dr_run interprets one instruction after the other; it stops outside (DR_STOP_UNTIL). A size
  * of 0 ends that. */
 void dr_stay(struct dr_core *core, uint32_t start, uint32_t size);
+void dr_look(struct dr_core *core, int look); /* dr_run(core, 0) stops for hooks of the instruction at pc */
 /* From now on dr_run interprets, and each instruction leaves a trail; NULL: no more. */
 void dr_leave_trail(struct dr_core *core, const struct dr_trail *trail);
 uint32_t dr_trail_count(const struct dr_core *core);
-void dr_pass(struct dr_core *core); /* hooks of the instruction at pc have been called */
+void dr_pass(struct dr_core *core, int accesses); /* hooks of the instruction at pc have been called; and those of its accesses */
 uint64_t dr_delivered(const struct dr_core *core); /* traps and interrupts that the guest has taken itself */
 void dr_set_delivered(struct dr_core *core, uint64_t count);
 int dr_set_homes(struct dr_core *core, const uint8_t *homes); /* other state words for the home registers; empties the cache */
@@ -353,6 +354,8 @@ uint32_t dr_lines(struct dr_core *core);
 void dr_set_clock(struct dr_core *core, uint32_t ticks_per_second, uint32_t instructions_per_tick); /* 0: the host's clock */
 uint64_t dr_time(const struct dr_core *core);         /* in ticks */
 uint64_t dr_virtual_time(const struct dr_core *core); /* instructions retired, and skipped */
+uint64_t dr_elapsed(const struct dr_core *core); /* nanoseconds of the host's clock since tick 0 */
+void dr_set_elapsed(struct dr_core *core, uint64_t elapsed);
 void dr_set_skipped(struct dr_core *core, uint64_t skipped); /* by how much virtual time is ahead of instructions */
 void dr_set_deadline(struct dr_core *core, uint64_t ticks, uint32_t lines); /* these go up then; UINT64_MAX: never */
 /* Waits until something happens that the guest waits for, or a stop is requested. Virtual time skips ahead to the deadline; if

@@ -44,12 +44,8 @@ const char *dr_blocks_create(struct dr_blocks *blocks, uint32_t code_size) {
 
 /* -- the table ------------------------------------------------------------------------------------------------------- */
 
-static struct dr_block **chain_of(const struct dr_blocks *blocks, uint64_t key) {
-    return &blocks->table[(size_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (blocks->table_size - 1)];
-}
-
 static void enter(struct dr_blocks *blocks, struct dr_block *block) {
-    struct dr_block **chain = chain_of(blocks, block->key);
+    struct dr_block **chain = dr_blocks_chain(blocks, block->key);
     block->next = *chain;
     *chain = block;
 }
@@ -69,15 +65,6 @@ static bool enlarge(struct dr_blocks *blocks) {
         }
     free(old);
     return true;
-}
-
-struct dr_block *dr_blocks_find(const struct dr_blocks *blocks, uint64_t key) {
-    if (!blocks->table)
-        return NULL;
-    struct dr_block *block = *chain_of(blocks, key);
-    while (block && block->key != key)
-        block = block->next;
-    return block;
 }
 
 /* -- units ----------------------------------------------------------------------------------------------------------- */
@@ -196,19 +183,12 @@ struct dr_block *dr_blocks_at(const struct dr_blocks *blocks, uint64_t offset) {
     return offset - block->start < block->size ? block : NULL;
 }
 
-static struct dr_link *find_exit(const struct dr_blocks *blocks, uint64_t offset) {
+struct dr_link *dr_blocks_find_exit(const struct dr_blocks *blocks, uint64_t offset) {
     struct dr_block *block = dr_blocks_at(blocks, offset - 1);
     for (uint32_t i = 0; block && i < block->exit_count; i++)
         if (block->exits[i].exit.ret == offset - block->start)
             return &block->exits[i];
     return NULL;
-}
-
-struct dr_link *dr_blocks_exit(struct dr_blocks *blocks, uint64_t offset) {
-    struct dr_link **recent = &blocks->recent[(offset ^ offset >> 8) % DR_RECENT_EXITS];
-    if (!*recent || (*recent)->unit->start + (*recent)->exit.ret != offset)
-        *recent = find_exit(blocks, offset);
-    return *recent;
 }
 
 const struct dr_site *dr_block_site(const struct dr_block *block, uint64_t offset) {
@@ -243,8 +223,14 @@ bool dr_block_overlaps(const struct dr_block *block, uint64_t address, uint64_t 
     return false;
 }
 
+bool dr_block_holds(const struct dr_block *block, uint64_t address, uint64_t size) {
+    while (size && dr_block_overlaps(block, address + size - 1, 1))
+        size--;
+    return !size;
+}
+
 void dr_blocks_kill(struct dr_blocks *blocks, struct dr_block *block) {
-    struct dr_block **at = chain_of(blocks, block->key);
+    struct dr_block **at = dr_blocks_chain(blocks, block->key);
     while (*at != block)
         at = &(*at)->next;
     *at = block->next;

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "api.h"
+#include "guest.h"
 #include "memory.h"
 
 #define DR_GENERATIONS 4u
@@ -25,6 +26,8 @@ struct dr_link {
     struct dr_exit exit;
     struct dr_block *unit, *to;
     struct dr_link *next;
+    dr_handler *handler; /* of the instruction that is left to the interpreter, if it is known */
+    uint32_t word;       /* for the handler */
 };
 
 /* A unit's place in the list of one guest page's units. */
@@ -86,14 +89,37 @@ void dr_blocks_free(struct dr_blocks *blocks);
 /* Adds a unit whose code goes to where the present generation is filled to. NULL without memory. */
 struct dr_block *dr_blocks_add(struct dr_blocks *blocks, const struct dr_unit *unit);
 
-struct dr_block *dr_blocks_find(const struct dr_blocks *blocks, uint64_t key);      /* the live unit, or NULL */
 struct dr_block *dr_blocks_at(const struct dr_blocks *blocks, uint64_t offset);     /* the unit, live or not, whose code holds it */
-struct dr_link *dr_blocks_exit(struct dr_blocks *blocks, uint64_t offset);          /* the exit that called from before it */
 const struct dr_site *dr_block_site(const struct dr_block *block, uint64_t offset); /* the access there, or NULL */
+
+/* Where the chain of a key begins. */
+static inline struct dr_block **dr_blocks_chain(const struct dr_blocks *blocks, uint64_t key) {
+    return &blocks->table[(size_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (blocks->table_size - 1)];
+}
+
+/* The live unit, or NULL. */
+static inline struct dr_block *dr_blocks_find(const struct dr_blocks *blocks, uint64_t key) {
+    if (!blocks->table)
+        return NULL;
+    struct dr_block *block = *dr_blocks_chain(blocks, key);
+    while (block && block->key != key)
+        block = block->next;
+    return block;
+}
+
+/* The exit that called from before an offset, or NULL. */
+struct dr_link *dr_blocks_find_exit(const struct dr_blocks *blocks, uint64_t offset);
+static inline struct dr_link *dr_blocks_exit(struct dr_blocks *blocks, uint64_t offset) {
+    struct dr_link **recent = &blocks->recent[(offset ^ offset >> 8) % DR_RECENT_EXITS];
+    if (!*recent || (*recent)->unit->start + (*recent)->exit.ret != offset)
+        *recent = dr_blocks_find_exit(blocks, offset);
+    return *recent;
+}
 
 /* Whether the guest bytes of a unit may be executed and are what they were when it was made. */
 bool dr_block_is_current(const struct dr_block *block, struct dr_memory *memory);
 bool dr_block_overlaps(const struct dr_block *block, uint64_t address, uint64_t size);
+bool dr_block_holds(const struct dr_block *block, uint64_t address, uint64_t size); /* all bytes of it are the unit's */
 
 void dr_blocks_kill(struct dr_blocks *blocks, struct dr_block *block);
 void dr_blocks_empty(struct dr_blocks *blocks, uint32_t generation); /* its units, which are all dead */

@@ -22,7 +22,7 @@ void dr_codemem_use(struct dr_codemem *memory, struct dr_region *region, const s
         .run = region->run + slice->offset,
         .size = slice->size,
         .rules = rules,
-        .forks = dr_region_forks(),
+        .forks = dr_forks,
     };
 }
 
@@ -43,10 +43,6 @@ void dr_codemem_close(struct dr_codemem *memory) {
         dr_slice_release(memory->region, &memory->slice);
     free(memory->staged);
     memset(memory, 0, sizeof *memory);
-}
-
-bool dr_codemem_is_stale(const struct dr_codemem *memory) {
-    return memory->forks != dr_region_forks();
 }
 
 const char *dr_codemem_policy(const struct dr_codemem *memory) {

@@ -45,8 +45,12 @@ struct dr_codemem {
 const char *dr_codemem_open(struct dr_codemem *memory, const char *policy, size_t size, struct dr_rules rules);
 void dr_codemem_use(struct dr_codemem *memory, struct dr_region *region, const struct dr_slice *slice, struct dr_rules rules);
 void dr_codemem_close(struct dr_codemem *memory);
-bool dr_codemem_is_stale(const struct dr_codemem *memory);
 const char *dr_codemem_policy(const struct dr_codemem *memory);
+
+/* Whether a fork has left it to the parent. */
+static inline bool dr_codemem_is_stale(const struct dr_codemem *memory) {
+    return memory->forks != dr_forks;
+}
 
 /* Only the owner may write; the calling thread becomes it. */
 void dr_codemem_own(struct dr_codemem *memory);

@@ -9,6 +9,7 @@
 #include "blocks.h"
 #include "codemem.h"
 #include "device.h"
+#include "guest.h"
 #include "hooks.h"
 #include "host.h"
 #include "memory.h"
@@ -20,28 +21,8 @@
 #define DR_STORE_COUNTS 4096u /* pages share them, as in a hash table */
 #define DR_MOST_STORES 16
 
-/* What one step of an interpreter came to. */
-enum dr_status {
-    DR_STEPPED, /* the next instruction follows */
-    DR_JUMPED,  /* control went elsewhere */
-    DR_FELL,    /* the next instruction follows, for a branch was not taken */
-    DR_SYNC,    /* the guest says that it changed code */
-    DR_WAITING, /* the next instruction follows, once there is an interrupt */
-    DR_TRAPPED, /* see `trap`; nothing of the instruction has happened */
-    DR_HELD,    /* neither, for an access of it is hooked */
-};
-
 /* What went wrong last on this thread. */
 extern _Thread_local const char *dr_failure;
-
-struct dr_core;
-/* What is generated for a guest (guest_isa/interpreter.py). Without a machine mode it has `step` alone. */
-struct dr_guest {
-    enum dr_status (*step)(struct dr_core *core);
-    enum dr_status (*take_trap)(struct dr_core *core, uint32_t cause, uint32_t value); /* enters the guest's handler */
-    bool (*pending)(struct dr_core *core, uint32_t *cause); /* whether an interrupt is to be taken now */
-    bool (*wakes)(struct dr_core *core);                    /* whether a guest that waits goes on */
-};
 
 /* How the guest's time passes. */
 struct dr_clock {
@@ -90,7 +71,7 @@ struct dr_core {
     uint64_t site_changes;
     uint8_t site_faults[DR_SITE_COUNTS];
     DR_VECTOR(struct dr_device) devices;
-    size_t last_device;
+    const struct dr_device *last_device; /* that was used since one was added, NULL: none */
     struct dr_link *pending_exit; /* exit that led to a block without translation, to be linked once it has one */
     bool failed;           /* units could not be invalidated: see `dr_failure` */
     uint8_t stores[DR_STORE_COUNTS]; /* that faulted because of code, by page */
@@ -163,6 +144,14 @@ void dr_update_uart(struct dr_core *core);
 /* As dr_hooks_in_page, for any address. */
 static inline uint32_t dr_hooks_at(const struct dr_core *core, uint32_t pc, bool begins) {
     return dr_memory_page(&core->memory, pc) & DR_HOOKED ? dr_hooks_in_page(core, pc, begins) : 0;
+}
+
+/* Whether dr_attend has nothing to do: nothing has changed since the last time, and the deadline, which is where `limit` ends,
+ * has not come. */
+static inline bool dr_is_calm(const struct dr_core *core) {
+    return core->limit && core->clock.instructions_per_tick && !core->uart.line_count &&
+           !atomic_load_explicit(&core->attend, memory_order_relaxed) &&
+           !atomic_load_explicit(&core->lines, memory_order_relaxed);
 }
 
 /* link.c */

@@ -7,24 +7,29 @@ int dr_add_device(struct dr_core *core, struct dr_device device) {
         dr_failure = "no memory for one more device";
         return -1;
     }
+    core->last_device = NULL; /* they may have moved */
     if (dr_map(core, device.address, device.size, DR_DEVICE))
         return -1;
-    core->last_device = core->devices.count;
     core->devices.at[core->devices.count++] = device;
     return 0;
 }
 
-/* The one that was used last is asked first; then the one that was added last, which may stand where another one stood. */
-static const struct dr_device *find(struct dr_core *core, uint32_t address, uint32_t size) {
-    for (size_t i = 0; i <= core->devices.count; i++) {
-        const struct dr_device *device = &core->devices.at[i ? core->devices.count - i : core->last_device];
-        uint32_t offset = address - device->address;
-        if (core->devices.count && offset < device->size && size <= device->size - offset) {
-            core->last_device = (size_t)(device - core->devices.at);
-            return device;
-        }
-    }
+static bool holds(const struct dr_device *device, uint32_t address, uint32_t size) {
+    uint32_t offset = address - device->address;
+    return offset < device->size && size <= device->size - offset;
+}
+
+/* The one that was added last may stand where another one stood. */
+static const struct dr_device *search(struct dr_core *core, uint32_t address, uint32_t size) {
+    for (size_t i = core->devices.count; i--;)
+        if (holds(&core->devices.at[i], address, size))
+            return core->last_device = &core->devices.at[i];
     return NULL;
+}
+
+static inline const struct dr_device *find(struct dr_core *core, uint32_t address, uint32_t size) {
+    const struct dr_device *last = core->last_device;
+    return last && holds(last, address, size) ? last : search(core, address, size);
 }
 
 bool dr_device_read(struct dr_core *core, uint32_t address, uint32_t size, uint32_t *value) {

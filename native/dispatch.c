@@ -30,57 +30,85 @@ static bool becomes_hot(struct dr_core *core) {
     return *count >= core->config.hot;
 }
 
-/* Steps until something else has to look: -1 to go round the loop, else why dr_run returns. */
+/* What a step comes to: -1 to go round the loop, else why dr_run returns. */
+static int conclude(struct dr_core *core, enum dr_status status) {
+    if (status == DR_HELD) {
+        dr_hooks_held(core);
+        return DR_STOP_HOOK;
+    }
+    core->hooks.begins = status != DR_STEPPED;
+    if (status == DR_TRAPPED)
+        return dr_trapped(core);
+    retire(core, 1);
+    DR_COUNT(core->stats.interpreted, 1);
+    if (core->event) {
+        int event = core->event;
+        core->event = 0;
+        return event;
+    }
+    if ((status == DR_SYNC && !dr_invalidate_changed(core, DR_DEATH_FENCE)) || core->failed) {
+        core->failed = false;
+        return DR_STOP_ERROR;
+    }
+    return status == DR_WAITING ? dr_waiting(core) : -1;
+}
+
+static int interpret_one(struct dr_core *core) {
+    return conclude(core, core->guest->step(core));
+}
+
+/* Whether the loop has to look before the next instruction. */
+static bool must_look(struct dr_core *core) {
+    return atomic_load_explicit(&core->stop, memory_order_relaxed) || dr_hooks_at(core, core->cpu.pc, core->hooks.begins) ||
+           (core->own_traps && dr_must_attend(core));
+}
+
+/* Steps until something else has to look: as `conclude`. */
 static int interpret(struct dr_core *core, uint64_t steps, bool until_jump) {
     while (steps--) {
         enum dr_status status = core->guest->step(core);
-        if (status == DR_HELD) {
-            dr_hooks_held(core);
-            return DR_STOP_HOOK;
-        }
-        core->hooks.begins = status != DR_STEPPED;
-        if (status == DR_TRAPPED)
-            return dr_trapped(core);
-        retire(core, 1);
-        DR_COUNT(core->stats.interpreted, 1);
-        if (core->event) {
-            int event = core->event;
-            core->event = 0;
-            return event;
-        }
-        if ((status == DR_SYNC && !dr_invalidate_changed(core, DR_DEATH_FENCE)) || core->failed) {
-            core->failed = false;
-            return DR_STOP_ERROR;
-        }
-        if (status == DR_WAITING)
-            return dr_waiting(core);
-        if (atomic_load_explicit(&core->stop, memory_order_relaxed))
-            return -1;
-        if (dr_hooks_at(core, core->cpu.pc, core->hooks.begins))
-            return -1;
-        if (core->own_traps && dr_must_attend(core))
-            return -1;
-        if (status == DR_JUMPED && until_jump)
-            return -1;
+        int stop = conclude(core, status);
+        bool leaves = status == DR_TRAPPED || status == DR_WAITING || (status == DR_JUMPED && until_jump);
+        if (stop >= 0 || leaves || must_look(core))
+            return stop;
     }
     return -1;
 }
 
-/* One step, of an instruction whose access generated code could not make, or was not asked to make. */
-static int interpret_site(struct dr_core *core, uint32_t pc, bool (*learn)(struct dr_core *core, uint32_t pc)) {
+/* One step, of an instruction whose access generated code could not make. */
+static int interpret_access(struct dr_core *core, uint32_t pc) {
     core->slow_access = false;
-    int stop = interpret(core, 1, false);
-    if (core->slow_access == (learn == dr_site_faulted) && !learn(core, pc))
-        return DR_STOP_ERROR;
-    return stop;
+    int stop = interpret_one(core);
+    return core->slow_access && !dr_site_faulted(core, pc) ? DR_STOP_ERROR : stop;
+}
+
+/* A unit dies with its bytes, so what they mean is found out once. */
+static enum dr_status step_left(struct dr_core *core, struct dr_link *link) {
+    struct dr_guest_insn insn = {.word = link->word};
+    dr_handler *handler = link->handler;
+    if (!handler && !(handler = core->guest->fetch(core, &insn)))
+        return DR_TRAPPED;
+    if (!link->handler && dr_block_holds(link->unit, core->cpu.pc, insn.length)) {
+        link->handler = handler;
+        link->word = insn.word;
+    }
+    return handler(core, insn.word);
+}
+
+/* One step, of an instruction that generated code was not asked to do. */
+static int interpret_left(struct dr_core *core, struct dr_link *link) {
+    uint32_t pc = core->cpu.pc;
+    core->slow_access = false;
+    int stop = conclude(core, step_left(core, link));
+    return core->slow_access || dr_site_calm(core, pc) ? stop : DR_STOP_ERROR;
 }
 
 /* -- generated code -------------------------------------------------------------------------------------------------- */
 
 static int32_t slice_of(const struct dr_core *core) {
     bool by_host = core->own_traps && !core->clock.instructions_per_tick;
-    int32_t longest = by_host ? SLICE_WITH_HOST_CLOCK : SLICE;
-    return core->limit < (uint64_t)longest ? (int32_t)core->limit : longest;
+    uint64_t longest = by_host ? SLICE_WITH_HOST_CLOCK : SLICE;
+    return (int32_t)(core->limit < longest ? core->limit : longest);
 }
 
 /* Gives back what was charged and not executed, and counts what was: `slice` less what is left of it. */
@@ -126,7 +154,7 @@ static int leave_by_fault(struct dr_core *core, int32_t slice) {
     store_homes(core, block);
     core->cpu.pc = site->pc;
     settle(core, slice, site->refund);
-    return interpret_site(core, site->pc, dr_site_faulted);
+    return interpret_access(core, site->pc);
 }
 
 static int follow_jump(struct dr_core *core, struct dr_link *link) {
@@ -136,10 +164,11 @@ static int follow_jump(struct dr_core *core, struct dr_link *link) {
 }
 
 /* The interpreter does one instruction; unless it was a unit's own comparison that found it outdated. */
-static int leave_to_interpreter(struct dr_core *core, struct dr_block *unit) {
+static int leave_to_interpreter(struct dr_core *core, struct dr_link *link) {
+    struct dr_block *unit = link->unit;
     if (unit->checked && unit->alive && !dr_block_is_current(unit, &core->memory))
         return dr_invalidate(core, unit, DR_DEATH_STORE, (uint32_t)unit->key) ? -1 : DR_STOP_ERROR;
-    return core->limit ? interpret_site(core, core->cpu.pc, dr_site_calm) : -1;
+    return core->limit ? interpret_left(core, link) : -1;
 }
 
 /* Behind its head, a unit has no beginning of a basic block that is hooked; where none is, it does not matter. */
@@ -166,7 +195,7 @@ static int leave_by_exit(struct dr_core *core, int32_t slice) {
     case DR_EXIT_JUMP:
         return follow_jump(core, link);
     case DR_EXIT_INTERPRET:
-        return leave_to_interpreter(core, link->unit);
+        return leave_to_interpreter(core, link);
     case DR_EXIT_INDIRECT: {
         const struct dr_block *block = block_at_pc(core);
         if (block)
@@ -193,7 +222,7 @@ static int run_without_block(struct dr_core *core) {
     if (core->config.tier == DR_TIER_INTERP) /* the host's clock is looked at between slices */
         return interpret(core, core->own_traps ? (uint64_t)slice_of(core) : core->limit, false);
     if (core->limit == 1)
-        return interpret(core, 1, false);
+        return interpret_one(core);
     if (core->config.tier == DR_TIER_JIT || becomes_hot(core))
         return DR_STOP_TRANSLATE;
     core->pending_exit = NULL;
@@ -225,8 +254,8 @@ static int run_once(struct dr_core *core) {
         return DR_STOP_ERROR;
     if (core->observer.trail.pcs)
         dr_note_step(core);
-    if (dr_hooks_resume(core) || core->observer.stay_size || core->observer.trail.pcs)
-        return interpret(core, 1, false);
+    if (dr_hooks_resume(&core->hooks, core->cpu.pc) || core->observer.stay_size || core->observer.trail.pcs)
+        return interpret_one(core);
     const struct dr_block *block = block_at_pc(core);
     if (!block)
         return run_without_block(core);
@@ -262,7 +291,7 @@ static int run(struct dr_core *core) {
             return DR_STOP_ERROR;
         if (atomic_load_explicit(&core->stop, memory_order_relaxed))
             return DR_STOP_REQUEST;
-        if (core->own_traps)
+        if (core->own_traps && !dr_is_calm(core))
             dr_attend(core);
         if (atomic_load_explicit(&core->observer.alert, memory_order_relaxed) && (stop = dr_alerted(core)) >= 0)
             return stop;
@@ -270,12 +299,14 @@ static int run(struct dr_core *core) {
             return DR_STOP_UNTIL;
         if (core->cpu.pc == core->until)
             return DR_STOP_UNTIL;
-        if (!core->limit)
+        if (!core->limit && !core->observer.looks)
             return DR_STOP_BUDGET;
         if (core->waits >= 0 && dr_still_waits(core))
             return DR_STOP_WAIT;
         if (is_page_hooked(core) && dr_hooks_stop(core))
             return DR_STOP_HOOK;
+        if (!core->limit)
+            return DR_STOP_BUDGET;
         stop = run_once(core);
     }
     return stop;

@@ -10,7 +10,7 @@
 
 static const uint16_t page_flags[DR_HOOKS] = {
     [DR_HOOK_CODE] = DR_HOOKED,       [DR_HOOK_BLOCK] = DR_HOOKED,       [DR_HOOK_READ] = DR_WATCH_READ,
-    [DR_HOOK_WRITE] = DR_WATCH_WRITE, [DR_HOOK_STORED] = DR_WATCH_WRITE,
+    [DR_HOOK_WRITE] = DR_WATCH_WRITE, [DR_HOOK_STORED] = DR_WATCH_STORED,
 };
 
 /* -- ranges ---------------------------------------------------------------------------------------------------------- */
@@ -287,14 +287,10 @@ void dr_hooks_leave(struct dr_core *core) {
 
 /* -- memory ---------------------------------------------------------------------------------------------------------- */
 
-bool dr_hooks_resume(const struct dr_core *core) {
-    return core->hooks.resumes && core->hooks.passed == core->cpu.pc;
-}
-
 /* Executed again, the instruction makes the access that was reported, after others that come before it. */
 static bool is_reported(struct dr_core *core, enum dr_hook kind, uint32_t address, uint32_t size) {
     const struct dr_hit *hit = &core->hooks.hit;
-    if (!dr_hooks_resume(core))
+    if (!dr_hooks_resume(&core->hooks, core->cpu.pc))
         return false;
     if (hit->kinds == BIT(kind) && hit->address == address && hit->size == size)
         core->hooks.resumes = false;
@@ -302,9 +298,7 @@ static bool is_reported(struct dr_core *core, enum dr_hook kind, uint32_t addres
 }
 
 static bool is_hooked(const struct dr_core *core, enum dr_hook kind, uint32_t address, uint32_t size) {
-    uint32_t last = address + size - 1;
-    uint16_t pages = dr_memory_page(&core->memory, address) | dr_memory_page(&core->memory, last);
-    return pages & page_flags[kind] && overlaps(&core->hooks.edges[kind], address, (uint64_t)address + size);
+    return overlaps(&core->hooks.edges[kind], address, (uint64_t)address + size);
 }
 
 bool dr_hooks_hold(struct dr_core *core, enum dr_hook kind, uint32_t address, uint32_t size, uint32_t value) {

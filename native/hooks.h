@@ -63,7 +63,9 @@ uint32_t dr_hooks_in_page(const struct dr_core *core, uint32_t pc, bool begins);
 bool dr_hooks_stop(struct dr_core *core);
 
 /* Whether the instruction at pc is to be executed that an access of was reported. */
-bool dr_hooks_resume(const struct dr_core *core);
+static inline bool dr_hooks_resume(const struct dr_hooks *hooks, uint32_t pc) {
+    return hooks->resumes && hooks->passed == pc;
+}
 
 /* Whether an access that the guest may make is to be reported first. */
 bool dr_hooks_hold(struct dr_core *core, enum dr_hook kind, uint32_t address, uint32_t size, uint32_t value);

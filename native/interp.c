@@ -22,25 +22,40 @@ static bool is_device(const struct dr_core *core, uint32_t address) {
     return core->memory.access[address >> DR_PAGE_BITS] & DR_DEVICE;
 }
 
-/* Whether accesses to the page are never made by generated code. */
+/* Whether accesses to the page, of memory, are never made by generated code. */
 static bool is_slow(const struct dr_core *core, uint32_t address) {
-    return core->memory.access[address >> DR_PAGE_BITS] & (DR_DEVICE | DR_WATCH_READ | DR_WATCH_WRITE);
+    return core->memory.access[address >> DR_PAGE_BITS] & (DR_WATCH_READ | DR_WATCH_WRITE | DR_WATCH_STORED);
+}
+
+/* Whether bytes in the pages of an access are hooked. */
+static bool is_watched(const struct dr_core *core, uint32_t address, uint32_t size, uint16_t flag) {
+    return (core->memory.access[address >> DR_PAGE_BITS] | core->memory.access[(address + size - 1) >> DR_PAGE_BITS]) & flag;
+}
+
+static inline bool is_held(struct dr_core *core, enum dr_hook kind, uint32_t address, uint32_t size, uint32_t value) {
+    uint16_t flag = kind == DR_HOOK_READ ? DR_WATCH_READ : DR_WATCH_WRITE;
+    return is_watched(core, address, size, flag) && dr_hooks_hold(core, kind, address, size, value);
+}
+
+/* Atomic accesses are for memory: a device would see two. */
+static bool load_device(struct dr_core *core, uint32_t address, uint32_t size, int access, uint32_t *value) {
+    core->slow_access = true;
+    if (access & DR_WRITE || is_held(core, DR_HOOK_READ, address, size, 0))
+        return false;
+    return dr_device_read(core, address, size, value);
 }
 
 /* A host page may be closed to what one of its guest pages allows. */
-bool dr_load_slow(struct dr_core *core, uint32_t address, uint32_t size, int access, uint32_t *value) {
-    bool device = is_device(core, address);
+static bool load_memory(struct dr_core *core, uint32_t address, uint32_t size, int access, uint32_t *value) {
     core->slow_access = core->slow_access || is_slow(core, address);
-    if (!device && !dr_memory_allows(&core->memory, address, size, access))
+    if (!dr_memory_allows(&core->memory, address, size, access) || is_held(core, DR_HOOK_READ, address, size, 0))
         return false;
-    if (device && access & DR_WRITE)
-        return false; /* atomic accesses are for memory: a device would see two */
-    if (dr_hooks_hold(core, DR_HOOK_READ, address, size, 0))
-        return false;
-    if (device)
-        return dr_device_read(core, address, size, value);
     *value = 0;
     return read_memory(core, address, size, value);
+}
+
+bool dr_load_slow(struct dr_core *core, uint32_t address, uint32_t size, int access, uint32_t *value) {
+    return (is_device(core, address) ? load_device : load_memory)(core, address, size, access, value);
 }
 
 /* Units that were made from the bytes of a store die. That it came here may be because of code in the same host page. */
@@ -52,25 +67,29 @@ static void notice_code(struct dr_core *core, uint32_t address, uint32_t size) {
 /* Behind a store to memory. */
 static void notice_store(struct dr_core *core, uint32_t address, uint32_t size) {
     notice_code(core, address, size);
-    if (!dr_hooks_stored(core, address, size))
+    if (!is_watched(core, address, size, DR_WATCH_STORED) || !dr_hooks_stored(core, address, size))
         return;
     core->event = DR_STOP_STORED;
     core->trap = (struct dr_trap){0, address, core->cpu.pc, size};
 }
 
-bool dr_store_slow(struct dr_core *core, uint32_t address, uint32_t size, uint32_t value) {
-    bool device = is_device(core, address);
+static bool store_device(struct dr_core *core, uint32_t address, uint32_t size, uint32_t value) {
+    core->slow_access = true;
+    return !is_held(core, DR_HOOK_WRITE, address, size, value) && dr_device_write(core, address, size, value);
+}
+
+static bool store_memory(struct dr_core *core, uint32_t address, uint32_t size, uint32_t value) {
     core->slow_access = core->slow_access || is_slow(core, address);
-    if (!device && !dr_memory_allows(&core->memory, address, size, DR_WRITE))
+    if (!dr_memory_allows(&core->memory, address, size, DR_WRITE) || is_held(core, DR_HOOK_WRITE, address, size, value))
         return false;
-    if (dr_hooks_hold(core, DR_HOOK_WRITE, address, size, value))
-        return false;
-    if (device)
-        return dr_device_write(core, address, size, value);
     if (!write_memory(core, address, size, value))
         return false;
     notice_store(core, address, size);
     return true;
+}
+
+bool dr_store_slow(struct dr_core *core, uint32_t address, uint32_t size, uint32_t value) {
+    return (is_device(core, address) ? store_device : store_memory)(core, address, size, value);
 }
 
 bool dr_fetch_slow(struct dr_core *core, uint32_t pc, uint32_t size, uint32_t *word) {

@@ -375,12 +375,12 @@ void dr_make_lock(struct dr_core *core) {
     pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
     pthread_mutex_init(&core->tables, &attributes);
     pthread_mutexattr_destroy(&attributes);
-    core->forks = dr_region_forks();
+    core->forks = dr_forks;
 }
 
 /* In the child of a fork, the lock may be that of a thread that the child does not have. */
 void dr_lock_tables(struct dr_core *core) {
-    if (core->forks != dr_region_forks())
+    if (core->forks != dr_forks)
         dr_make_lock(core);
     pthread_mutex_lock(&core->tables);
 }

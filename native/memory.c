@@ -34,6 +34,7 @@ const char *dr_memory_create(struct dr_memory *memory, uint64_t host_page) {
 
 void dr_memory_destroy(struct dr_memory *memory) {
     dr_tracking_free(memory);
+    dr_mirrors_free(memory);
     if (memory->mapping)
         munmap(memory->mapping, DR_WINDOW + 2 * DR_GUARD + ALIGNMENT);
     if (memory->access)
@@ -41,14 +42,20 @@ void dr_memory_destroy(struct dr_memory *memory) {
     *memory = (struct dr_memory){0};
 }
 
-/* Protection of a host page, which may hold several guest pages: what any of them allows, unless one must fault. */
-static int protection(const struct dr_memory *memory, uint64_t address) {
+/* What is known of any of the guest pages in a host page. */
+static int any_of(const struct dr_memory *memory, uint64_t address) {
     int any = 0;
     for (uint64_t page = address; page < address + memory->host; page += DR_PAGE)
         any |= dr_memory_page(memory, page);
-    if (any & (DR_DEVICE | DR_WATCH_READ) || !(any & DR_READ))
+    return any;
+}
+
+/* Protection of a host page, which may hold several guest pages: what any of them allows, unless one must fault. */
+static int protection(const struct dr_memory *memory, uint64_t address) {
+    int any = any_of(memory, address);
+    if (any & (DR_DEVICE | DR_WATCH_READ | DR_WATCH_WRITE) || !(any & DR_READ))
         return PROT_NONE;
-    bool noticed = any & (DR_WATCH_WRITE | DR_CODE) || (memory->tracked && !(any & DR_DIRTY));
+    bool noticed = any & (DR_WATCH_STORED | DR_CODE) || (memory->tracked && !(any & DR_DIRTY));
     return PROT_READ | (any & DR_WRITE && !noticed ? PROT_WRITE : 0);
 }
 
@@ -70,6 +77,9 @@ static void note_slow(struct dr_memory *memory, uint64_t start, uint64_t end, in
 /* In runs of equal protection. */
 const char *dr_memory_apply(struct dr_memory *memory, uint64_t address, uint64_t size) {
     uint64_t start = address & ~(memory->host - 1), end = (address + size + memory->host - 1) & ~(memory->host - 1);
+    const char *error = dr_mirrors_flush(memory, start, end);
+    if (error)
+        return error;
     while (start < end) {
         int wanted = protection(memory, start);
         uint64_t stop = start + memory->host;
@@ -113,6 +123,9 @@ static bool aligned(uint64_t address, uint64_t size) {
 const char *dr_memory_clear(struct dr_memory *memory, uint64_t address, uint64_t size) {
     uint64_t host = memory->host, end = address + size;
     uint64_t first = (address + host - 1) & ~(host - 1), last = end & ~(host - 1);
+    const char *error = dr_mirrors_flush(memory, address, end);
+    if (error)
+        return error;
     if (first < last && mmap(memory->base + first, last - first, PROT_NONE,
                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
         return strerror(errno);
@@ -190,6 +203,9 @@ int64_t dr_memory_check(const struct dr_memory *memory, uint64_t address, uint64
 
 static const char *open_to(struct dr_memory *memory, uint64_t address, uint64_t size, int access) {
     uint64_t start = address & ~(memory->host - 1), end = (address + size + memory->host - 1) & ~(memory->host - 1);
+    const char *error = dr_mirrors_flush(memory, start, end);
+    if (error)
+        return error;
     return mprotect(memory->base + start, end - start, access) ? strerror(errno) : NULL;
 }
 
@@ -211,7 +227,19 @@ static const char *copy(struct dr_memory *memory, uint64_t address, uint64_t siz
     return open ? NULL : dr_memory_apply(memory, address, size);
 }
 
+/* The mirror that holds a range; NULL: it has to be read and written where it is. */
+static struct dr_mirror *mirror_of(struct dr_memory *memory, uint64_t address, uint64_t size) {
+    uint64_t page = address & ~(memory->host - 1);
+    bool watched = size <= page + memory->host - address && any_of(memory, page) & (DR_WATCH_READ | DR_WATCH_WRITE);
+    return watched ? dr_mirror(memory, page) : NULL;
+}
+
 const char *dr_memory_read(struct dr_memory *memory, uint64_t address, void *to, uint64_t size) {
+    const struct dr_mirror *mirror = size ? mirror_of(memory, address, size) : NULL;
+    if (mirror) {
+        memcpy(to, mirror->bytes + (address - mirror->page), size);
+        return NULL;
+    }
     return copy(memory, address, size, PROT_READ, to, memory->base + address);
 }
 
@@ -227,5 +255,10 @@ bool dr_memory_equals(struct dr_memory *memory, uint64_t address, const uint8_t 
 
 const char *dr_memory_write(struct dr_memory *memory, uint64_t address, const void *from, uint64_t size) {
     const char *error = dr_tracking_note_store(memory, address, size);
-    return error ? error : copy(memory, address, size, PROT_WRITE, memory->base + address, from);
+    struct dr_mirror *mirror = size && !error ? mirror_of(memory, address, size) : NULL;
+    if (!mirror)
+        return error ? error : copy(memory, address, size, PROT_WRITE, memory->base + address, from);
+    memcpy(mirror->bytes + (address - mirror->page), from, size);
+    mirror->changed = true;
+    return NULL;
 }

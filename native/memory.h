@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "mirrors.h"
+
 #define DR_PAGE_BITS 12
 #define DR_PAGE (UINT32_C(1) << DR_PAGE_BITS)
 #define DR_WINDOW (UINT64_C(1) << 32)
@@ -19,7 +21,7 @@
 
 /* What is known of a guest page beside enum dr_access. */
 enum dr_page {
-    DR_WATCH_WRITE = 16, /* with bytes that are hooked */
+    DR_WATCH_WRITE = 16, /* with bytes that are hooked: neither read nor written by generated code (mirrors.h) */
     DR_CODE = 64,  /* units were made from bytes in it, and stores to it are noticed */
     DR_MIXED = 128, /* code and data alike: stores are not noticed, its units compare their bytes when they are entered */
     DR_DIRTY = 2048, /* perhaps not what it is in `dr_memory.image`: all guest pages of a host page, or none (snapshot.h) */
@@ -27,9 +29,10 @@ enum dr_page {
     DR_SLOW_WRITE = 4096, /* likewise */
     DR_HOOKED = 512, /* with instructions or basic blocks that are hooked */
     DR_WATCH_READ = 1024,
+    DR_WATCH_STORED = 8192, /* with bytes that are hooked behind writes */
 };
 /* when the guest's permissions change */
-#define DR_KEPT (DR_CODE | DR_MIXED | DR_DIRTY | DR_HOOKED | DR_WATCH_READ | DR_WATCH_WRITE)
+#define DR_KEPT (DR_CODE | DR_MIXED | DR_DIRTY | DR_HOOKED | DR_WATCH_READ | DR_WATCH_WRITE | DR_WATCH_STORED)
 #define DR_GUEST (DR_READ | DR_WRITE | DR_EXECUTE | DR_OWNED) /* the guest's permissions */
 
 struct dr_tree;
@@ -46,6 +49,7 @@ struct dr_memory {
     size_t dirty_count, dirty_room;
     struct dr_tree *image; /* the bytes of all pages at the last snapshot or restore */
     struct dr_map *map;    /* the guest's permissions; NULL: they have changed since somebody asked */
+    struct dr_mirror mirrors[DR_MIRRORS];
 };
 
 /* host_page: 0, or a size that host pages are taken to have, no smaller than they are. */

@@ -55,6 +55,10 @@ uint32_t dr_trail_count(const struct dr_core *core) {
     return core->observer.trail.count;
 }
 
+void dr_look(struct dr_core *core, int look) {
+    core->observer.looks = look;
+}
+
 /* An instruction that traps, and is not retired, leaves one too. */
 void dr_note_step(struct dr_core *core) {
     struct dr_trail *trail = &core->observer.trail;
@@ -65,8 +69,13 @@ void dr_note_step(struct dr_core *core) {
     trail->words[trail->count++] = core->cpu.state[trail->word];
 }
 
-void dr_pass(struct dr_core *core) {
-    core->hooks.passed = core->cpu.pc;
+void dr_pass(struct dr_core *core, int accesses) {
+    struct dr_hooks *hooks = &core->hooks;
+    if (accesses && !(hooks->resumes && hooks->passed == core->cpu.pc)) {
+        hooks->hit = (struct dr_hit){.pc = core->cpu.pc};
+        hooks->resumes = true;
+    }
+    hooks->passed = core->cpu.pc;
 }
 
 /* -- input ------------------------------------------------------------------------------------------------------------ */

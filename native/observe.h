@@ -17,6 +17,7 @@ struct dr_observer {
     bool holds_input;
     uint32_t catches; /* enum dr_catch bits */
     uint32_t stay_start, stay_size;
+    bool looks;
     struct dr_trail trail;
     uint64_t delivered;
 };

@@ -37,7 +37,7 @@ struct book {
 static struct book books[BOOKS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;    /* of the slices */
 static pthread_mutex_t mapping = PTHREAD_MUTEX_INITIALIZER; /* of the regions; taken first */
-static unsigned forks;
+unsigned dr_forks;
 static _Thread_local char refused[160];
 
 void dr_flush_instructions(const struct dr_region *region, uint8_t *start, size_t length) {
@@ -368,7 +368,7 @@ static void behind_fork(void) {
 static void in_child(void) {
     for (unsigned i = 0; i < BOOKS; i++)
         close_book(&books[i]);
-    forks++;
+    dr_forks++;
     behind_fork();
 }
 
@@ -379,10 +379,6 @@ static void register_handlers(void) {
 void dr_region_watch_forks(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, register_handlers);
-}
-
-unsigned dr_region_forks(void) {
-    return forks;
 }
 
 static struct dr_region *find_region(const char *policy, struct dr_rules rules, const char **error) {

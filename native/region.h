@@ -31,6 +31,6 @@ void dr_region_forget(struct dr_region *region, uint32_t offset, uint32_t size);
 void dr_region_watch_forks(void);
 
 /* Forks that lie behind this process since the library was loaded: regions do not survive one. */
-unsigned dr_region_forks(void);
+extern unsigned dr_forks;
 
 #endif

@@ -43,6 +43,14 @@ uint64_t dr_time(const struct dr_core *core) {
            elapsed % NS_PER_SECOND * clock->ticks_per_second / NS_PER_SECOND;
 }
 
+uint64_t dr_elapsed(const struct dr_core *core) {
+    return host_time() - core->clock.epoch;
+}
+
+void dr_set_elapsed(struct dr_core *core, uint64_t elapsed) {
+    __atomic_store_n(&core->clock.epoch, host_time() - elapsed, __ATOMIC_RELAXED);
+}
+
 void dr_set_skipped(struct dr_core *core, uint64_t skipped) {
     __atomic_store_n(&core->clock.skipped, skipped, __ATOMIC_RELAXED);
     atomic_store(&core->attend, true);
@@ -193,17 +201,8 @@ static void look_around(struct dr_core *core) {
     }
 }
 
-/* Nothing has changed since the last time, and the deadline has not come: it is where `limit` ends. */
-static bool is_calm(const struct dr_core *core) {
-    return core->limit && core->clock.instructions_per_tick && !core->uart.line_count &&
-           !atomic_load_explicit(&core->attend, memory_order_relaxed) &&
-           !atomic_load_explicit(&core->lines, memory_order_relaxed);
-}
-
 void dr_attend(struct dr_core *core) {
     uint32_t cause;
-    if (is_calm(core))
-        return;
     look_around(core);
     uint64_t total = core->limit + core->beyond, until = virtual_deadline(core);
     uint64_t left = until == UINT64_MAX ? until : until - dr_virtual_time(core);
@@ -304,7 +303,7 @@ void dr_get_moment(const struct dr_core *core, struct dr_moment *moment) {
     *moment = (struct dr_moment){
         .instructions = dr_instructions(core),
         .skipped = core->clock.skipped,
-        .elapsed = host_time() - core->clock.epoch,
+        .elapsed = dr_elapsed(core),
         .deadline = core->deadline,
         .deadline_lines = core->deadline_lines,
         .lines = atomic_load(&core->lines),
@@ -330,7 +329,7 @@ void dr_resume_devices(struct dr_core *core) {
 void dr_set_moment(struct dr_core *core, const struct dr_moment *moment) {
     __atomic_store_n(&core->rewound, core->stats.instructions - moment->instructions, __ATOMIC_RELAXED);
     __atomic_store_n(&core->clock.skipped, moment->skipped, __ATOMIC_RELAXED);
-    __atomic_store_n(&core->clock.epoch, host_time() - moment->elapsed, __ATOMIC_RELAXED);
+    dr_set_elapsed(core, moment->elapsed);
     atomic_store(&core->lines, moment->lines);
     dr_set_deadline(core, moment->deadline, moment->deadline_lines);
     core->cpu.pc = moment->pc;

@@ -173,6 +173,7 @@ enum {
     SHORT_ADDRESS = 0x67,
     OPERAND_16 = 0x66,
     EMPTY_REX = 0x40,
+    REX_W = 0x48, /* only in exit calls */
     VEX = 0xc4,
     CALL_OR_JUMP = 0xff,
 };
@@ -340,8 +341,8 @@ static const char *take_vex(struct sweep *sweep) {
 
 /* -- branches --------------------------------------------------------------------------------------------------------- */
 
-/* ff /2 through the state's `exit` */
-static const uint8_t exit_call[] = {CALL_OR_JUMP, 0x55, (uint8_t)OFFSET(exit)};
+/* lea rax, [behind]; jmp [rbp + exit]; behind: */
+static const uint8_t exit_call[] = {REX_W, 0x8d, 0x05, 3, 0, 0, 0, CALL_OR_JUMP, 0x65, (uint8_t)OFFSET(exit)};
 
 /* Takes the link, if it is one, out of those that are not yet found. */
 static bool take_link(struct sweep *sweep, uint32_t at) {
@@ -400,7 +401,7 @@ static const char *take_branch(struct sweep *sweep, const struct form *form) {
 
 static const char *take_exit(struct sweep *sweep) {
     if (!matches(sweep, sweep->at, exit_call, sizeof exit_call))
-        return "an indirect call or jump that is neither exit call nor lookup";
+        return UNKNOWN;
     sweep->next = sweep->at + sizeof exit_call;
     sweep->left = sweep->branched = true;
     sweep->refunded = sweep->leaving = false;
@@ -580,8 +581,10 @@ static const char *take_insn(struct sweep *sweep) {
 
 static const char *take(struct sweep *sweep) {
     uint8_t first = byte_at(sweep, sweep->at);
-    if (first == CALL_OR_JUMP)
+    if (first == REX_W)
         return take_exit(sweep);
+    if (first == CALL_OR_JUMP)
+        return "an indirect call or jump that is neither exit call nor lookup";
     if (first == VEX)
         return take_vex(sweep);
     int digit = first == ALU_IMM8 || first == ALU_IMM32 ? budget_digit(sweep) : -1;

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dynarec import DynarecError, Hook, Machine, MemoryAccess, StopReason, SystemCall
+from dynarec.conditions import CHANGES, Condition, Insn, Op
 from dynarec.machine.base import Exited
 from tests.native.guests import CODE, DATA, EXIT, PAGE, asm, li, load, lui
 
@@ -207,6 +208,72 @@ def test_an_exception_comes_through_and_nothing_is_lost(machine: Machine) -> Non
     assert seen == [HEAD]
     assert machine.run().reason is StopReason.EXITED
     assert len(seen) == ROUNDS
+
+
+# -- conditions -------------------------------------------------------------------------------------------------------
+
+
+def counter_is(machine: Machine, value: int) -> Condition:
+    """Whether t0 is a number."""
+    register = Insn(Op.REGISTER, machine.guest.layout["t0"].index)
+    return Condition((register, Insn(Op.NUMBER, value), Insn(Op.EQ)))
+
+
+def test_a_condition_says_when(machine: Machine) -> None:
+    seen: list[int] = []
+    machine.hook_code(lambda guest, pc: seen.append(guest.regs.t0), HEAD, when=counter_is(machine, 7))
+    machine.hook_block(lambda guest, pc: seen.append(guest.regs.t0), HEAD, HEAD + 4, when=counter_is(machine, 5))
+    assert machine.run().reason is StopReason.EXITED
+    assert seen == [7, 5]
+
+
+def test_a_condition_is_of_one_hook(machine: Machine) -> None:
+    """Others of the same instruction are called all the same, each at its turn."""
+    seen: list[str] = []
+    machine.hook_code(lambda guest, pc: seen.append("rarely"), HEAD, when=counter_is(machine, 7))
+    plain = machine.hook_code(lambda guest, pc: seen.append("always"), HEAD)
+    while machine.regs.t0 != 6:
+        machine.run(1)
+    assert seen == ["always"] * (ROUNDS - 7) + ["rarely", "always"]
+    plain.remove()
+    machine.run()
+    assert len(seen) == ROUNDS - 7 + 2
+
+
+def test_a_condition_is_asked_when_its_turn_comes(machine: Machine) -> None:
+    seen: list[int] = []
+
+    def change(guest: Machine, pc: int) -> None:
+        guest.regs.t0 = 1
+
+    machine.hook_code(change, HEAD, when=counter_is(machine, 9))
+    machine.hook_code(lambda guest, pc: seen.append(guest.regs.t0), HEAD, when=counter_is(machine, 1))
+    machine.hook_code(lambda guest, pc: seen.append(guest.regs.t0), HEAD, when=counter_is(machine, 9))
+    assert machine.run().reason is StopReason.EXITED
+    assert seen == [1]
+
+
+def test_ending_a_run_by_a_condition(machine: Machine) -> None:
+    machine.hook_code(stopping, HEAD, when=counter_is(machine, 3))
+    stop = machine.run()
+    assert (stop.reason, stop.pc, machine.regs.t0) == (StopReason.HOOK, HEAD, 3)
+    assert machine.run().reason is StopReason.EXITED
+
+
+def test_a_value_that_changes(tier: str) -> None:
+    """The fifth of stores of (t0 >> 2) is the first that writes something else."""
+    code = (
+        lui("s0", DATA)
+        + asm("srli", rd="t1", rs1="t0", shamt=2)
+        + asm("sw", rs1="s0", rs2="t1", imm=0)
+        + asm("addi", rd="t0", rs1="t0", imm=1)
+        + asm("jal", rd=0, offset=-12)
+    )
+    with load(code, tier=tier, hot=1) as machine:
+        values: list[int | None] = []
+        machine.hook_memory(lambda guest, access: values.append(access.value), DATA, DATA + 4, "write", when=CHANGES)
+        machine.run(1 + 4 * 41)
+        assert values == list(range(1, 11))
 
 
 # -- what callbacks may do --------------------------------------------------------------------------------------------

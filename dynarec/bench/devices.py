@@ -46,11 +46,11 @@ def device_costs(folder: Path) -> DeviceCosts:
         places = {"memory": MEMORY, "c": BOARDS["virt"].uart + LINE_STATUS, "python": PYTHON}
         for _ in range(ROUNDS):
             for name, address in places.items():
-                least[name] = min(least[name], _nanoseconds(machine, address, COUNTS[name]))
+                least[name] = min(least[name], loop_nanoseconds(machine, address, COUNTS[name]))
     return DeviceCosts(least["c"] - least["memory"], least["python"] - least["memory"])
 
 
-def _nanoseconds(machine: Machine, address: int, count: int) -> float:
+def loop_nanoseconds(machine: Machine, address: int, count: int) -> float:
     """Of one round of the loop: the function is called for so many."""
     machine.regs["a0"], machine.regs["a1"] = address, count
     machine.pc = machine.address(FUNCTION)

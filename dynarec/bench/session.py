@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from dynarec.bench import computer, results_file, rivals, tables
+from dynarec.bench.conditions import condition_costs, conditions_text
 from dynarec.bench.counts import COUNTED_HOSTS, Counted, count_program, mean_ratios
 from dynarec.bench.devices import device_costs, devices_text
 from dynarec.bench.installs import install_costs, installs_text
@@ -95,10 +96,12 @@ def measure(plan: Plan) -> int:
     hello = problems.guarded(measure_hello, plan.folder.parent / HELLO, plan.repeat)
     costs = install_costs()
     snapshots = snapshot_costs(programs[0])
-    devices = device_costs(plan.folder.parent)
-    _print_times_end(plan, timings, hello, [installs_text(costs), snapshots_text(snapshots), devices_text(devices)])
+    devices, conditions = device_costs(plan.folder.parent), condition_costs(plan.folder.parent)
+    lines = [installs_text(costs), snapshots_text(snapshots), devices_text(devices), conditions_text(conditions)]
+    _print_times_end(plan, timings, hello, lines)
     if plan.json is not None:
-        others = {"installs": costs, "snapshots": asdict(snapshots), "devices": asdict(devices)}
+        others = {"installs": costs, "snapshots": asdict(snapshots)}
+        others |= {"devices": asdict(devices), "conditions": asdict(conditions)}
         results = results_file.timings_json(timings, hello) | others
         results_file.write(plan.json, _preface(plan, facts, problems) | results)
     return problems.status

@@ -199,6 +199,10 @@ class Backwards:
         observer = self.machine.observer
         while (at := self.history.position) < end:
             left = end.instructions - at.instructions
+            if not left and at.delivered == end.delivered:
+                if self.history.was_stopped_at(end):
+                    self.history.look()
+                return
             observer.catches = self.debugger.catches(step=not left)
             stop = self.machine.run(left or 1)
             if stop.reason is StopReason.CAUGHT and (caught := observer.take_caught()):

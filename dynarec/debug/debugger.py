@@ -34,6 +34,7 @@ from dynarec.observer import Catch
 
 if TYPE_CHECKING:
     from dynarec.debug.source import Frame
+    from dynarec.snapshot import Snapshot
 
 T = TypeVar("T", bound=Stopper)
 STEP_CATCHES = Catch.TRAP | Catch.INTERRUPT
@@ -55,7 +56,7 @@ class Debugger:
         self.places = Places(self.source)
         self.view = View(machine, self.source)
         self.stoppers: dict[int, Stopper] = {}
-        self.stopped = Stopped(Reason.START, machine.pc, self.position)
+        machine.profile.stand_still()
         self.level = 0
         self._numbers = itertools.count(1)
         self._hits = Hits()
@@ -63,18 +64,21 @@ class Debugger:
         self._noted: list[Noted] | None = None
         self.why_no_history = why_not(machine) if history else "no history is kept: --history says how much"
         self.history = None if self.why_no_history else History(machine, history)
+        self.stopped = Stopped(Reason.START, machine.pc, self.position)
 
     # -- where it is --------------------------------------------------------------------------------------------------
 
     @property
     def position(self) -> Position:
         """Where in the run the program is."""
+        if self.history is not None:
+            return self.history.position
         return Position(self.machine.instructions, self.machine.observer.delivered)
 
     @property
     def has_ended(self) -> bool:
         """Whether the program has ended: it cannot go on."""
-        return self.stopped.reason is Reason.EXITED
+        return self.machine.exit_status is not None
 
     # -- breakpoints, watchpoints, catchpoints ------------------------------------------------------------------------
 
@@ -236,6 +240,16 @@ class Debugger:
             raise DynarecError(f"{self.machine.guest.name} has no register {name!r}") from error
         self.changed()
 
+    def restore(self, snapshot: Snapshot) -> None:
+        """Be what the machine was when it took a snapshot: history begins there. Raises DynarecError."""
+        if self.history is not None:
+            self.history.return_to_present()
+        self.machine.restore(snapshot)
+        self.machine.profile.stand_still()
+        if self.history is not None:
+            self.history.begin()
+        self._finish(self._stopped(Reason.START))
+
     def changed(self) -> None:
         """The program was changed by other ways than those of this class, `machine.regs` for example."""
         if self.history is not None:
@@ -248,13 +262,11 @@ class Debugger:
         return self._finish(self._go(None))
 
     def step_instruction(self, count: int = 1) -> Stopped:
-        """Execute so many instructions; less if something else stops the program."""
-        stopped = self.stopped
-        for _ in range(count):
-            stopped = self._one_instruction()
-            if stopped.reason is not Reason.STEP:
-                break
-        return self._finish(stopped)
+        """Execute so many instructions; less if something else stops the program.
+
+        One that traps into the program's own handler stops there, before the first instruction of that.
+        """
+        return self._finish(self._go(count))
 
     def step(self) -> Stopped:
         """Go on to the beginning of another line, also in a function that is called and has lines."""
@@ -340,6 +352,7 @@ class Debugger:
         if self.history is not None:
             self.history.close()
             self.history = None
+        self.machine.profile.go_on()
 
     # -- for motions --------------------------------------------------------------------------------------------------
 
@@ -368,12 +381,9 @@ class Debugger:
             self.machine.observer.stay(None)
 
     def one_instruction(self) -> Stopped:
-        return self._one_instruction()
+        return self._go(1)
 
     # -- the run ------------------------------------------------------------------------------------------------------
-
-    def _one_instruction(self) -> Stopped:
-        return self._go(1)
 
     def _go(self, limit: int | None, arrived: Callable[[], bool] = lambda: False) -> Stopped:
         """Run until something is worth a stop. arrived: whether a hook that ended a run was the caller's."""
@@ -381,8 +391,8 @@ class Debugger:
             raise DynarecError(f"{self.machine.program.name}: the program has ended: it cannot go on")
         first = self.machine.instructions
         self._interrupted = False
-        self.machine.observer.catches = self.catches(step=limit is not None)
-        self.machine.observer.pass_hooks()
+        self.machine.observer.catches = self.catches(step=limit == 1)
+        self._pass_hooks()
         while True:
             self._hits = Hits()
             left = None if limit is None else limit - (self.machine.instructions - first)
@@ -392,9 +402,19 @@ class Debugger:
                 return stopped
 
     def _run(self, limit: int | None) -> Stop:
-        if self.history is None:
-            return self.machine.run(limit)
-        return self.history.run(limit, lambda: self._interrupted)
+        """The time of the machine stands still between two runs."""
+        self.machine.profile.go_on()
+        try:
+            if self.history is None:
+                return self.machine.run(limit)
+            return self.history.run(limit, lambda: self._interrupted)
+        finally:
+            self.machine.profile.stand_still()
+
+    def _pass_hooks(self) -> None:
+        """What it has stopped at does not stop it again."""
+        at_access = self.stopped.access is not None and self.stopped.pc == self.machine.pc
+        self.machine.observer.pass_hooks(at_access)
 
     def catches(self, step: bool) -> Catch:
         """What the observer has to catch for the stoppers, and for a step of one instruction."""
@@ -437,6 +457,7 @@ class Debugger:
     def _judge(self, stop: Stop, arrived: bool, limit: int | None) -> Stopped | None:
         """What a run ended with; None: it goes on."""
         if self._hits.stoppers:
+            self.machine.call_hooks_left()
             return self._at_stoppers(self._hits.stoppers)
         match stop.reason:
             case StopReason.CAUGHT:
@@ -471,7 +492,7 @@ class Debugger:
                 self.hit(stopper, detail=text)
         if self._hits.stoppers:
             return self._at_stoppers(self._hits.stoppers)
-        return self._arrival() if limit is not None and caught.what & STEP_CATCHES else None
+        return self._arrival() if limit == 1 and caught.what & STEP_CATCHES else None
 
     def _at_stoppers(self, stoppers: Sequence[Stopper]) -> Stopped:
         reason = REASONS[stoppers[0].kind]

@@ -64,6 +64,7 @@ class History:
         self._slice = FIRST_SLICE
         self._checkpoints: list[Checkpoint] = []
         self._near: Checkpoint | None = None
+        self._cuts = 0
         self._now: Checkpoint | None = None
         """The present, while the past is looked at."""
         self.begin()
@@ -75,7 +76,7 @@ class History:
     @property
     def position(self) -> Position:
         """Where the machine is."""
-        return Position(self.machine.instructions, self.machine.observer.delivered)
+        return Position(self.machine.instructions, self.machine.observer.delivered, self._cuts)
 
     @property
     def is_past(self) -> bool:
@@ -102,6 +103,7 @@ class History:
     def begin(self) -> None:
         """History begins here: the machine has become something else, by a snapshot for example."""
         self._now = self._near = None
+        self._cuts = -1
         self._journal.record(Mark(*self._journal.mark))
         self._journal.forget(self._journal.mark)
         self._checkpoints = [self._checkpoint(is_cut=True)]
@@ -123,6 +125,7 @@ class History:
         self._journal.record(mark)
 
     def _checkpoint(self, is_cut: bool = False) -> Checkpoint:
+        self._cuts += is_cut
         snapshot = self.machine.snapshot()
         last = self._checkpoints[-1].snapshot if self._checkpoints else None
         size = 0 if last is None else PAGE * snapshot.pages.difference(last.pages)
@@ -174,9 +177,16 @@ class History:
         distance = target.position.instructions - self.machine.instructions
         stop = self.machine.run(min(left, distance))
         if stop.reason is StopReason.BUDGET and stop.instructions == distance:
-            self._be_at(target)
-            self.call_hooks_here()  # the snapshot may be of a stop at them
+            if left > distance and target.snapshot.moment.passed == self.machine.pc:
+                stop = self.look()
+            if stop.reason is StopReason.BUDGET:
+                self._be_at(target)
         return stop
+
+    def look(self) -> Stop:
+        """Have the hooks of the instruction at pc called, and no more."""
+        with self.machine.observer.looking():
+            return self.machine.run(0)
 
     def _next_cut(self) -> Checkpoint:
         assert self._now is not None
@@ -220,6 +230,11 @@ class History:
         self._be_at(checkpoint)
         return checkpoint
 
+    def was_stopped_at(self, position: Position) -> bool:
+        """Whether the run was cut at a moment where the program had been stopped by hooks."""
+        found = next((each for each in self._checkpoints if each.position == position), self._now)
+        return found is not None and found.snapshot.moment.passed == found.snapshot.pc
+
     def checkpoint_before(self, position: Position) -> Checkpoint | None:
         """The last one that comes before a moment."""
         return next((each for each in reversed(self._checkpoints) if each.position < position), None)
@@ -232,6 +247,7 @@ class History:
     def _be_at(self, checkpoint: Checkpoint) -> None:
         self.machine.rewind(checkpoint.snapshot)
         self.machine.observer.delivered = checkpoint.position.delivered
+        self._cuts = checkpoint.position.cuts
         if checkpoint is self._now:
             self._now = None
             self._journal.record()

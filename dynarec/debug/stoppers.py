@@ -161,7 +161,8 @@ class Breakpoint(Stopper):
         return self.where
 
     def _make_hooks(self) -> list[Hook]:
-        return [self.owner.machine.hook_code(self._reached, address, reason=HOOK_REASON) for address in self.addresses]
+        hook = self.owner.machine.hook_code
+        return [hook(self._reached, at, when=self._condition(at), reason=HOOK_REASON) for at in self.addresses]
 
     def _reached(self, machine: Machine, pc: int) -> bool:
         return self.owner.hit(self)

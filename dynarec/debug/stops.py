@@ -28,10 +28,13 @@ class Reason(Enum):
 
 
 class Position(NamedTuple):
-    """A moment of a run: instructions retired, and traps and interrupts that the guest has taken itself."""
+    """A moment of a run: instructions retired, traps and interrupts that the guest has taken itself, and what has come
+    from outside (input, changes by the user), each of which cuts the run in two.
+    """
 
     instructions: int
     delivered: int = 0
+    cuts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,7 @@ class EmulatedCpu:
         except self._failure as error:
             departure = self._fault(error)
         else:
-            departure = Departure(self._return_address() - CODE, False)
+            departure = Departure(self.engine.reg_read(self.target.returns) - CODE, False)
         self._store()
         if not departure.faulted:
             self.store_homes([])
@@ -191,15 +191,6 @@ class EmulatedCpu:
         found = self.engine.reg_read_batch([target.state, target.window, target.stack])
         if tuple(found) != (STATE, WINDOW, STACK + STACK_SIZE // 2):
             raise DynarecError(f"generated code changed the registers of the core to {[hex(value) for value in found]}")
-
-    def _return_address(self) -> int:
-        """Of the call of the exit stub; pops it where the call has pushed it."""
-        engine, target = self.engine, self.target
-        if target.returns is not None:
-            return int(engine.reg_read(target.returns))
-        stack = engine.reg_read(target.stack)
-        engine.reg_write(target.stack, stack + POINTER.size)
-        return int(POINTER.unpack(engine.mem_read(stack, POINTER.size))[0])
 
     def _fault(self, error: Exception) -> Departure:
         offset = self.engine.reg_read(self.target.pc) - CODE

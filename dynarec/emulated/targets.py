@@ -36,7 +36,7 @@ class Target:
     """One emulated host; registers by Unicorn's numbers.
 
     homes: in the order of `dr_cpu.homes`. budget: None where it stays in memory. scratch: what else units may change.
-    returns: the register with the return address of the exit call; None where the call pushes it.
+    returns: the register with the return address of the exit call.
     exit_call_size: bytes of the call of the exit stub. branch: the bytes that link a branch over a distance in bytes.
     count: the host instructions in some bytes of code.
     """
@@ -50,7 +50,7 @@ class Target:
     homes: tuple[int, ...]
     budget: int | None
     scratch: tuple[int, ...]
-    returns: int | None
+    returns: int
     exit_call_size: int
     branch: Callable[[int], bytes]
     count: Callable[[bytes], int]
@@ -78,8 +78,8 @@ def _x86_64(unicorn: ModuleType, host: Host) -> Target:
         homes=named("RBX", "RSI", "RDI", *(f"R{n}" for n in range(8, 16))),
         budget=None,
         scratch=named("RAX", "RCX", "RDX"),
-        returns=None,
-        exit_call_size=3,
+        returns=x86_const.UC_X86_REG_RAX,
+        exit_call_size=10,
         branch=lambda distance: (distance - BRANCH_SIZE & MASK32).to_bytes(BRANCH_SIZE, "little"),
         count=lambda code: len(host.disassemble(code)),
     )

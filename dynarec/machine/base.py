@@ -114,6 +114,13 @@ class Interrupts(Protocol):
     def request_stop(self) -> None:
         """End the run soon; from any thread."""
 
+    @property
+    def elapsed(self) -> int:
+        """Nanoseconds of the host's clock since its time was 0; may be set."""
+
+    @elapsed.setter
+    def elapsed(self, elapsed: int) -> None: ...
+
     def set_deadline(self, ticks: int | None, lines: int) -> None:
         """Raise these lines at that time exactly, and not at a time that was set before; None: never."""
 
@@ -399,6 +406,12 @@ class Profile(ABC):
     def stored(self, address: int, size: int) -> Outcome:
         """The guest has stored to watched memory; the store is done and machine.pc is the next instruction."""
         return Continue()
+
+    def stand_still(self) -> None:  # noqa: B027
+        """The clocks of the guest stand still from now on: somebody looks at it."""
+
+    def go_on(self) -> None:  # noqa: B027
+        """They go on from there."""
 
     def mute(self, muted: bool) -> None:  # noqa: B027
         """A part of the run is repeated: nothing goes out, and nothing waits, until it is over."""

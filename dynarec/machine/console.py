@@ -343,6 +343,12 @@ class Console(Profile, Device):
         self._debug.clear()
         self._muted = muted
 
+    def stand_still(self) -> None:
+        self.pause()
+
+    def go_on(self) -> None:
+        self.resume()
+
     def attach_display(self) -> None:
         """There is a window: real time, VSYNC waits for `next_frame`, and RANDOM differs from run to run."""
         self._has_display = True

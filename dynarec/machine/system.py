@@ -56,14 +56,23 @@ class Clock:
         """source: gives nanoseconds."""
         self._source = source
         self._ahead = 0
+        self._held: int | None = None
 
     def now(self) -> int:
         """Nanoseconds."""
-        return self._source() + self._ahead
+        return self._source() + self._ahead if self._held is None else self._held
 
     def set(self, now: int) -> None:
-        """Go on from there."""
+        """Go on from there, or stand still there."""
         self._ahead = now - self._source()
+        self._held = None if self._held is None else now
+
+    def stand_still(self) -> None:
+        self._held = self.now()
+
+    def go_on(self) -> None:
+        now, self._held = self.now(), None
+        self.set(now)
 
 
 class System:
@@ -89,6 +98,16 @@ class System:
         """Release the host's files."""
         self.files.close()
         self.waiter.close()
+
+    def stand_still(self) -> None:
+        """Its clocks stand still."""
+        self.monotonic.stand_still()
+        self.cpu_time.stand_still()
+
+    def go_on(self) -> None:
+        """They go on from there."""
+        self.monotonic.go_on()
+        self.cpu_time.go_on()
 
     @property
     def age(self) -> int:

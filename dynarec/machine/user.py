@@ -123,6 +123,12 @@ class UserProfile(Profile):
         for name, each in self._stateful().items():
             each.restore(fields.state(name))
 
+    def stand_still(self) -> None:
+        self.system.stand_still()
+
+    def go_on(self) -> None:
+        self.system.go_on()
+
     def interrupt(self) -> None:
         self.system.waiter.interrupt()
 

@@ -61,6 +61,7 @@ class Virt(Profile):
         self._stdout = Output(options.stdout, STDOUT_FD)
         self._stderr = Output(options.stderr, STDERR_FD)
         self._system: System | None = None
+        self._held: int | None = None
         self._htif: Htif | None = None
 
     @classmethod
@@ -183,6 +184,13 @@ class Virt(Profile):
 
     def rewind(self, state: State) -> None:
         self.machine.interrupts.restore_devices(Fields(state, "virt").state("devices"))
+
+    def stand_still(self) -> None:
+        self._held = self.machine.interrupts.elapsed
+
+    def go_on(self) -> None:
+        if self._held is not None:
+            self.machine.interrupts.elapsed, self._held = self._held, None
 
     # -- while it runs ------------------------------------------------------------------------------------------------
 

@@ -94,5 +94,6 @@ SYMBOL(dr_exit_faulted):
     ret
 
 #if defined(__linux__)
+    .hidden dr_enter, dr_entered, dr_exit, dr_left, dr_exit_faulted
     .section .note.GNU-stack, "", %progbits
 #endif

@@ -43,6 +43,13 @@ static void take_mail(struct dr_core *core) {
     uart->backlog_count = dr_fetch_input(core, uart->backlog);
 }
 
+/* Whether there may be something to receive. */
+static bool has_input(const struct dr_core *core) {
+    if (core->uart.backlog_count)
+        return true;
+    return core->uart_source ? !core->uart_ended : atomic_load_explicit(&core->mail_count, memory_order_relaxed) != 0;
+}
+
 static void refill_backlog(struct dr_core *core) {
     struct dr_uart *uart = &core->uart;
     if (!core->uart_source) {
@@ -62,7 +69,7 @@ static void receive(struct dr_uart *uart, uint8_t byte) {
 
 static void fill(struct dr_core *core) {
     struct dr_uart *uart = &core->uart;
-    while (uart->received_count < FIFO_BYTES) {
+    while (uart->received_count < FIFO_BYTES && has_input(core)) {
         if (!uart->backlog_count)
             refill_backlog(core);
         if (!uart->backlog_count)
@@ -185,7 +192,7 @@ static bool read(struct dr_core *core, const struct dr_device *device, uint32_t 
     *value = 0;
     if (offset >= REGISTERS)
         return true;
-    if (!core->uart.received_count)
+    if (!core->uart.received_count && has_input(core))
         fill(core);
     *value = look(&core->uart, offset);
     note_read(core, offset, (uint8_t)*value);

@@ -1,7 +1,8 @@
 /* Into and out of generated code (System V AMD64 ABI, 3.2.1: rbx rbp r12-r15 belong to the caller).
  *
  * In generated code rbp points at dr_cpu.state and eleven home registers hold guest registers, as `homes` tells: for each
- * home, the word of `state`. Generated code leaves by `call [rbp + exit]`; the address the call pushes tells where it left.
+ * home, the word of `state`. Generated code leaves by a jump to the exit stub; rax tells where it left. A call, to
+ * which no return answers, would make the processor predict all returns that follow wrongly.
  */
 #if defined(__APPLE__)
 #define SYMBOL(name) _##name
@@ -48,7 +49,6 @@ SYMBOL(dr_enter):
     push r13
     push r14
     push r15
-    sub rsp, 8
     mov rbp, rdi
     mov rdx, rsi
     EACH_HOME LOAD_HOME
@@ -59,17 +59,11 @@ SYMBOL(dr_entered):
     .globl SYMBOL(dr_exit), SYMBOL(dr_left)
 SYMBOL(dr_exit):
 SYMBOL(dr_left):
-    mov rax, qword ptr [rsp]
     mov qword ptr [rbp + EXIT_PC], rax
-    lea rax, [rip + 1f]
-    mov qword ptr [rsp], rax
-    ret /* takes back what the call put into the processor's return predictor, or all returns that follow go wrong */
-1:
     EACH_HOME STORE_HOME
 /* A fault handler has stored the homes and sends the thread here. */
     .globl SYMBOL(dr_exit_faulted)
 SYMBOL(dr_exit_faulted):
-    add rsp, 8
     pop r15
     pop r14
     pop r13
@@ -79,5 +73,6 @@ SYMBOL(dr_exit_faulted):
     ret
 
 #if defined(__linux__)
+    .hidden dr_enter, dr_entered, dr_exit, dr_left, dr_exit_faulted
     .section .note.GNU-stack, "", @progbits
 #endif

@@ -28,26 +28,29 @@ static inline void dr_branch_encode(struct dr_branch *branch, int64_t distance) 
 #define DR_PROT_BTI 0
 #define DR_LONGEST_INSN 15u
 
-/* How generated code leaves: call [rbp - 16] */
+/* How generated code leaves: lea rax, [behind]; jmp [rbp - 16]; behind: */
+#define DR_EXIT_CALL 0x48, 0x8d, 0x05, 3, 0, 0, 0, 0xff, 0x65, 0xf0
+#define DR_EXIT_CALL_SIZE 10u
 struct dr_exit_call {
     uint32_t size;
-    uint8_t code[3];
+    uint8_t code[DR_EXIT_CALL_SIZE];
 };
 
 static inline struct dr_exit_call dr_exit_call(uint32_t harden) {
     (void)harden;
-    return (struct dr_exit_call){3, {0xff, 0x55, 0xf0}};
+    return (struct dr_exit_call){DR_EXIT_CALL_SIZE, {DR_EXIT_CALL}};
 }
 
-/* A unit that stores a number and leaves: mov dword ptr [rbp], number; call [rbp - 16] */
+/* A unit that stores a number and leaves: mov dword ptr [rbp], number; the exit call */
 struct dr_proof {
     uint32_t size;
-    uint8_t code[10];
+    uint8_t code[7 + DR_EXIT_CALL_SIZE];
 };
 
 static inline struct dr_proof dr_proof(uint16_t number, uint32_t harden) {
     (void)harden;
-    return (struct dr_proof){10, {0xc7, 0x45, 0, (uint8_t)number, (uint8_t)(number >> 8), 0, 0, 0xff, 0x55, 0xf0}};
+    return (struct dr_proof){7 + DR_EXIT_CALL_SIZE,
+                             {0xc7, 0x45, 0, (uint8_t)number, (uint8_t)(number >> 8), 0, 0, DR_EXIT_CALL}};
 }
 
 static inline const void *dr_sign(const void *pointer, uint64_t context, uint32_t harden) {

@@ -19,6 +19,7 @@ MODULES = {
     "devicetree": "tests.fuzz.devicetree",
     "dap": "tests.fuzz.dap",
     "dwarf": "tests.fuzz.dwarf",
+    "language": "tests.fuzz.language",
     "snapshot": "tests.fuzz.snapshot",
 }
 Mutate = Callable[[bytes, int, int], bytes]

@@ -520,6 +520,13 @@ def test_branches_reach_labels(mnemonic: str, size: int, emit: Callable[[Assembl
     assert ahead == f"{mnemonic} {20 + 2 * size + 100:#x}"
 
 
+def test_addresses_of_labels() -> None:
+    def lea(a: Assembler, label: Label) -> None:
+        a.lea_label(R9, label)
+
+    assert branch_lines(lea, 20, 100) == ["lea r9, [rip - 0x1b]", "lea r9, [rip + 0x64]"]
+
+
 def test_short_branch_boundaries() -> None:
     def short_jump(a: Assembler, label: Label) -> None:
         a.jmp_short(label)

@@ -80,8 +80,7 @@ class Sandbox:
         if offset >= 0 and offset + size <= STATE_BYTES:
             return True
         if writes:
-            is_call = address == STACK_TOP - POINTER.size
-            return is_call or (offset in (layout.PC, layout.BUDGET) and size == layout.WORD)
+            return offset in (layout.PC, layout.BUDGET) and size == layout.WORD
         if 0 <= offset - layout.JUMPS < layout.JUMP_SLOTS * layout.JUMP_SLOT_SIZE:
             within = (offset - layout.JUMPS) % layout.JUMP_SLOT_SIZE
             return (within, size) in ((0, layout.WORD), (layout.JUMP_ENTRY, POINTER.size))
@@ -139,8 +138,6 @@ class Sandbox:
         """At what must be as it was."""
         found = {register: self.engine.reg_read(register) for register in OWN}
         left = int.from_bytes(self.engine.mem_read(STATE + layout.BUDGET, layout.WORD), "little", signed=True)
-        if found[x86.UC_X86_REG_RSP] == STACK_TOP - POINTER.size:
-            found[x86.UC_X86_REG_RSP] = STACK_TOP
         if found != OWN:
             return f"changes registers to {[hex(value) for value in found.values()]}"
         return "" if -MAX_CHARGE <= left <= budget else f"changes the budget from {budget} to {left}"

@@ -123,6 +123,23 @@ def test_a_site_that_reaches_memory_again_gets_its_access_back() -> None:
         assert exits_to_interpreter(machine) == before
 
 
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_site_that_the_guest_rewrites_is_read_anew(tier: str) -> None:
+    """Two rounds of a loop; behind the first, its load becomes another one."""
+    old, new = asm("lw", rd="a1", rs1="s1", imm=0), asm("lbu", rd="a1", rs1="s1", imm=5)
+    start = lui("s1", DEVICE) + lui("s2", DATA) + lui("t2", CODE) + asm("lw", rd="t3", rs1="s2", imm=0)
+    again = li("s0", 100)
+    body = old + asm("addi", rd="s0", rs1="s0", imm=-1) + asm("bne", rs1="s0", rs2="zero", offset=-8)
+    site = len(start + again)
+    change = asm("sw", rs1="t2", rs2="t3", imm=site) + asm("fence.i") + asm("xori", rd="t4", rs1="t4", imm=1)
+    back = asm("bne", rs1="t4", rs2="zero", offset=-len(again + body + change))
+    device = Register()
+    with with_device(start + again + body + change + back + EXIT, device, tier=tier, hot=2) as machine:
+        machine.memory.write(DATA, new)
+        assert machine.run().reason is StopReason.EXITED
+    assert [entry[:2] for entry in device.log] == [(0, 4)] * 100 + [(5, 1)] * 100
+
+
 class Writer(Device):
     """A store to it changes guest memory, as a DMA engine does."""
 

@@ -50,6 +50,22 @@ def test_code_that_may_only_be_executed_runs(tier: str) -> None:
         assert machine.run().status == 7
 
 
+@pytest.mark.parametrize("tier", TIERS)
+def test_an_instruction_whose_second_half_comes_later_is_what_it_is_at_the_time(tier: str) -> None:
+    start, end = CODE + PAGE - 6, CODE + PAGE
+    with load(bytes(PAGE - 6) + li("a1", 5) + li("a0", 1)[:2], tier=tier) as machine:
+        machine.pc = start
+        stop = machine.run()
+        assert stop.trap is not None
+        assert (stop.trap.name, stop.trap.value, stop.pc) == ("instruction access fault", end, end - 2)
+        machine.memory.map(end, PAGE, READ_WRITE | Access.EXECUTE)
+        for number in (2, 3, 4):
+            machine.memory.write(end, li("a0", number)[2:])
+            machine.pc = start
+            machine.run(2)
+            assert (machine.regs.a0, machine.pc) == (number, end + 2)
+
+
 def test_another_thread_may_read_what_comes_and_goes() -> None:
     """The guest maps and unmaps in a loop."""
     at, size = 0x2000_0000, 0x40_0000

@@ -10,7 +10,7 @@ from dynarec.host.buffer import Label
 from dynarec.host.emit import complete
 from dynarec.host.x86_64.arithmetic import ARITHMETIC, Arithmetic
 from dynarec.host.x86_64.conditions import CONDITIONS
-from dynarec.host.x86_64.encode import Alu, Cond, Mem, Shift
+from dynarec.host.x86_64.encode import Alu, Cond, Mem, Reg, Shift
 from dynarec.host.x86_64.memory import MEMORY, Memory
 from dynarec.host.x86_64.regs import STATE
 from dynarec.ir.state import Field
@@ -52,7 +52,10 @@ class Emitter(Arithmetic, Memory):
         return self.asm.here - layout.WORD
 
     def _call_stub(self) -> None:
-        self.asm.call_m(_EXIT)
+        behind = self.asm.label()
+        self.asm.lea_label(Reg.RAX, behind)
+        self.asm.jmp_m(_EXIT)
+        self.asm.bind(behind)
 
     def _jump_to(self, target: Operand) -> None:
         """Look the target up in the CPU state's table of entries; the dispatcher fills it."""

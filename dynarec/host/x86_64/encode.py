@@ -233,6 +233,13 @@ class Assembler(Buffer):
             raise EncodingError("lea has no segment: it cannot take a guest address")
         add_rm(self.code, b"\x8d", dst, mem)
 
+    def lea_label(self, dst: int, label: Label) -> None:
+        """lea r64, [rip + distance]: the address of a label"""
+        if dst & NOT_A_REGISTER:
+            raise bad_register(dst)
+        self.code += BYTE[0x48 | dst >> 3 << 2] + b"\x8d" + BYTE[dst << 3 & 0x38 | 5] + bytes(4)
+        self._refer(label, len(self.code) - 4, 4)
+
     def shift_ri(self, op: int, dst: int, count: int) -> None:
         """op r32, imm8 (0..31)"""
         _check_shift(op, count)

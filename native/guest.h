@@ -1,0 +1,37 @@
+/* What is generated for a guest (guest_isa/interpreter.py): its interpreter, and how it takes traps and interrupts. */
+#ifndef DR_GUEST_H
+#define DR_GUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct dr_core;
+
+/* What one step of an interpreter came to. */
+enum dr_status {
+    DR_STEPPED, /* the next instruction follows */
+    DR_JUMPED,  /* control went elsewhere */
+    DR_FELL,    /* the next instruction follows, for a branch was not taken */
+    DR_SYNC,    /* the guest says that it changed code */
+    DR_WAITING, /* the next instruction follows, once there is an interrupt */
+    DR_TRAPPED, /* see `trap`; nothing of the instruction has happened */
+    DR_HELD,    /* neither, for an access of it is hooked */
+};
+
+/* Executes the instruction at pc, which has these bytes. */
+typedef enum dr_status dr_handler(struct dr_core *core, uint32_t word);
+
+struct dr_guest_insn {
+    uint32_t word, length; /* its bytes, and how many it has */
+};
+
+/* Without a machine mode it has the first two. */
+struct dr_guest {
+    enum dr_status (*step)(struct dr_core *core); /* executes the instruction at pc */
+    dr_handler *(*fetch)(struct dr_core *core, struct dr_guest_insn *insn); /* what would; NULL: it trapped */
+    enum dr_status (*take_trap)(struct dr_core *core, uint32_t cause, uint32_t value); /* enters the guest's handler */
+    bool (*pending)(struct dr_core *core, uint32_t *cause); /* whether an interrupt is to be taken now */
+    bool (*wakes)(struct dr_core *core);                    /* whether a guest that waits goes on */
+};
+
+#endif
