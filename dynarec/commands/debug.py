@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    machine_options.configure(parser)
+    machine_options.configure(parser, needs_program=False)
     add = parser.add_argument
     interface = parser.add_mutually_exclusive_group().add_argument
     interface(
@@ -43,6 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Debug it; the exit status."""
+    if args.rom is None and args.kernel is None and not args.dap:
+        raise DynarecError("name a program: dynarec debug ROM (with --dap, editors may name it)")
     if args.gdb is not None:
         from dynarec.debug.gdb.server import serve
 

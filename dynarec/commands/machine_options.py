@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from dynarec.program import Program
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
+def configure(parser: argparse.ArgumentParser, needs_program: bool = True) -> None:
     """Declare the options."""
     add = parser.add_argument
-    program = parser.add_mutually_exclusive_group(required=True).add_argument
+    program = parser.add_mutually_exclusive_group(required=needs_program).add_argument
     program("rom", type=arguments.path, metavar="ROM", nargs="?", help="an ELF file")
     program("--kernel", type=arguments.path, metavar="F", help="for machine virt: an ELF file, or what RAM starts with")
     add(

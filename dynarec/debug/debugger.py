@@ -433,11 +433,14 @@ class Debugger:
         if (self.history is not None and self.history.is_moving) or not self._holds(stopper, access):
             return False
         if self._noted is not None:
-            self._noted.append(Noted(self.position, stopper, access, detail))
+            if stopper.on_hit is None:
+                self._noted.append(Noted(self.position, stopper, access, detail))
             return False
         stopper.hits += 1
         if stopper.ignore:
             stopper.ignore -= 1
+            return False
+        if stopper.on_hit is not None and not stopper.on_hit():
             return False
         self._hits.stoppers.append(stopper)
         self._hits.access = access or self._hits.access

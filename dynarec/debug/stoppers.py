@@ -6,7 +6,7 @@ Each of them is made of hooks of the machine, which are there while it is enable
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from dynarec.conditions import CHANGES, Condition, both
@@ -45,7 +45,8 @@ class Stopper(ABC):
 
     number: how users name it. when: a condition, "" for none. ignore: how many hits are passed over before it stops
     again. commands: what the user interface executes when it has stopped. hits: how often it was reached with its
-    condition true. temporary: it is deleted when it has stopped the program.
+    condition true. temporary: it is deleted when it has stopped the program. on_hit: is asked at each hit that is not
+    passed over whether it is to stop the program, which it may look at; what goes backwards does not stop there.
     """
 
     kind = ""
@@ -59,6 +60,7 @@ class Stopper(ABC):
         self.commands = list(commands)
         self.temporary = temporary
         self.hits = 0
+        self.on_hit: Callable[[], bool] | None = None
         self.expression: Expression | None = None
         self._when = ""
         self._hooks: list[Hook] = []

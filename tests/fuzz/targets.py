@@ -17,6 +17,7 @@ MODULES = {
     "machine": "tests.fuzz.machine",
     "code": "tests.fuzz.code",
     "devicetree": "tests.fuzz.devicetree",
+    "dap": "tests.fuzz.dap",
     "dwarf": "tests.fuzz.dwarf",
     "language": "tests.fuzz.language",
     "snapshot": "tests.fuzz.snapshot",

@@ -1,0 +1,1 @@
+"""The Debug Adapter Protocol, spoken by a client that follows a script."""
