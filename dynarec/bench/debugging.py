@@ -25,6 +25,7 @@ HISTORY = 512 << 20
 SECONDS = 10
 STEPS_BACK = 30
 SEED = 1
+GLANCE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +94,28 @@ def _steps_back(folder: Path) -> list[float]:
         debugger = Debugger(machine, history=HISTORY)
         chance, found = random.Random(SEED), []
         for _ in range(STEPS_BACK):
-            timer = threading.Timer(2 * SECONDS / STEPS_BACK * chance.random(), debugger.interrupt)
-            timer.start()
-            debugger.resume()
-            timer.join()
+            _resume_for(debugger, 2 * SECONDS / STEPS_BACK * chance.random())
             since = time.perf_counter()
             debugger.reverse_step_instruction()
             found.append((time.perf_counter() - since) * 1e3)
         return found
+
+
+def _resume_for(debugger: Debugger, seconds: float) -> None:
+    """An interruption that comes before the run has begun is none: it comes again."""
+    stopped = threading.Event()
+
+    def interrupt() -> None:
+        wait = seconds
+        while not stopped.wait(wait):
+            debugger.interrupt()
+            wait = GLANCE
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    debugger.resume()
+    stopped.set()
+    thread.join()
 
 
 def debugging_text(costs: DebuggingCosts) -> str:

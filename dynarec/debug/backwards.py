@@ -198,6 +198,7 @@ class Backwards:
         """Up to a moment; what is caught is noted as well."""
         observer = self.machine.observer
         while (at := self.history.position) < end:
+            self.history.check_interrupted()
             left = end.instructions - at.instructions
             if not left and at.delivered == end.delivered:
                 if self.history.was_stopped_at(end):
@@ -210,7 +211,7 @@ class Backwards:
                     text = stopper.is_caught(caught) if stopper.enabled else None
                     if text is not None:
                         found.append(Noted(self.history.position, stopper, detail=text))
-            elif stop.reason in (StopReason.EXITED, StopReason.TRAP, StopReason.REQUEST):
+            elif stop.reason in (StopReason.EXITED, StopReason.TRAP):
                 return
 
     # -- being there --------------------------------------------------------------------------------------------------

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from dynarec.debug.backwards import Backwards, Noted
-from dynarec.debug.history import History, why_not
+from dynarec.debug.history import History, RepeatInterruptedError, why_not
 from dynarec.debug.language import Result, parse
+from dynarec.debug.motion import Motion
 from dynarec.debug.places import Places
 from dynarec.debug.scope import Scope
 from dynarec.debug.source import Source
@@ -64,6 +65,8 @@ class Debugger:
         self._noted: list[Noted] | None = None
         self.why_no_history = why_not(machine) if history else "no history is kept: --history says how much"
         self.history = None if self.why_no_history else History(machine, history)
+        if self.history is not None:
+            self.history.is_interrupted = lambda: self._interrupted
         self.stopped = Stopped(Reason.START, machine.pc, self.position)
 
     # -- where it is --------------------------------------------------------------------------------------------------
@@ -259,46 +262,38 @@ class Debugger:
 
     def resume(self) -> Stopped:
         """Go on until something stops the program."""
-        return self._finish(self._go(None))
+        return self._operate(lambda: self._go(None))
 
     def step_instruction(self, count: int = 1) -> Stopped:
         """Execute so many instructions; less if something else stops the program.
 
         One that traps into the program's own handler stops there, before the first instruction of that.
         """
-        return self._finish(self._go(count))
+        return self._operate(lambda: self._go(count))
 
     def step_range(self, where: range) -> Stopped:
         """Go on while the pc is in a range of addresses, where it is now."""
-        return self._finish(self.stay(where))
+        return self._operate(lambda: self.stay(where))
 
     def step(self) -> Stopped:
         """Go on to the beginning of another line, also in a function that is called and has lines."""
-        from dynarec.debug.motion import Motion
-
-        return self._finish(Motion(self).line(into=True))
+        return self._operate(lambda: Motion(self).line(into=True))
 
     def next(self) -> Stopped:
         """Go on to the beginning of another line of this function, or of its caller."""
-        from dynarec.debug.motion import Motion
-
-        return self._finish(Motion(self).line(into=False))
+        return self._operate(lambda: Motion(self).line(into=False))
 
     def next_instruction(self) -> Stopped:
         """Execute one instruction; a call together with what it calls."""
-        from dynarec.debug.motion import Motion
-
-        return self._finish(Motion(self).over_instruction())
+        return self._operate(lambda: Motion(self).over_instruction())
 
     def finish(self) -> Stopped:
         """Go on until the function returns. Raises DynarecError without a caller."""
-        from dynarec.debug.motion import Motion
-
-        return self._finish(Motion(self).out())
+        return self._operate(lambda: Motion(self).out())
 
     def until(self, where: int | str) -> Stopped:
         """Go on to a place. Raises DynarecError for a place that there is not."""
-        return self._finish(self.run_to(self.places.find(where)))
+        return self._operate(lambda: self.run_to(self.places.find(where)))
 
     # -- going back ---------------------------------------------------------------------------------------------------
 
@@ -309,30 +304,30 @@ class Debugger:
 
     def reverse_resume(self) -> Stopped:
         """Go back to what would have stopped the program last, or to the beginning of history. Raises DynarecError."""
-        return self._finish(Backwards(self).resume())
+        return self._operate(lambda: Backwards(self).resume())
 
     def reverse_step_instruction(self, count: int = 1) -> Stopped:
         """Go back so many instructions."""
-        return self._finish(Backwards(self).instructions(count))
+        return self._operate(lambda: Backwards(self).instructions(count))
 
     def reverse_step(self) -> Stopped:
         """Go back to the beginning of the line that was executed before, also in a function that has returned."""
-        return self._finish(Backwards(self).line(into=True))
+        return self._operate(lambda: Backwards(self).line(into=True))
 
     def reverse_next(self) -> Stopped:
         """Go back to the beginning of the line of this function, or of its caller, that was executed before."""
-        return self._finish(Backwards(self).line(into=False))
+        return self._operate(lambda: Backwards(self).line(into=False))
 
     def reverse_finish(self) -> Stopped:
         """Go back to the call of this function. Raises DynarecError without a caller."""
-        return self._finish(Backwards(self).out())
+        return self._operate(lambda: Backwards(self).out())
 
     def reverse_to_write(self, where: int | str, size: int | None = None) -> Stopped:
         """Go back to the last write to memory: an address, a symbol or a variable, as `watch` takes them.
 
         It stops before the instruction that wrote. Raises DynarecError.
         """
-        return self._finish(Backwards(self).to_write(self._range(where, size)))
+        return self._operate(lambda: Backwards(self).to_write(self._range(where, size)))
 
     @contextmanager
     def noting(self, found: list[Noted]) -> Iterator[None]:
@@ -344,7 +339,7 @@ class Debugger:
             self._noted = None
 
     def interrupt(self) -> None:
-        """Stop the program if it runs; from any thread."""
+        """Stop the operation that is under way, which comes back with reason INTERRUPTED; from any thread."""
         self._interrupted = True
         self.machine.stop()
 
@@ -387,6 +382,18 @@ class Debugger:
     def one_instruction(self) -> Stopped:
         return self._go(1)
 
+    def _operate(self, motion: Callable[[], Stopped]) -> Stopped:
+        """One operation, which may be made of many runs. One that is interrupted on its way back changes nothing."""
+        self._interrupted = False
+        here = self.position
+        try:
+            return self._finish(motion())
+        except RepeatInterruptedError:
+            assert self.history is not None
+            self._interrupted = False
+            self.history.go_to(here)
+            return self._finish(self._stopped(Reason.INTERRUPTED))
+
     # -- the run ------------------------------------------------------------------------------------------------------
 
     def _go(self, limit: int | None, arrived: Callable[[], bool] = lambda: False) -> Stopped:
@@ -394,11 +401,12 @@ class Debugger:
         if self.has_ended:
             raise DynarecError(f"{self.machine.program.name}: the program has ended: it cannot go on")
         first = self.machine.instructions
-        self._interrupted = False
         self.machine.observer.catches = self.catches(step=limit == 1)
         self._pass_hooks()
         while True:
             self._hits = Hits()
+            if self._interrupted:
+                return self._stopped(Reason.INTERRUPTED)
             left = None if limit is None else limit - (self.machine.instructions - first)
             stop = self._run(left)
             stopped = self._judge(stop, arrived(), limit)
@@ -411,7 +419,7 @@ class Debugger:
         try:
             if self.history is None:
                 return self.machine.run(limit)
-            return self.history.run(limit, lambda: self._interrupted)
+            return self.history.run(limit)
         finally:
             self.machine.profile.stand_still()
 
@@ -447,16 +455,24 @@ class Debugger:
         self._hits.detail = detail or self._hits.detail
         return True
 
-    def _holds(self, stopper: Stopper, access: MemoryAccess | None) -> bool:
-        """Whether its condition is true; one that cannot be told stops the program, and says why."""
-        if stopper.expression is None or (stopper.is_compiled and stopper.ignore):
+    def _is_reached(self, stopper: Stopper) -> bool:
+        """At the end of a step, where the core has not evaluated its condition."""
+        return self._holds(stopper, None, is_told=False) and self.hit(stopper)
+
+    def _holds(self, stopper: Stopper, access: MemoryAccess | None, is_told: bool = True) -> bool:
+        """Whether its condition is true; one that cannot be told stops the program, and says why.
+
+        is_told: the core has found it true, if it could.
+        """
+        is_told = is_told and stopper.is_compiled
+        if stopper.expression is None or (is_told and stopper.ignore):
             return True
         try:
             holds = bool(stopper.expression.evaluate(Scope(self.machine, self.source, self._innermost(), access)))
         except DynarecError as error:
             self._hits.detail = f"the condition of {stopper.number} cannot be told: {error}"
             return True
-        return holds or stopper.is_compiled
+        return holds or is_told
 
     def _judge(self, stop: Stop, arrived: bool, limit: int | None) -> Stopped | None:
         """What a run ended with; None: it goes on."""
@@ -482,7 +498,7 @@ class Debugger:
         at = [
             each
             for each in self.stoppers.values()
-            if isinstance(each, Breakpoint) and each.enabled and pc in each.addresses and self.hit(each)
+            if isinstance(each, Breakpoint) and each.enabled and pc in each.addresses and self._is_reached(each)
         ]
         return self._at_stoppers(at) if at else self._stopped(Reason.STEP)
 

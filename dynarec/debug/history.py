@@ -33,6 +33,10 @@ NEITHER = -1
 """No instruction: its hooks are called."""
 
 
+class RepeatInterruptedError(Exception):
+    """The user has interrupted a way into the past."""
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """A moment that can be gone back to.
@@ -61,6 +65,8 @@ class History:
         self._journal = Journal(machine)
         self.is_moving = False
         """Whether it is on its way to a moment: what hooks report then is no news."""
+        self.is_interrupted: Callable[[], bool] = lambda: False
+        """Whether the user wants the program to stop."""
         self._slice = FIRST_SLICE
         self._checkpoints: list[Checkpoint] = []
         self._near: Checkpoint | None = None
@@ -142,7 +148,7 @@ class History:
 
     # -- running forwards ---------------------------------------------------------------------------------------------
 
-    def run(self, limit: int | None, is_interrupted: Callable[[], bool]) -> Stop:
+    def run(self, limit: int | None) -> Stop:
         """Run on, through what is known of the future of a past moment, and then into what is new."""
         first, limit = self.machine.instructions, UNLIMITED if limit is None else limit
         while True:
@@ -152,7 +158,7 @@ class History:
                 self._take_input()
             elif stop.reason is not StopReason.BUDGET or limit <= self.machine.instructions - first:
                 return stop
-            if is_interrupted():
+            if self.is_interrupted():
                 return replace(stop, reason=StopReason.REQUEST)
 
     def _take_input(self) -> None:
@@ -272,10 +278,16 @@ class History:
             observer.catches = Catch.TRAP | Catch.INTERRUPT
             self.repeat(1)
 
+    def check_interrupted(self) -> None:
+        """Raise RepeatInterruptedError if the user wants it."""
+        if self.is_interrupted():
+            raise RepeatInterruptedError
+
     def repeat(self, instructions: int) -> None:
         """So many instructions of the past, whatever hooks say."""
         end = self.machine.instructions + instructions
         while self.machine.instructions < end:
+            self.check_interrupted()
             stop = self.machine.run(end - self.machine.instructions)
             if stop.reason is StopReason.CAUGHT:
                 self.machine.observer.take_caught()

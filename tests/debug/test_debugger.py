@@ -149,6 +149,14 @@ def test_a_step_onto_a_breakpoint_reaches_it(debugger: Debugger) -> None:
     assert point.hits == 1
 
 
+def test_a_step_onto_a_breakpoint_whose_condition_is_false_is_a_step(debugger: Debugger) -> None:
+    debugger.until("main")
+    following = debugger.view.listing(debugger.machine.pc, 2)[1].address
+    point = debugger.break_at(following, "$pc == 0")
+    assert debugger.step_instruction().reason is Reason.STEP
+    assert point.hits == 0
+
+
 def test_breakpoints_do_not_flush_the_cache(debugger: Debugger) -> None:
     debugger.until("factorial")
     flushes = debugger.machine.stats().flushes

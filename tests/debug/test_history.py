@@ -236,6 +236,21 @@ def test_the_clock_of_the_host_has_no_history() -> None:
             debugger.reverse_step_instruction()
 
 
+def test_a_way_back_that_is_interrupted_changes_nothing() -> None:
+    with load("kernel", stdin=COMMANDS) as machine:
+        debugger = Debugger(machine, history=SIZE)
+        debugger.step_instruction(200_000)
+        before = state(debugger)
+        debugger.break_at(machine.program.entry)
+        history = debugger.history
+        assert history is not None
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(history, "call_hooks_here", debugger.interrupt)
+            assert debugger.reverse_resume().reason is Reason.INTERRUPTED
+        assert state(debugger) == before
+        assert debugger.reverse_resume().reason is Reason.BREAKPOINT
+
+
 # -- the world --------------------------------------------------------------------------------------------------------
 
 
