@@ -42,7 +42,7 @@ CONSOLE_ROMS = ("mandelbrot", "blocks", "scene3d")
 USER_PROGRAMS = ("hello", "words")
 DEBUG_PROGRAMS = ("ledger",)
 """Programs for the user machine that keep their debugging information, and are compiled for it."""
-DEBUG_FLAGS = ("-Og", "-g", "-gdwarf-5")
+DEBUG_FLAGS = ("-Og", "-g", "-gdwarf-5", "-fdebug-prefix-map=/usr/=toolchain/")
 MACHINE_PROGRAMS = ("devices", "kernel")
 
 

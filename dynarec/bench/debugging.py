@@ -16,13 +16,13 @@ from dynarec.debug.stops import Reason
 from dynarec.engine import Machine
 from dynarec.errors import DynarecError
 
-PROGRAM, ROUNDS = "quicksort.elf", "10000000"
+PROGRAM, ROUNDS = "crc32.elf", "1000000000"
 WARM_UP, COUNT = 20_000_000, 200_000_000
 """Instructions."""
 BREAKPOINTS = 10
 REPEAT = 5
 HISTORY = 512 << 20
-SECONDS = 10
+SECONDS = 10.0
 STEPS_BACK = 30
 SEED = 1
 GLANCE = 0.02
@@ -42,21 +42,21 @@ class DebuggingCosts:
     worst_step: float
 
 
-def debugging_costs(folder: Path) -> DebuggingCosts:
-    """Measure. folder: of the benchmark programs. Raises DynarecError."""
+def debugging_costs(folder: Path, seconds: float = SECONDS) -> DebuggingCosts:
+    """Measure. folder: of the benchmark programs. seconds: of the run that is stepped back in. Raises DynarecError."""
     kinds: dict[str, tuple[int, Callable[[Debugger], None]]] = {
         "plain": (0, _set_nothing),
         "breakpoints": (0, _set_breakpoints),
         "history": (HISTORY, _set_nothing),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in kinds}
+    times: dict[str, list[float]] = {name: [] for name in kinds}
     for _ in range(REPEAT):
         for name, (history, prepare) in kinds.items():
-            seconds[name].append(_run(folder, history, prepare))
-    steps = _steps_back(folder)
-    plain = median(seconds["plain"])
+            times[name].append(_run(folder, history, prepare))
+    steps = _steps_back(folder, seconds)
+    plain = median(times["plain"])
     return DebuggingCosts(
-        median(seconds["breakpoints"]) / plain, median(seconds["history"]) / plain, median(steps), max(steps)
+        median(times["breakpoints"]) / plain, median(times["history"]) / plain, median(steps), max(steps)
     )
 
 
@@ -88,13 +88,13 @@ def _set_breakpoints(debugger: Debugger) -> None:
         debugger.break_at(symbol.address)
 
 
-def _steps_back(folder: Path) -> list[float]:
+def _steps_back(folder: Path, seconds: float) -> list[float]:
     """Milliseconds of the first step back from moments of a long run."""
     with _load(folder) as machine:
         debugger = Debugger(machine, history=HISTORY)
         chance, found = random.Random(SEED), []
         for _ in range(STEPS_BACK):
-            _resume_for(debugger, 2 * SECONDS / STEPS_BACK * chance.random())
+            _resume_for(debugger, 2 * seconds / STEPS_BACK * chance.random())
             since = time.perf_counter()
             debugger.reverse_step_instruction()
             found.append((time.perf_counter() - since) * 1e3)

@@ -24,6 +24,8 @@ from dynarec.bench.timing import HELLO, Hello, Timing, mean_slowdowns, measure_h
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 STATUS_WRONG = 1
+SHORT_RUN = 0.5
+"""Seconds of the run that is stepped back in, with small rounds."""
 """A program failed, or printed something else than it must."""
 
 
@@ -98,7 +100,7 @@ def measure(plan: Plan) -> int:
     costs = install_costs()
     snapshots = snapshot_costs(programs[0])
     devices, conditions = device_costs(plan.folder.parent), condition_costs(plan.folder.parent)
-    debugging = debugging_costs(plan.folder)
+    debugging = debugging_costs(plan.folder, *([SHORT_RUN] if plan.size == "small" else []))
     lines = [installs_text(costs), snapshots_text(snapshots), devices_text(devices), conditions_text(conditions)]
     lines.append(debugging_text(debugging))
     _print_times_end(plan, timings, hello, lines)

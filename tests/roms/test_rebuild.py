@@ -74,7 +74,10 @@ def test_elf_is_static_32_bit_riscv_with_symbols(rom: Any) -> None:
 @pytest.mark.parametrize("rom", ALL_ROMS, ids=rom_id)
 def test_elf_names_no_path_of_the_build(rom: Any) -> None:
     content = (ROMS / rom.elf).read_bytes()
-    assert not any(path in content for path in (b"/tmp/", b"/home/", b"/usr/", str(ROMS).encode()))
+    paths = [b"/tmp/", b"/home/", str(ROMS).encode()]
+    if not rom.for_debugger:  # the C library's own debugging information names the compiler that Debian built it with
+        paths.append(b"/usr/")
+    assert not any(path in content for path in paths)
 
 
 def test_every_benchmark_program_is_listed() -> None:
