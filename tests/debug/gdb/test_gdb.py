@@ -54,7 +54,7 @@ def test_a_breakpoint_with_a_condition_and_a_temporary_one() -> None:
 def test_watchpoints() -> None:
     line = MARKED["in add"]
     with debugging(ELF) as process:
-        commands = ["watch total", "c", "c", "delete", "rwatch scale", "awatch sink", "c", "info line", "c", "kill"]
+        commands = ["watch total", "c", "c", "delete", "awatch sink", "c", "c", "delete", "rwatch second.value", "c", "kill"]
         text = gdb(process.port, commands, ELF)
         assert process.end() == (0, "")
     in_order(
@@ -62,8 +62,11 @@ def test_watchpoints() -> None:
         r"Hardware watchpoint 1: total",
         rf"Old value = 3\nNew value = 6\nadd \(a=1, b=2\) at .*:{line + 1}",
         rf"Old value = 6\nNew value = 10\nadd \(a=2, b=2\) at .*:{line + 1}",
-        r"Hardware access \(read/write\) watchpoint 3: sink",
-        r"Value = 0|New value = 4|Old value = 3",
+        r"Hardware access \(read/write\) watchpoint 2: sink",
+        r"Old value = 3\nNew value = 4\nadd \(a=2, b=2\)",
+        r"Old value = 4\nNew value = 7\nwalk ",
+        r"Hardware read watchpoint 3: second.value",
+        r"Value = 2\n0x\w+ in walk ",
     )
 
 
@@ -113,6 +116,8 @@ def test_backwards() -> None:
         r"No more reverse-execution history",
         r"Breakpoint 3, factorial \(n=4\)",
         r"main \(\) at ",
+        r"Breakpoint 3, factorial \(n=4\)",
+        rf"in main \(\) at .*:{MARKED['main recurses']}",
         r"No more reverse-execution history",
     )
 
