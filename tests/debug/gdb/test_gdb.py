@@ -54,7 +54,7 @@ def test_a_breakpoint_with_a_condition_and_a_temporary_one() -> None:
 def test_watchpoints() -> None:
     line = MARKED["in add"]
     with debugging(ELF) as process:
-        commands = ["watch total", "c", "c", "delete", "awatch sink", "c", "c", "delete", "rwatch second.value", "c", "kill"]
+        commands = ["watch total", "c", "c", "delete", "awatch sink", "c", "c", "delete", "rwatch matrix[1][2]", "c", "kill"]
         text = gdb(process.port, commands, ELF)
         assert process.end() == (0, "")
     in_order(
@@ -65,8 +65,8 @@ def test_watchpoints() -> None:
         r"Hardware access \(read/write\) watchpoint 2: sink",
         r"Old value = 3\nNew value = 4\nadd \(a=2, b=2\)",
         r"Old value = 4\nNew value = 7\nwalk ",
-        r"Hardware read watchpoint 3: second.value",
-        r"Value = 2\n0x\w+ in walk ",
+        r"Hardware read watchpoint 3: matrix\[1\]\[2\]",
+        r"Value = 6\n0x\w+ in main ",
     )
 
 
