@@ -66,7 +66,7 @@ def test_watchpoints() -> None:
         r"Old value = 3\nNew value = 4\nadd \(a=2, b=2\)",
         r"Old value = 4\nNew value = 7\nwalk ",
         r"Hardware read watchpoint 3: matrix\[1\]\[2\]",
-        r"Value = 6\n0x\w+ in main ",
+        r"Value = 6\nmain ",
     )
 
 
