@@ -1,0 +1,54 @@
+"""Where operations of the debugger meet: the past and the present, an interruption and a run, a stop and the next run."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from dynarec.debug.debugger import Debugger
+from dynarec.debug.stops import Position, Reason
+from dynarec.engine import Machine, StopReason
+from dynarec.machine.base import Device
+from dynarec.machine.console import MMIO_BASE, Console, Register
+from tests.machine.elf import Part, R, W, X, build
+from tests.native.guests import CODE, DATA, EXIT, asm, li, load, lui
+
+ROMS = Path(__file__).parents[2] / "roms"
+SIZE = 64 << 20
+TIERS = ("auto", "jit", "interp")
+FOR_EVER = asm("jal", rd="zero", offset=0)
+PATIENCE = 20
+"""Seconds after which something counts as hung."""
+
+tiers = pytest.mark.parametrize("tier", TIERS)
+
+
+def kernel(stdin: bytes) -> Machine:
+    return Machine.load(ROMS / "kernel.elf", stdin=io.BytesIO(stdin), stdout=io.BytesIO(), seed=1)
+
+
+def in_time(operation: object) -> list[object]:
+    """What an operation gave; nothing if it hangs."""
+    found: list[object] = []
+    thread = threading.Thread(target=lambda: found.append(operation()), daemon=True)  # type: ignore[operator]
+    thread.start()
+    thread.join(PATIENCE)
+    return found
+
+
+@tiers
+def test_an_access_that_was_passed_over_lets_no_other_pass(tier: str) -> None:
+    code = lui("a0", DATA) + asm("sw", rs1="a0", rs2="a0", imm=0) + asm("sw", rs1="a0", rs2="a0", imm=4) + EXIT
+    with load(code, tier=tier) as machine:
+        debugger = Debugger(machine, history=SIZE)
+        debugger.watch(DATA, 8, "write")
+        while debugger.resume().reason is Reason.WATCHPOINT:
+            pass
+        assert [debugger.reverse_resume().pc for _ in range(2)] == [CODE + 8, CODE + 4]
+        assert debugger.step_instruction().pc == CODE + 8
+        assert (debugger.resume().reason, machine.pc) == (Reason.WATCHPOINT, CODE + 8)
