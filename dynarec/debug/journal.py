@@ -145,13 +145,13 @@ class Journal:
             self._first.pieces + len(self._pieces),
         )
         self._set_mode(Mode.RECORD)
-        self._core.observer.hold_input(True)
         if not self._lines.empty():
             self._core.observer.notify()
 
     def _set_mode(self, mode: Mode) -> None:
         self.mode = mode
         self._profile.mute(mode is Mode.REPLAY)
+        self._core.observer.hold_input(True, quietly=mode is Mode.REPLAY)
 
     def _cut(self, mark: Mark) -> None:
         self._drop(slice(mark.answers - self._first.answers, None))

@@ -52,3 +52,23 @@ def test_an_access_that_was_passed_over_lets_no_other_pass(tier: str) -> None:
         assert [debugger.reverse_resume().pc for _ in range(2)] == [CODE + 8, CODE + 4]
         assert debugger.step_instruction().pc == CODE + 8
         assert (debugger.resume().reason, machine.pc) == (Reason.WATCHPOINT, CODE + 8)
+
+
+def test_what_is_typed_meanwhile_does_not_hold_up_the_way_back() -> None:
+    reader, writer = os.pipe()
+    with (
+        os.fdopen(reader, "rb", 0) as stdin,
+        os.fdopen(writer, "wb", 0) as typing,
+        Machine.load(ROMS / "kernel.elf", stdin=stdin, stdout=io.BytesIO()) as machine,
+    ):
+        debugger = Debugger(machine, history=SIZE)
+        debugger.step_instruction(20_000)
+        typing.write(b"echo a\n")
+        while not machine.core.observer.fetch_input():
+            time.sleep(0.01)
+        machine.core.feed_uart(b"echo a\n")
+        watch = threading.Timer(PATIENCE, debugger.interrupt)
+        watch.start()
+        stopped = debugger.reverse_step_instruction()
+        watch.cancel()
+        assert (stopped.reason, debugger.position.instructions) == (Reason.STEP, 19_999)
