@@ -185,7 +185,7 @@ class Journal:
     def stored(self, address: int, size: int) -> Outcome:
         if self.mode is Mode.REPLAY:
             return self._told_again()
-        return self._written_down(lambda: self._profile.stored(address, size))
+        return self._written_down(lambda: self._profile.stored(address, size), is_done=True)
 
     def wait(self) -> None:
         if self.mode is Mode.REPLAY:
@@ -196,7 +196,8 @@ class Journal:
         if self._core.skipped != before:
             self._write(Wait(at, self._core.skipped))
 
-    def _written_down(self, act: Callable[[], Outcome]) -> Outcome:
+    def _written_down(self, act: Callable[[], Outcome], is_done: bool = False) -> Outcome:
+        """is_done: the guest does not ask again, whatever is answered."""
         at, before = self.machine.instructions, self._state
         memory = self.machine.memory
         changes: list[Change] = []
@@ -205,7 +206,7 @@ class Journal:
             outcome = act()
         finally:
             memory.journal = None
-        if isinstance(outcome, Continue) and not changes and self._state == before:
+        if not is_done and isinstance(outcome, Continue) and not changes and self._state == before:
             return outcome  # it was interrupted, and will be asked for again
         self._write(Answer(at, outcome, *self._state, changes, self._around()))
         return outcome

@@ -72,3 +72,17 @@ def test_what_is_typed_meanwhile_does_not_hold_up_the_way_back() -> None:
         stopped = debugger.reverse_step_instruction()
         watch.cancel()
         assert (stopped.reason, debugger.position.instructions) == (Reason.STEP, 19_999)
+
+
+@tiers
+def test_stores_to_tohost_that_change_nothing_come_again(tier: str) -> None:
+    character = li("a1", ord("h")) + asm("sw", rs1="a0", rs2="a1", imm=0)
+    code = lui("a0", DATA) + lui("a2", 0x0101_0000) + character + asm("sw", rs1="a0", rs2="a2", imm=4) + FOR_EVER
+    elf = build([Part(CODE, code), Part(DATA, size=64, flags=R | W)], CODE, {"tohost": (DATA, 8, 1)})
+    with Machine.load(elf, tier=tier, stdout=(out := io.BytesIO())) as machine:
+        debugger = Debugger(machine, history=SIZE)
+        debugger.step_instruction(20)
+        assert out.getvalue() == b"h"
+        assert debugger.reverse_step_instruction(15).reason is Reason.STEP
+        assert debugger.position.instructions == 5
+        assert debugger.step_instruction(15).reason is Reason.STEP
