@@ -111,6 +111,7 @@ class Journal:
     def detach(self) -> None:
         """The machine is without journal again."""
         self.machine.answer_by(None)
+        self._raise_lines()
         self._core.observer.hold_input(False)
         self._core.untap()
         port = self._core.port
@@ -334,11 +335,14 @@ class Journal:
 
     def take_input(self) -> None:
         """Give the guest, between two instructions, what has come for it: that cannot be repeated."""
-        while not self._lines.empty():
-            self._core.set_source(*self._lines.get())
+        self._raise_lines()
         data = self._core.observer.fetch_input()
         if data:
             self._core.observer.give_input(data)
+
+    def _raise_lines(self) -> None:
+        while not self._lines.empty():
+            self._core.set_source(*self._lines.get())
 
     # -- the serial port ----------------------------------------------------------------------------------------------
 

@@ -86,3 +86,14 @@ def test_stores_to_tohost_that_change_nothing_come_again(tier: str) -> None:
         assert debugger.reverse_step_instruction(15).reason is Reason.STEP
         assert debugger.position.instructions == 5
         assert debugger.step_instruction(15).reason is Reason.STEP
+
+
+def test_interrupts_that_came_last_are_there_when_the_debugger_is_gone() -> None:
+    with kernel(b"halt 0\n") as machine:
+        debugger = Debugger(machine, history=SIZE)
+        debugger.step_instruction(100)
+        before = machine.core.save_devices()["plic"]
+        machine.set_interrupt(5, True)
+        debugger.close()
+        assert machine.core.save_devices()["plic"] != before
+        assert machine.run().reason is StopReason.EXITED
