@@ -150,6 +150,8 @@ class Journal:
             self._core.observer.notify()
 
     def _set_mode(self, mode: Mode) -> None:
+        if self.mode is Mode.REPLAY:
+            self._core.flush_uart()  # what it holds back has gone out before
         self.mode = mode
         self._profile.mute(mode is Mode.REPLAY)
         self._core.observer.hold_input(True, quietly=mode is Mode.REPLAY)

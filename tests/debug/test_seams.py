@@ -97,3 +97,18 @@ def test_interrupts_that_came_last_are_there_when_the_debugger_is_gone() -> None
         debugger.close()
         assert machine.core.save_devices()["plic"] != before
         assert machine.run().reason is StopReason.EXITED
+
+
+def test_half_a_line_does_not_go_out_twice_after_a_change_in_the_past() -> None:
+    with Machine.load(
+        ROMS / "kernel.elf", stdin=io.BytesIO(b"echo abcdefgh\nhalt 0\n"), stdout=(out := io.BytesIO())
+    ) as machine:
+        debugger = Debugger(machine, history=SIZE)
+        debugger.resume()
+        once = out.getvalue()
+        assert debugger.history is not None
+        for at in range(debugger.history.end.instructions - 1, 400, -97):
+            debugger.history.go_to(Position(at))
+            debugger.write_register("t6", machine.regs.t6)
+            assert out.getvalue() == once
+            debugger.history.leave_present()
