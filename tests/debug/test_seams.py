@@ -112,3 +112,14 @@ def test_half_a_line_does_not_go_out_twice_after_a_change_in_the_past() -> None:
             debugger.write_register("t6", machine.regs.t6)
             assert out.getvalue() == once
             debugger.history.leave_present()
+
+
+def test_a_rom_that_waits_for_a_window_can_be_interrupted() -> None:
+    code = lui("a0", MMIO_BASE) + asm("sw", rs1="a0", rs2="a0", imm=Register.VSYNC) + FOR_EVER
+    with Machine.load(build([Part(CODE, code, flags=R | W | X)], CODE), "console") as machine:
+        assert isinstance(machine.profile, Console)
+        machine.profile.attach_display()
+        debugger = Debugger(machine)
+        threading.Timer(0.2, debugger.interrupt).start()
+        (stopped,) = in_time(debugger.resume)
+        assert stopped.reason is Reason.INTERRUPTED  # type: ignore[attr-defined]
