@@ -123,3 +123,28 @@ def test_a_rom_that_waits_for_a_window_can_be_interrupted() -> None:
         threading.Timer(0.2, debugger.interrupt).start()
         (stopped,) = in_time(debugger.resume)
         assert stopped.reason is Reason.INTERRUPTED  # type: ignore[attr-defined]
+
+
+class Counter(Device):
+    """Counts how often it is read."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def read(self, offset: int, width: int, /) -> int:
+        self.count += 1
+        return self.count
+
+
+def test_a_device_that_comes_later_is_not_asked_again_either() -> None:
+    code = lui("a0", 0x7000_0000) + asm("lw", rd="a1", rs1="a0", imm=0) + asm("jal", rd="zero", offset=-4)
+    with load(code) as machine:
+        debugger = Debugger(machine, history=SIZE)
+        device = Counter()
+        machine.add_device(0x7000_0000, device)
+        debugger.step_instruction(200)
+        count, value = device.count, machine.regs.a1
+        debugger.reverse_step_instruction(60)
+        assert machine.regs.a1 == value - 30
+        debugger.step_instruction(60)
+        assert (device.count, machine.regs.a1) == (count, value)
