@@ -425,6 +425,9 @@ class Debugger:
 
     def _pass_hooks(self) -> None:
         """What it has stopped at does not stop it again."""
+        is_there = (self.stopped.pc, self.stopped.position.instructions) == (self.machine.pc, self.machine.instructions)
+        if is_there and any(isinstance(each, Catchpoint) and each.is_call for each in self.stopped.stoppers):
+            self.machine.pass_system_call()
         at_access = self.stopped.access is not None and self.stopped.pc == self.machine.pc
         self.machine.observer.pass_hooks(at_access)
 

@@ -148,3 +148,13 @@ def test_a_device_that_comes_later_is_not_asked_again_either() -> None:
         assert machine.regs.a1 == value - 30
         debugger.step_instruction(60)
         assert (device.count, machine.regs.a1) == (count, value)
+
+
+@tiers
+def test_on_from_a_system_call_that_was_reached_backwards(tier: str) -> None:
+    with Machine.load(ROMS / "words.elf", tier=tier, stdin=io.BytesIO(b"a b\n"), stdout=io.BytesIO()) as machine:
+        debugger = Debugger(machine, history=SIZE)
+        debugger.catch("syscall")
+        stops = [debugger.resume().position for _ in range(4)]
+        assert [debugger.reverse_resume().position for _ in range(2)] == stops[2:0:-1]
+        assert [debugger.resume().position for _ in range(2)] == stops[2:]
