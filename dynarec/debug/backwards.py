@@ -205,7 +205,7 @@ class Backwards:
                     self.history.look()
                 return
             observer.catches = self.debugger.catches(step=not left)
-            stop = self.machine.run(left or 1)
+            stop = self.history.run_machine(left or 1)
             if stop.reason is StopReason.CAUGHT and (caught := observer.take_caught()):
                 for stopper in self.debugger.stoppers.values():
                     text = stopper.is_caught(caught) if stopper.enabled else None

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from dynarec.debug.backwards import Backwards, Noted
-from dynarec.debug.history import History, RepeatInterruptedError, why_not
+from dynarec.debug.history import History, RepeatInterruptedError, run, why_not
 from dynarec.debug.language import Result, parse
 from dynarec.debug.motion import Motion
 from dynarec.debug.places import Places
@@ -418,7 +418,7 @@ class Debugger:
         self.machine.profile.go_on()
         try:
             if self.history is None:
-                return self.machine.run(limit)
+                return run(self.machine, limit, lambda: self._interrupted)
             return self.history.run(limit)
         finally:
             self.machine.profile.stand_still()

@@ -158,3 +158,18 @@ def test_on_from_a_system_call_that_was_reached_backwards(tier: str) -> None:
         stops = [debugger.resume().position for _ in range(4)]
         assert [debugger.reverse_resume().position for _ in range(2)] == stops[2:0:-1]
         assert [debugger.resume().position for _ in range(2)] == stops[2:]
+
+
+@pytest.mark.parametrize("history", [0, SIZE])
+def test_an_interruption_right_before_the_machine_runs_is_not_lost(history: int) -> None:
+    with load(FOR_EVER) as machine:
+        debugger = Debugger(machine, history=history)
+        go_on = machine.profile.go_on
+
+        def interrupted() -> None:
+            go_on()
+            debugger.interrupt()
+
+        machine.profile.go_on = interrupted  # type: ignore[method-assign]
+        (stopped,) = in_time(debugger.resume)
+        assert stopped.reason is Reason.INTERRUPTED  # type: ignore[attr-defined]
