@@ -173,3 +173,17 @@ def test_an_interruption_right_before_the_machine_runs_is_not_lost(history: int)
         machine.profile.go_on = interrupted  # type: ignore[method-assign]
         (stopped,) = in_time(debugger.resume)
         assert stopped.reason is Reason.INTERRUPTED  # type: ignore[attr-defined]
+
+
+def test_what_the_user_changed_is_there_on_the_way_back() -> None:
+    code = li("a0", 1) + asm("addi", rd="a1", rs1="a0", imm=0) + asm("addi", rd="a2", rs1="a1", imm=0) + FOR_EVER
+    with load(code) as machine:
+        debugger = Debugger(machine, history=SIZE)
+        debugger.step_instruction()
+        debugger.write_register("a0", 7)
+        changed = debugger.position
+        debugger.step_instruction(2)
+        debugger.reverse_step_instruction(2)
+        assert (debugger.position, machine.regs.a0) == (changed, 7)
+        debugger.step_instruction(2)
+        assert machine.regs.a2 == 7
