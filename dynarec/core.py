@@ -205,6 +205,7 @@ class Core:
         self._site_changes = 0
         self._left_alone: frozenset[int] = frozenset()
         self._slots: list[tuple[DeviceSlot, Any]] = []
+        self._tapper: Callable[[DeviceSlot], Accessors] | None = None
         self._outcome: Outcome | None = None
         self._device_error: BaseException | None = None
         self.memory = GuestMemory(self)
@@ -274,6 +275,8 @@ class Core:
         slot = DeviceSlot(self, where, device, refusals, device.read, device.write)
         handle = ffi.new_handle(slot)
         self.check(lib.dynarec_add_device(self.pointer, where.start, len(where), handle))
+        if self._tapper is not None:
+            slot.read, slot.write = self._tapper(slot)
         self._slots.append((slot, handle))
 
     @property
@@ -287,11 +290,13 @@ class Core:
 
     def tap(self, make: Callable[[DeviceSlot], Accessors]) -> None:
         """Have somebody stand between the guest and the devices of Python."""
+        self._tapper = make
         for slot, _ in self._slots:
             slot.read, slot.write = make(slot)
 
     def untap(self) -> None:
         """Nobody stands there any longer."""
+        self._tapper = None
         for slot, _ in self._slots:
             slot.read, slot.write = slot.device.read, slot.device.write
 

@@ -479,6 +479,10 @@ class Machine:
         while self._hooks.resume():
             pass
 
+    def pass_system_call(self) -> None:
+        """The next run makes the system call at pc without calling its hooks again."""
+        self._hooks.pass_call()
+
     def _on_cpu_thread(self, request: Callable[[], None]) -> None:
         """Between runs, on the CPU thread; or at once, if this is the CPU thread."""
         if self._thread.is_current:

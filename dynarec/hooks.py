@@ -245,6 +245,12 @@ class Hooks:
         """Call what is left to call since a hook ended the last run, or failed; whether one ends this run."""
         return self._hit.make(self._machine) is Hook.STOP
 
+    def pass_call(self) -> None:
+        """The system call that the guest makes next has been reported."""
+        here = self._machine.pc, self._machine.instructions
+        if (self._system_call.pc, self._made_at) != here:
+            self._system_call, self._made_at = _Calls(here[0], (), None), here[1]
+
     def call_for(self, trap: Trap, abi: Abi) -> Outcome | Literal[True] | None:
         """The guest makes a system call: the answer of a hook, None without one, True if a hook ends the run.
 

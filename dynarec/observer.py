@@ -131,9 +131,9 @@ class Observer:
     def delivered(self, count: int) -> None:
         lib.dr_set_delivered(self._core.pointer, count)
 
-    def hold_input(self, hold: bool) -> None:
-        """Runs stop for input, with CoreStop.INPUT, instead of giving it to the guest."""
-        lib.dr_hold_input(self._core.pointer, hold)
+    def hold_input(self, hold: bool, quietly: bool = False) -> None:
+        """Runs stop for input, with CoreStop.INPUT, instead of giving it to the guest; quietly: they do not stop."""
+        lib.dr_hold_input(self._core.pointer, lib.DR_HOLD_QUIETLY if hold and quietly else hold)
 
     def notify(self) -> None:
         """Make a run stop with CoreStop.INPUT soon; from any thread."""

@@ -302,7 +302,9 @@ int dr_peek_device(struct dr_core *core, uint32_t address, uint32_t size, uint32
 void dr_set_source(struct dr_core *core, uint32_t number, int up); /* a line into the PLIC; any thread */
 uint32_t dr_feed_uart(struct dr_core *core, const uint8_t *data, uint32_t count); /* input; how much there is room for; any thread */
 enum { DR_MAIL = 256 }; /* bytes of the port's mailbox */
-/* Input waits until it is fetched: dr_run returns DR_STOP_INPUT whenever the port would take it, or after dr_notify. */
+enum { DR_HOLD_QUIETLY = 2 };
+/* Input waits until it is fetched: dr_run returns DR_STOP_INPUT whenever the port would take it, or after dr_notify;
+ * if it is held quietly (DR_HOLD_QUIETLY), only then. */
 void dr_hold_input(struct dr_core *core, int hold);
 void dr_notify(struct dr_core *core);                       /* any thread */
 uint32_t dr_fetch_input(struct dr_core *core, uint8_t *to); /* what has come, up to DR_MAIL bytes */

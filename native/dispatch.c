@@ -18,8 +18,10 @@ static struct dr_block *block_at_pc(struct dr_core *core) {
 static void retire(struct dr_core *core, uint64_t count) {
     DR_COUNT(core->stats.instructions, count);
     core->limit -= count;
-    if (count)
+    if (count) {
         core->hooks.passed = -1;
+        core->hooks.resumes = false;
+    }
 }
 
 /* Counts one more execution of the block at pc; whether it has become worth a translation. */

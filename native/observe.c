@@ -82,6 +82,9 @@ void dr_pass(struct dr_core *core, int accesses) {
 
 void dr_hold_input(struct dr_core *core, int hold) {
     core->observer.holds_input = hold;
+    core->observer.holds_quietly = hold == DR_HOLD_QUIETLY;
+    if (!hold)
+        atomic_store(&core->observer.notified, false);
     core->observer.input_due = false;
     atomic_store(&core->attend, true);
 }

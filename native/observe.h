@@ -14,7 +14,7 @@ struct dr_observer {
     struct dr_caught caught;
     atomic_bool notified;
     bool input_due;
-    bool holds_input;
+    bool holds_input, holds_quietly;
     uint32_t catches; /* enum dr_catch bits */
     uint32_t stay_start, stay_size;
     bool looks;

@@ -134,6 +134,7 @@ class Backwards:
         here = self.history.position
         before = max(Position(here.instructions - 1), self.history.start)
         self.history.go_to(before)
+        self.history.cross_cuts(here)
         if self.history.position.delivered == here.delivered:
             return
         while (at := self.history.position) < here:  # traps and interrupts lie between the two
@@ -205,7 +206,7 @@ class Backwards:
                     self.history.look()
                 return
             observer.catches = self.debugger.catches(step=not left)
-            stop = self.machine.run(left or 1)
+            stop = self.history.run_machine(left or 1)
             if stop.reason is StopReason.CAUGHT and (caught := observer.take_caught()):
                 for stopper in self.debugger.stoppers.values():
                     text = stopper.is_caught(caught) if stopper.enabled else None
@@ -254,7 +255,7 @@ class Trail:
         self.is_from_start = start <= history.start
         history.go_to(start)
         with machine.observer.trail(stack, count + EXTRA) as trail, debugger.noting([]):
-            history.repeat(here.instructions - machine.instructions)
+            history.repeat_to(here)
         self.pcs, self.stacks, self.times = trail.pcs, trail.words, trail.times
         history.go_to(here)
         self.pcs.append(machine.pc)

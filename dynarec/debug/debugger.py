@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from dynarec.debug.backwards import Backwards, Noted
-from dynarec.debug.history import History, RepeatInterruptedError, why_not
+from dynarec.debug.history import History, RepeatInterruptedError, run, why_not
 from dynarec.debug.language import Result, parse
 from dynarec.debug.motion import Motion
 from dynarec.debug.places import Places
@@ -418,13 +418,16 @@ class Debugger:
         self.machine.profile.go_on()
         try:
             if self.history is None:
-                return self.machine.run(limit)
+                return run(self.machine, limit, lambda: self._interrupted)
             return self.history.run(limit)
         finally:
             self.machine.profile.stand_still()
 
     def _pass_hooks(self) -> None:
         """What it has stopped at does not stop it again."""
+        is_there = (self.stopped.pc, self.stopped.position.instructions) == (self.machine.pc, self.machine.instructions)
+        if is_there and any(isinstance(each, Catchpoint) and each.is_call for each in self.stopped.stoppers):
+            self.machine.pass_system_call()
         at_access = self.stopped.access is not None and self.stopped.pc == self.machine.pc
         self.machine.observer.pass_hooks(at_access)
 

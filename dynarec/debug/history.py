@@ -161,6 +161,10 @@ class History:
             if self.is_interrupted():
                 return replace(stop, reason=StopReason.REQUEST)
 
+    def run_machine(self, limit: int) -> Stop:
+        """One run of the machine, which ends at once if the user wants the program to stop."""
+        return run(self.machine, limit, self.is_interrupted)
+
     def _take_input(self) -> None:
         """In the past, what comes now has to wait."""
         if self._now is None:
@@ -170,7 +174,7 @@ class History:
     def _run_on(self, left: int) -> Stop:
         """A slice of the run, and a checkpoint behind it."""
         since = time.perf_counter()
-        stop = self.machine.run(min(left, self._slice))
+        stop = self.run_machine(min(left, self._slice))
         seconds = time.perf_counter() - since
         if stop.reason is StopReason.BUDGET and stop.instructions == self._slice:
             self._slice = max(SHORTEST_SLICE, int(self._slice * min(2.0, max(0.5, SPACING / max(seconds, 1e-6)))))
@@ -181,7 +185,7 @@ class History:
         """Repeat the run up to the next moment that was not by the program alone, and be there."""
         target = self._next_cut()
         distance = target.position.instructions - self.machine.instructions
-        stop = self.machine.run(min(left, distance))
+        stop = self.run_machine(min(left, distance))
         if stop.reason is StopReason.BUDGET and stop.instructions == distance:
             if left > distance and target.snapshot.moment.passed == self.machine.pc:
                 stop = self.look()
@@ -192,7 +196,19 @@ class History:
     def look(self) -> Stop:
         """Have the hooks of the instruction at pc called, and no more."""
         with self.machine.observer.looking():
-            return self.machine.run(0)
+            return self.run_machine(0)
+
+    def repeat_to(self, position: Position) -> None:
+        """Up to a moment, through all that the run was cut by on the way."""
+        while (cut := self._next_cut()).position < position:
+            self.repeat(cut.position.instructions - self.machine.instructions)
+            self._be_at(cut)
+        self.repeat(position.instructions - self.machine.instructions)
+
+    def cross_cuts(self, position: Position) -> None:
+        """Be behind what the run was cut by right here, if that comes before a moment."""
+        while (cut := self._next_cut()).position < position and cut.position[:2] == self.position[:2]:
+            self._be_at(cut)
 
     def _next_cut(self) -> Checkpoint:
         assert self._now is not None
@@ -288,7 +304,7 @@ class History:
         end = self.machine.instructions + instructions
         while self.machine.instructions < end:
             self.check_interrupted()
-            stop = self.machine.run(end - self.machine.instructions)
+            stop = self.run_machine(end - self.machine.instructions)
             if stop.reason is StopReason.CAUGHT:
                 self.machine.observer.take_caught()
                 return
@@ -296,6 +312,14 @@ class History:
                 raise DynarecError(
                     f"{self.machine.program.name}: the run cannot be repeated: it ended {stop.reason.value}"
                 )
+
+
+def run(machine: Machine, limit: int | None, is_interrupted: Callable[[], bool]) -> Stop:
+    """Run a machine; an interruption that came right before stops it as one that comes later does."""
+    under_way = machine.start(limit)
+    if is_interrupted():
+        under_way.stop()
+    return under_way.wait()
 
 
 def why_not(machine: Machine) -> str | None:

@@ -111,6 +111,7 @@ class Journal:
     def detach(self) -> None:
         """The machine is without journal again."""
         self.machine.answer_by(None)
+        self._raise_lines()
         self._core.observer.hold_input(False)
         self._core.untap()
         port = self._core.port
@@ -145,13 +146,15 @@ class Journal:
             self._first.pieces + len(self._pieces),
         )
         self._set_mode(Mode.RECORD)
-        self._core.observer.hold_input(True)
         if not self._lines.empty():
             self._core.observer.notify()
 
     def _set_mode(self, mode: Mode) -> None:
+        if self.mode is Mode.REPLAY:
+            self._core.flush_uart()  # what it holds back has gone out before
         self.mode = mode
         self._profile.mute(mode is Mode.REPLAY)
+        self._core.observer.hold_input(True, quietly=mode is Mode.REPLAY)
 
     def _cut(self, mark: Mark) -> None:
         self._drop(slice(mark.answers - self._first.answers, None))
@@ -185,7 +188,7 @@ class Journal:
     def stored(self, address: int, size: int) -> Outcome:
         if self.mode is Mode.REPLAY:
             return self._told_again()
-        return self._written_down(lambda: self._profile.stored(address, size))
+        return self._written_down(lambda: self._profile.stored(address, size), is_done=True)
 
     def wait(self) -> None:
         if self.mode is Mode.REPLAY:
@@ -196,7 +199,8 @@ class Journal:
         if self._core.skipped != before:
             self._write(Wait(at, self._core.skipped))
 
-    def _written_down(self, act: Callable[[], Outcome]) -> Outcome:
+    def _written_down(self, act: Callable[[], Outcome], is_done: bool = False) -> Outcome:
+        """is_done: the guest does not ask again, whatever is answered."""
         at, before = self.machine.instructions, self._state
         memory = self.machine.memory
         changes: list[Change] = []
@@ -205,7 +209,7 @@ class Journal:
             outcome = act()
         finally:
             memory.journal = None
-        if isinstance(outcome, Continue) and not changes and self._state == before:
+        if not is_done and isinstance(outcome, Continue) and not changes and self._state == before:
             return outcome  # it was interrupted, and will be asked for again
         self._write(Answer(at, outcome, *self._state, changes, self._around()))
         return outcome
@@ -333,11 +337,14 @@ class Journal:
 
     def take_input(self) -> None:
         """Give the guest, between two instructions, what has come for it: that cannot be repeated."""
-        while not self._lines.empty():
-            self._core.set_source(*self._lines.get())
+        self._raise_lines()
         data = self._core.observer.fetch_input()
         if data:
             self._core.observer.give_input(data)
+
+    def _raise_lines(self) -> None:
+        while not self._lines.empty():
+            self._core.set_source(*self._lines.get())
 
     # -- the serial port ----------------------------------------------------------------------------------------------
 

@@ -259,6 +259,11 @@ class Catchpoint(Stopper):
         return self.what if self.selector is None else f"{self.what} {self.selector}"
 
     @property
+    def is_call(self) -> bool:
+        """Whether it stops before a system call that the machine is to answer."""
+        return self.what == "syscall" and not self.owner.machine.has_own_traps
+
+    @property
     def catches(self) -> Catch:
         if self.what == "syscall" and self.owner.machine.has_own_traps:
             return Catch.TRAP

@@ -278,6 +278,7 @@ class Console(Profile, Device):
         self._frame = 0
         self._paused = False
         self._stopped = False
+        self._interrupted = False
         self._muted = False
         self._framebuffer = Framebuffer(machine.memory, RAM, self._say)
         self._stdout = Output(options.stdout, STDOUT_FD, self._say)
@@ -309,6 +310,11 @@ class Console(Profile, Device):
         """Nothing on this machine handles a trap."""
         self._flush_debug()
         return Died(trap)
+
+    def interrupt(self) -> None:
+        with self._blank:
+            self._interrupted = True
+            self._blank.notify_all()
 
     def close(self) -> None:
         """Hand out what DEBUG still holds, and wake whoever waits."""
@@ -423,7 +429,8 @@ class Console(Profile, Device):
 
     def _wait_for_blank(self) -> None:
         frame = self._frame
-        self._blank.wait_for(lambda: self._stopped or self._paused or self._frame != frame)
+        self._blank.wait_for(lambda: self._stopped or self._paused or self._interrupted or self._frame != frame)
+        self._interrupted = False
 
     def _time_ms(self) -> int:
         if self._has_display:

@@ -36,7 +36,8 @@ static void take_mail(struct dr_core *core) {
     if (!atomic_load_explicit(&core->mail_count, memory_order_acquire))
         return;
     if (core->observer.holds_input) {
-        dr_input_due(core);
+        if (!core->observer.holds_quietly)
+            dr_input_due(core);
         return;
     }
     uart->backlog_first = 0;
