@@ -14,12 +14,15 @@ MODULE = "_native"
 LEAK = re.compile(r"^(Direct|Indirect) leak of ")
 NO_RETURN = "ASan is ignoring requested __asan_handle_no_return"
 """A warning about itself: in the child of a fork, it does not know the stacks of new threads."""
+NO_SEARCH = "LeakSanitizer has encountered a fatal error"
+"""The search for leaks has failed; it tells of none."""
 ONLY_LEAKS = "ERROR: LeakSanitizer: detected memory leaks"
 
 
 def findings(report: str) -> list[str]:
     """The parts of one report that count: its leaks that are dynarec's, or all of it if it tells of anything else."""
-    if NO_RETURN in report and "ERROR: " not in report and "runtime error: " not in report:
+    of_itself = NO_RETURN in report or NO_SEARCH in report
+    if of_itself and "ERROR: " not in report and "runtime error: " not in report:
         return []
     if ONLY_LEAKS not in report:
         return [report]

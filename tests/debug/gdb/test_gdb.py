@@ -54,7 +54,10 @@ def test_a_breakpoint_with_a_condition_and_a_temporary_one() -> None:
 def test_watchpoints() -> None:
     line = MARKED["in add"]
     with debugging(ELF) as process:
-        commands = ["watch total", "c", "c", "delete", "awatch sink", "c", "c", "delete", "rwatch matrix[1][2]", "c", "kill"]
+        commands = [
+            *("watch total", "c", "c", "delete", "awatch sink", "c", "c", "delete"),
+            *("rwatch matrix[1][2]", "c", "kill"),
+        ]
         text = gdb(process.port, commands, ELF)
         assert process.end() == (0, "")
     in_order(
