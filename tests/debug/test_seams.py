@@ -1,4 +1,4 @@
-"""Where operations of the debugger meet: the past and the present, an interruption and a run, a stop and the next run."""
+"""Where operations of the debugger meet: past and present, an interruption and a run, a stop and the next run."""
 
 from __future__ import annotations
 
