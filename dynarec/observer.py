@@ -61,6 +61,7 @@ class Observer:
         self._core = core
         self._catches = Catch(0)
         self._translated: int | None = None
+        self._kept: Caught | None = None
         self._raw = ffi.new("struct dr_caught *")
 
     @property
@@ -71,17 +72,24 @@ class Observer:
     @catches.setter
     def catches(self, catches: Catch) -> None:
         self._catches = catches
-        self._translated = None
+        self._translated = self._kept = None
         lib.dr_set_catches(self._core.pointer, catches & CORE_CATCHES)
 
     def take_caught(self) -> Caught | None:
         """What the last run stopped behind, once."""
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            return kept
         key, self._translated = self._translated, None
         if key is not None:
             return Caught(Catch.TRANSLATION, key)
         lib.dr_take_caught(self._core.pointer, self._raw)
         raw = self._raw
         return Caught(Catch(raw.what), raw.pc, raw.cause, raw.value) if raw.what else None
+
+    def put_back(self, caught: Caught) -> None:
+        """It is to be taken again."""
+        self._kept = caught
 
     def note_translation(self, key: int) -> bool:
         """A unit was translated; whether the run is to stop."""

@@ -31,7 +31,7 @@ from dynarec.debug.view import View
 from dynarec.engine import Machine, Stop, StopReason
 from dynarec.errors import DynarecError
 from dynarec.hooks import MemoryAccess
-from dynarec.observer import Catch
+from dynarec.observer import Catch, Caught
 
 if TYPE_CHECKING:
     from dynarec.debug.source import Frame
@@ -62,6 +62,8 @@ class Debugger:
         self._numbers = itertools.count(1)
         self._hits = Hits()
         self._interrupted = False
+        self.caught: Caught | None = None
+        """What ended the last run behind a trap, an interrupt or the like."""
         self._noted: list[Noted] | None = None
         self.why_no_history = why_not(machine) if history else "no history is kept: --history says how much"
         self.history = None if self.why_no_history else History(machine, history)
@@ -214,6 +216,8 @@ class Debugger:
         Raises DynarecError.
         """
         expression = parse(text)
+        if expression.is_assignment:
+            self._fork()
         result = expression.evaluate(Scope(self.machine, self.source, self.selected_frame))
         if expression.is_assignment:
             self.changed()
@@ -230,6 +234,7 @@ class Debugger:
 
         A change at a moment of the past makes that the present: what came after it is forgotten.
         """
+        self._fork()
         self.machine.memory.write(address, data)
         self.changed()
 
@@ -237,11 +242,18 @@ class Debugger:
         """Set a register, also "pc". Raises DynarecError for a name or a pc that there cannot be."""
         if name == "pc" and value % self.machine.guest.isa.parcel:
             raise DynarecError(f"pc {value:#x}: instructions begin at multiples of {self.machine.guest.isa.parcel}")
+        self._fork()
         try:
             self.machine.regs[name] = value
         except KeyError as error:
             raise DynarecError(f"{self.machine.guest.name} has no register {name!r}") from error
         self.changed()
+
+    def snapshot(self) -> Snapshot:
+        """A snapshot of the machine. Raises DynarecError while it shows a moment of the past."""
+        if self.history is not None and self.history.is_past:
+            raise DynarecError("there is no snapshot of the past: go on to the present, or change something here")
+        return self.machine.snapshot()
 
     def restore(self, snapshot: Snapshot) -> None:
         """Be what the machine was when it took a snapshot: history begins there. Raises DynarecError."""
@@ -252,6 +264,11 @@ class Debugger:
         if self.history is not None:
             self.history.begin()
         self._finish(self._stopped(Reason.START))
+
+    def _fork(self) -> None:
+        """The moment that is looked at becomes the present, for it is to be changed. Raises DynarecError."""
+        if self.history is not None:
+            self.history.fork()
 
     def changed(self) -> None:
         """The program was changed by other ways than those of this class, `machine.regs` for example."""
@@ -304,30 +321,30 @@ class Debugger:
 
     def reverse_resume(self) -> Stopped:
         """Go back to what would have stopped the program last, or to the beginning of history. Raises DynarecError."""
-        return self._operate(lambda: Backwards(self).resume())
+        return self._operate(lambda: Backwards(self).resume(), back=True)
 
     def reverse_step_instruction(self, count: int = 1) -> Stopped:
         """Go back so many instructions."""
-        return self._operate(lambda: Backwards(self).instructions(count))
+        return self._operate(lambda: Backwards(self).instructions(count), back=True)
 
     def reverse_step(self) -> Stopped:
         """Go back to the beginning of the line that was executed before, also in a function that has returned."""
-        return self._operate(lambda: Backwards(self).line(into=True))
+        return self._operate(lambda: Backwards(self).line(into=True), back=True)
 
     def reverse_next(self) -> Stopped:
         """Go back to the beginning of the line of this function, or of its caller, that was executed before."""
-        return self._operate(lambda: Backwards(self).line(into=False))
+        return self._operate(lambda: Backwards(self).line(into=False), back=True)
 
     def reverse_finish(self) -> Stopped:
         """Go back to the call of this function. Raises DynarecError without a caller."""
-        return self._operate(lambda: Backwards(self).out())
+        return self._operate(lambda: Backwards(self).out(), back=True)
 
     def reverse_to_write(self, where: int | str, size: int | None = None) -> Stopped:
         """Go back to the last write to memory: an address, a symbol or a variable, as `watch` takes them.
 
         It stops before the instruction that wrote. Raises DynarecError.
         """
-        return self._operate(lambda: Backwards(self).to_write(self._range(where, size)))
+        return self._operate(lambda: Backwards(self).to_write(self._range(where, size)), back=True)
 
     @contextmanager
     def noting(self, found: list[Noted]) -> Iterator[None]:
@@ -375,33 +392,52 @@ class Debugger:
         """Go on while the pc is in a range: then with reason STEP, or to another stop."""
         self.machine.observer.stay(where)
         try:
-            return self._go(None)
+            return self._go(None, step=True)
         finally:
             self.machine.observer.stay(None)
 
     def one_instruction(self) -> Stopped:
         return self._go(1)
 
-    def _operate(self, motion: Callable[[], Stopped]) -> Stopped:
-        """One operation, which may be made of many runs. One that is interrupted on its way back changes nothing."""
+    def _operate(self, motion: Callable[[], Stopped], back: bool = False) -> Stopped:
+        """One operation, which may be made of many runs. back: if it is interrupted or fails, nothing has changed."""
         self._interrupted = False
         here = self.position
         try:
             return self._finish(motion())
         except RepeatInterruptedError:
-            assert self.history is not None
-            self._interrupted = False
-            self.history.go_to(here)
+            self._return_to(here)
             return self._finish(self._stopped(Reason.INTERRUPTED))
+        except BaseException:
+            if back and self.history is not None:
+                self._return_to(here)
+            if (self.stopped.pc, self.stopped.position) != (self.machine.pc, self.position):
+                self._finish(self._stopped(Reason.INTERRUPTED))
+            raise
+
+    def _return_to(self, here: Position) -> None:
+        """To where an operation began, whatever the user wants meanwhile."""
+        assert self.history is not None
+        is_interrupted = self.history.is_interrupted
+        self.history.is_interrupted = lambda: False
+        try:
+            self.history.go_to(here)
+        finally:
+            self.history.is_interrupted = is_interrupted
 
     # -- the run ------------------------------------------------------------------------------------------------------
 
-    def _go(self, limit: int | None, arrived: Callable[[], bool] = lambda: False) -> Stopped:
-        """Run until something is worth a stop. arrived: whether a hook that ended a run was the caller's."""
+    def _go(self, limit: int | None, arrived: Callable[[], bool] = lambda: False, step: bool | None = None) -> Stopped:
+        """Run until something is worth a stop. arrived: whether a hook that ended a run was the caller's.
+
+        step: whether traps and interrupts that the program takes itself end it; None: if it is one instruction.
+        """
+        step = limit == 1 if step is None else step
         if self.has_ended:
             raise DynarecError(f"{self.machine.program.name}: the program has ended: it cannot go on")
         first = self.machine.instructions
-        self.machine.observer.catches = self.catches(step=limit == 1)
+        self.caught = None
+        self.machine.observer.catches = self.catches(step)
         self._pass_hooks()
         while True:
             self._hits = Hits()
@@ -409,7 +445,7 @@ class Debugger:
                 return self._stopped(Reason.INTERRUPTED)
             left = None if limit is None else limit - (self.machine.instructions - first)
             stop = self._run(left)
-            stopped = self._judge(stop, arrived(), limit)
+            stopped = self._judge(stop, arrived(), step)
             if stopped is not None:
                 return stopped
 
@@ -477,14 +513,14 @@ class Debugger:
             return True
         return holds or is_told
 
-    def _judge(self, stop: Stop, arrived: bool, limit: int | None) -> Stopped | None:
+    def _judge(self, stop: Stop, arrived: bool, step: bool) -> Stopped | None:
         """What a run ended with; None: it goes on."""
         if self._hits.stoppers:
             self.machine.call_hooks_left()
             return self._at_stoppers(self._hits.stoppers)
         match stop.reason:
             case StopReason.CAUGHT:
-                return self._caught(limit)
+                return self._caught(step)
             case StopReason.REQUEST | StopReason.TIMEOUT:
                 return self._stopped(Reason.INTERRUPTED)
             case StopReason.EXITED:
@@ -505,8 +541,8 @@ class Debugger:
         ]
         return self._at_stoppers(at) if at else self._stopped(Reason.STEP)
 
-    def _caught(self, limit: int | None) -> Stopped | None:
-        caught = self.machine.observer.take_caught()
+    def _caught(self, step: bool) -> Stopped | None:
+        self.caught = caught = self.machine.observer.take_caught()
         if caught is None:
             return None
         for stopper in list(self.stoppers.values()):
@@ -515,7 +551,7 @@ class Debugger:
                 self.hit(stopper, detail=text)
         if self._hits.stoppers:
             return self._at_stoppers(self._hits.stoppers)
-        return self._arrival() if limit == 1 and caught.what & STEP_CATCHES else None
+        return self._arrival() if step and caught.what & STEP_CATCHES else None
 
     def _at_stoppers(self, stoppers: Sequence[Stopper]) -> Stopped:
         reason = REASONS[stoppers[0].kind]

@@ -27,6 +27,8 @@ SPACING = 0.015
 0.05 with what is to be done around it."""
 FIRST_SLICE = 1_000_000
 SHORTEST_SLICE = 10_000
+CHECKPOINT_BYTES = 8192
+"""About what one takes beside pages."""
 NEAR = 50_000
 """Instructions: whoever looks at the past goes on to look at what came a bit before."""
 NEITHER = -1
@@ -68,6 +70,8 @@ class History:
         self.is_interrupted: Callable[[], bool] = lambda: False
         """Whether the user wants the program to stop."""
         self._slice = FIRST_SLICE
+        self._unkept = 0.0
+        """Seconds of the run since the last checkpoint."""
         self._checkpoints: list[Checkpoint] = []
         self._near: Checkpoint | None = None
         self._cuts = 0
@@ -116,30 +120,33 @@ class History:
 
     def changed(self) -> None:
         """The user has changed the program: what came after this moment is no longer its future."""
-        if self._now is not None:
-            self._fork()
+        self.fork()
         self._near = None
-        self._checkpoints.append(self._checkpoint(is_cut=True))
+        self._keep(is_cut=True)
 
-    def _fork(self) -> None:
+    def fork(self) -> None:
+        """A moment of the past becomes the present. Raises DynarecError when files cannot be as they were then."""
+        if self._now is None:
+            return
         here, mark = self.position, self._journal.mark
-        self._checkpoints = [each for each in self._checkpoints if each.position <= here]
+        kept = [each for each in self._checkpoints if each.position <= here]
         profile = self.machine.profile
         if not profile.repeats:
-            profile.restore(self._journal.around(mark) or self._checkpoints[-1].snapshot.profile)
-        self._now = None
+            profile.restore(self._journal.around(mark) or kept[-1].snapshot.profile)
+        self._checkpoints, self._near, self._now = kept, None, None
         self._journal.record(mark)
 
     def _checkpoint(self, is_cut: bool = False) -> Checkpoint:
         self._cuts += is_cut
         snapshot = self.machine.snapshot()
         last = self._checkpoints[-1].snapshot if self._checkpoints else None
-        size = 0 if last is None else PAGE * snapshot.pages.difference(last.pages)
+        size = CHECKPOINT_BYTES + (0 if last is None else PAGE * snapshot.pages.difference(last.pages))
         return Checkpoint(self.position, snapshot, self._journal.mark, is_cut, size)
 
     def _keep(self, is_cut: bool = False) -> None:
         """One more checkpoint; the oldest ones make room. What the first one holds alone is not counted."""
         self._checkpoints.append(self._checkpoint(is_cut))
+        self._unkept = 0.0
         total = sum(each.size for each in self._checkpoints[1:]) + self._journal.size
         while total > self.size and len(self._checkpoints) > 1:
             total -= self._checkpoints[1].size
@@ -176,8 +183,11 @@ class History:
         since = time.perf_counter()
         stop = self.run_machine(min(left, self._slice))
         seconds = time.perf_counter() - since
+        self._unkept += seconds
         if stop.reason is StopReason.BUDGET and stop.instructions == self._slice:
             self._slice = max(SHORTEST_SLICE, int(self._slice * min(2.0, max(0.5, SPACING / max(seconds, 1e-6)))))
+            self._keep()
+        elif self._unkept > SPACING and stop.reason is not StopReason.EXITED:
             self._keep()
         return stop
 
@@ -185,6 +195,8 @@ class History:
         """Repeat the run up to the next moment that was not by the program alone, and be there."""
         target = self._next_cut()
         distance = target.position.instructions - self.machine.instructions
+        if not distance and left and self.machine.observer.delivered < target.position.delivered:
+            return self._deliver()
         stop = self.run_machine(min(left, distance))
         if stop.reason is StopReason.BUDGET and stop.instructions == distance:
             if left > distance and target.snapshot.moment.passed == self.machine.pc:
@@ -192,6 +204,19 @@ class History:
             if stop.reason is StopReason.BUDGET:
                 self._be_at(target)
         return stop
+
+    def _deliver(self) -> Stop:
+        """Repeat a trap or an interrupt that the program took itself, and no more."""
+        observer = self.machine.observer
+        wanted = observer.catches
+        observer.catches = wanted | Catch.TRAP | Catch.INTERRUPT
+        stop = self.run_machine(1)
+        caught = observer.take_caught()
+        observer.catches = wanted
+        if caught is not None and caught.what & wanted:
+            observer.put_back(caught)
+            return stop
+        return replace(stop, reason=StopReason.BUDGET)
 
     def look(self) -> Stop:
         """Have the hooks of the instruction at pc called, and no more."""

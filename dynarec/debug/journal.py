@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from dynarec.errors import DynarecError
 from dynarec.guest_state import Change
 from dynarec.machine.base import Continue, Outcome, Trap
-from dynarec.machine.state import State
+from dynarec.machine.state import State, encode
 
 if TYPE_CHECKING:
     from dynarec.core import Core, DeviceSlot
@@ -29,6 +29,8 @@ REFUSED = -1
 """In place of the value of a load that a device refused."""
 ANSWER_BYTES, WAIT_BYTES = 600, 100
 """About what they take, without what was written to memory."""
+STATE_RATIO = 4
+"""Bytes of a state as Python holds it, for each of its encoding."""
 
 
 class Mode(Enum):
@@ -43,7 +45,7 @@ class Answer:
     """What came of a trap, or of a store to watched memory.
 
     at: Machine.instructions before it. pc, registers: afterwards. changes: of guest memory. around: the state of the
-    machine profile afterwards; None if nothing is kept of it.
+    machine profile afterwards; None if nothing is kept of it. size: about how many bytes it takes.
     """
 
     at: int
@@ -52,6 +54,7 @@ class Answer:
     registers: bytes
     changes: list[Change]
     around: State | None
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class Wait:
 
     at: int
     skipped: int
+    size: int = WAIT_BYTES
 
 
 @dataclass(slots=True)
@@ -171,7 +175,7 @@ class Journal:
         self._first = mark
 
     def _drop(self, where: slice) -> None:
-        self._answer_bytes -= sum(map(_size, self._answers[where]))
+        self._answer_bytes -= sum(each.size for each in self._answers[where])
         del self._answers[where]
 
     def around(self, mark: Mark) -> State | None:
@@ -211,7 +215,9 @@ class Journal:
             memory.journal = None
         if not is_done and isinstance(outcome, Continue) and not changes and self._state == before:
             return outcome  # it was interrupted, and will be asked for again
-        self._write(Answer(at, outcome, *self._state, changes, self._around()))
+        around, size = self._around()
+        size += ANSWER_BYTES + _bytes_of(changes)
+        self._write(Answer(at, outcome, *self._state, changes, around, size))
         return outcome
 
     def _told_again(self) -> Outcome:
@@ -226,7 +232,7 @@ class Journal:
 
     def _write(self, entry: Answer | Wait) -> None:
         self._answers.append(entry)
-        self._answer_bytes += _size(entry)
+        self._answer_bytes += entry.size
         self._next = self._next._replace(answers=self._next.answers + 1)
 
     def _next_entry(self, kind: type[E]) -> E:
@@ -245,14 +251,15 @@ class Journal:
     def _state(self) -> tuple[int, bytes]:
         return self.machine.pc, self._core.registers
 
-    def _around(self) -> State | None:
-        """The profile's state, where it cannot be had by repeating the run; states that are equal are one object."""
+    def _around(self) -> tuple[State | None, int]:
+        """The profile's state, where it cannot be had by repeating the run, and its size; equal ones are one object."""
         if self._profile.repeats:
-            return None
+            return None, 0
         state = self._profile.save()
-        if state != self._last_state:
-            self._last_state = state
-        return self._last_state
+        if state == self._last_state:
+            return self._last_state, 0
+        self._last_state = state
+        return state, STATE_RATIO * len(encode(state))
 
     # -- devices of Python --------------------------------------------------------------------------------------------
 
@@ -360,13 +367,9 @@ class Journal:
         return piece
 
 
-def _size(entry: Answer | Wait) -> int:
-    """About how many bytes it takes."""
-    if isinstance(entry, Wait):
-        return WAIT_BYTES
-    return ANSWER_BYTES + sum(
-        len(each) for _, arguments in entry.changes for each in arguments if isinstance(each, bytes)
-    )
+def _bytes_of(changes: list[Change]) -> int:
+    """What was written to memory."""
+    return sum(len(each) for _, arguments in changes for each in arguments if isinstance(each, bytes))
 
 
 class JournalPort:

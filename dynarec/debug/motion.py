@@ -6,11 +6,13 @@ interrupt that comes meanwhile; both are recognised by the frame that they retur
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from dynarec.debug.lines import Row
 from dynarec.debug.stops import Reason, Stopped
 from dynarec.errors import DynarecError
+from dynarec.observer import Catch
 
 if TYPE_CHECKING:
     from dynarec.debug.debugger import Debugger
@@ -36,6 +38,7 @@ class Motion:
             row = self.source.lines.at(self.machine.pc)
             assert row is not None
             stopped = self.debugger.stay(range(row.low, row.high))
+            stopped = self._past_handlers(stopped)
             if stopped.reason is not Reason.STEP:
                 return stopped
             if self._is_called_from(frame):
@@ -76,9 +79,30 @@ class Motion:
         """One instruction; if it is a call, until that has returned."""
         frame = self._frame()
         stopped = self.debugger.one_instruction()
+        while self._is_interrupted(stopped):
+            stopped = self._past_handlers(stopped)
+            if stopped.reason is Reason.STEP:
+                stopped = self.debugger.one_instruction()
         if stopped.reason is Reason.STEP and self._is_called_from(frame):
             return self.out()
         return stopped
+
+    def _is_interrupted(self, stopped: Stopped) -> bool:
+        caught = self.debugger.caught
+        return stopped.reason is Reason.STEP and caught is not None and caught.what is Catch.INTERRUPT
+
+    def _past_handlers(self, stopped: Stopped) -> Stopped:
+        """What the program handles itself, an interrupt for example, is run through as a whole."""
+        while stopped.reason is Reason.STEP and (caught := self.debugger.caught) is not None:
+            stack = self._stack_pointer()
+            back = caught.pc
+            if caught.what is Catch.TRAP:
+                back += len(self.view.listing(caught.pc, 1)[0].data)
+            stopped = self.debugger.run_to([back], functools.partial(self._has_stack, stack))
+        return stopped
+
+    def _has_stack(self, stack: int) -> bool:
+        return self._stack_pointer() == stack
 
     def out(self) -> Stopped:
         """Until the function has returned. Raises DynarecError without a caller."""

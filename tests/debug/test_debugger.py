@@ -14,7 +14,7 @@ from dynarec.debug.debugger import Debugger
 from dynarec.debug.stops import Reason, Stopped
 from dynarec.engine import Machine
 from dynarec.errors import DynarecError
-from dynarec.machine.base import Hardware
+from dynarec.machine.base import Device, Hardware
 from tests.debug.build import SOURCE
 from tests.debug.stopped import MARKED
 
@@ -419,3 +419,37 @@ def test_the_debugger_gives_the_machine_back() -> None:
         debugger.close()
         stop = machine.run()
         assert stop.status == 14
+
+
+def test_a_step_is_not_taken_away_by_an_interrupt(tier: str) -> None:
+    with kernel(tier, b"user\n") as machine:
+        debugger = Debugger(machine)
+        point = debugger.catch("interrupt")
+        debugger.resume()
+        debugger.delete(point.number)
+        debugger.until(machine.regs.mepc)
+        handler, taken = machine.regs.mtvec & ~3, 0
+        for _ in range(300):
+            before = debugger.position
+            assert debugger.next_instruction().reason is Reason.STEP
+            assert machine.pc != handler
+            taken += debugger.position.delivered != before.delivered
+        assert taken
+
+
+def test_a_failure_leaves_the_debugger_where_the_program_is() -> None:
+    class Broken(Device):
+        def read(self, offset: int, width: int, /) -> int:
+            raise RuntimeError("the device is broken")
+
+    with Machine.load(ROMS / "devices.elf", "virt", stdin=io.BytesIO(), stdout=io.BytesIO()) as machine:
+        machine.add_device(0x4000_0000, Broken())
+        machine.run(until="main")
+        debugger = Debugger(machine, history=1 << 20)
+        debugger.write_register("a0", 0x4000_0000)
+        debugger.write_register("a1", 5)
+        debugger.write_register("pc", machine.address("read_bytes"))
+        with pytest.raises(RuntimeError, match="the device is broken"):
+            debugger.resume()
+        assert debugger.stopped.pc == machine.pc
+        assert debugger.stopped.position == debugger.position

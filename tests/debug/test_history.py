@@ -404,3 +404,61 @@ def test_what_takes_too_much_memory_is_forgotten() -> None:
             history.go_to(Position(history.start.instructions - 1))
         assert debugger.reverse_resume().reason is Reason.BEGINNING
         assert debugger.position == history.start
+
+
+@tiers
+def test_a_trap_at_the_present_is_caught_again(tier: str) -> None:
+    with load("kernel", tier, COMMANDS) as machine:
+        debugger = Debugger(machine, history=SIZE)
+        point = debugger.catch("trap")
+        debugger.resume()
+        first = state(debugger)
+        debugger.reverse_step_instruction()
+        stopped = debugger.resume()
+        assert (stopped.stoppers, state(debugger)) == ((point,), first)
+        debugger.reverse_step_instruction()
+        assert debugger.step_instruction().stoppers == (point,)
+        assert state(debugger) == first
+        debugger.delete(point.number)
+        debugger.reverse_step_instruction()
+        assert debugger.step_instruction().reason is Reason.STEP
+        assert state(debugger) == first
+
+
+def test_many_system_calls_and_stops_are_within_the_bounds() -> None:
+    with load("words", stdin=b"word " * 40_000) as machine:
+        debugger = Debugger(machine, history=1 << 18)
+        history = debugger.history
+        assert history is not None
+        debugger.catch("syscall")
+        while debugger.resume().reason is Reason.CATCHPOINT:
+            debugger.changed()
+            assert sum(each.size for each in history._checkpoints[1:]) + history.journal.size <= 1 << 18
+
+
+def test_there_is_no_snapshot_of_the_past() -> None:
+    with load("program") as machine:
+        debugger = Debugger(machine, history=SIZE)
+        debugger.step_instruction(50)
+        debugger.snapshot()
+        debugger.reverse_step_instruction()
+        with pytest.raises(DynarecError, match="no snapshot of the past"):
+            debugger.snapshot()
+
+
+def test_ctrl_c_on_a_way_back_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with load("kernel", stdin=COMMANDS) as machine:
+        debugger = Debugger(machine, history=SIZE)
+        debugger.step_instruction(200_000)
+        before = state(debugger)
+
+        def interrupted() -> None:
+            raise KeyboardInterrupt
+
+        assert debugger.history is not None
+        with monkeypatch.context() as patch:
+            patch.setattr(debugger.history, "call_hooks_here", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                debugger.reverse_resume()
+        assert state(debugger) == before
+        assert not debugger.history.is_past

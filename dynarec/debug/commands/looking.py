@@ -194,7 +194,7 @@ def snapshot(context: Context, argument: str) -> Iterator[str]:
         raise DynarecError("snapshot save FILE, or snapshot restore FILE")
     path = Path(name.strip()).expanduser()
     if what == "save":
-        context.debugger.machine.snapshot().save(path)
+        context.debugger.snapshot().save(path)
         yield f"Saved {path}"
         return
     context.debugger.restore(Snapshot.load(path))

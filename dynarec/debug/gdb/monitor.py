@@ -100,7 +100,7 @@ class Monitor:
     def _snapshot(self, words: Sequence[str]) -> str:
         match words:
             case ["save", file]:
-                self._debugger.machine.snapshot().save(file)
+                self._debugger.snapshot().save(file)
                 return f"{file}: {self._place(self._debugger.machine.pc)}"
             case ["restore", file]:
                 self._target.go_back_to(Snapshot.load(file))
