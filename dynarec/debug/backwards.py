@@ -33,12 +33,16 @@ BREAKPOINT = "breakpoint"
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """Something that would have stopped the program, and when. stopper: None for what a motion looked for."""
+    """Something that would have stopped the program, and when.
+
+    stopper: None for what a motion looked for. together: all that was noted at that moment.
+    """
 
     position: Position
     stopper: Stopper | None = None
     access: MemoryAccess | None = None
     detail: str = ""
+    together: tuple[Noted, ...] = ()
 
 
 class Backwards:
@@ -187,7 +191,8 @@ class Backwards:
                     each for each in found if each.position < self.here and (since is None or each.position >= since)
                 ]
                 if inside:
-                    return max(inside, key=lambda each: each.position)
+                    last = max(inside, key=lambda each: each.position)
+                    return replace(last, together=tuple(each for each in inside if each.position == last.position))
                 if since is not None and checkpoint.position <= since:
                     return None
                 end = checkpoint.position
@@ -225,7 +230,8 @@ class Backwards:
         if noted.stopper is None:
             return replace(stopped, access=noted.access, detail=noted.detail)
         reason = REASONS[noted.stopper.kind]
-        return replace(stopped, reason=reason, stoppers=(noted.stopper,), access=noted.access, detail=noted.detail)
+        stoppers = tuple(each.stopper for each in noted.together if each.stopper is not None)
+        return replace(stopped, reason=reason, stoppers=stoppers, access=noted.access, detail=noted.detail)
 
     def _beginning(self) -> Stopped:
         self.history.go_to(self.history.start)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from queue import SimpleQueue
@@ -99,6 +100,7 @@ class Journal:
         self._values: array[int] = array("q")
         self._accesses: dict[int, Access] = {}
         self._pieces: list[bytes] = []
+        self._unread = b""
         self._lines: SimpleQueue[tuple[int, bool]] = SimpleQueue()
         self._access: Access | None = None
         self._last_state: State | None = None
@@ -163,6 +165,8 @@ class Journal:
     def _cut(self, mark: Mark) -> None:
         self._drop(slice(mark.answers - self._first.answers, None))
         del self._values[mark.accesses - self._first.accesses :]
+        later = self._pieces[mark.pieces - self._first.pieces :]
+        self._unread = b"".join(later) + self._unread
         del self._pieces[mark.pieces - self._first.pieces :]
         self._accesses = {at: access for at, access in self._accesses.items() if at < mark.accesses}
 
@@ -276,7 +280,8 @@ class Journal:
             if self.mode is Mode.RECORD:
                 return self._noted_write(slot, lambda: device.write(offset, width, value))
             if device.repeats:
-                device.write(offset, width, value)
+                with suppress(*slot.refusals):
+                    device.write(offset, width, value)
             self._value_again(slot)
             return None
 
@@ -355,13 +360,14 @@ class Journal:
 
     # -- the serial port ----------------------------------------------------------------------------------------------
 
-    def piece(self, fetch: Callable[[], bytes]) -> bytes:
-        """Input that is always ready."""
+    def piece(self, size: int, fetch: Callable[[int], bytes]) -> bytes:
+        """Input that is always ready: what another future has read comes first."""
         if self.mode is Mode.REPLAY:
             index = self._next.pieces - self._first.pieces
             piece = self._pieces[index] if index < len(self._pieces) else b""
         else:
-            piece = fetch()
+            piece, self._unread = self._unread[:size], self._unread[size:]
+            piece = piece or fetch(size)
             self._pieces.append(piece)
         self._next = self._next._replace(pieces=self._next.pieces + 1)
         return piece
@@ -384,4 +390,4 @@ class JournalPort:
             self.port.send(data)
 
     def fetch(self, size: int) -> bytes:
-        return self._journal.piece(lambda: self.port.fetch(size))
+        return self._journal.piece(size, self.port.fetch)

@@ -389,6 +389,34 @@ def test_files_are_where_they_were_after_a_change_in_the_past(tmp_path: Path) ->
         assert (last.reason, last.status) == (Reason.EXITED, 0)
 
 
+def test_input_is_read_again_after_a_change_in_the_past() -> None:
+    output = io.BytesIO()
+    lines = b"".join(b"echo line%03d\n" % number for number in range(200)) + b"halt 0\n"
+    with Machine.load(ROMS / "kernel.elf", stdin=io.BytesIO(lines), stdout=output) as machine:
+        debugger = Debugger(machine, history=SIZE)
+        debugger.step_instruction(8_000)
+        middle = debugger.position
+        assert debugger.resume().reason is Reason.EXITED
+        first = output.getvalue()
+        assert debugger.history is not None
+        debugger.history.go_to(middle)
+        debugger.changed()
+        assert debugger.resume().reason is Reason.EXITED
+        again = output.getvalue()[len(first) :]
+        assert again
+        assert first.endswith(again)
+
+
+@tiers
+def test_several_breakpoints_at_one_place_on_the_way_back(tier: str) -> None:
+    with load("program", tier) as machine:
+        debugger = Debugger(machine, [SOURCE.parent], history=SIZE)
+        debugger.resume()
+        points = (debugger.break_at("factorial"), debugger.break_at("factorial", "n == 1"))
+        assert debugger.reverse_resume().stoppers == points
+        assert debugger.reverse_resume().stoppers == points[:1]
+
+
 def test_what_takes_too_much_memory_is_forgotten() -> None:
     with load("mandelbrot") as machine:
         debugger = Debugger(machine, history=1 << 20)
