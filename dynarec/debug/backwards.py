@@ -98,6 +98,8 @@ class Backwards:
         source = self.debugger.source
         if source.lines.at(self.machine.pc) is None:
             return self.instructions(1)
+        if self.history.position <= self.history.start:
+            return self._beginning()
         here, count = self.history.position, FIRST_TRAIL
         while True:
             trail = Trail(self.debugger, here, count)

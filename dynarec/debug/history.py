@@ -225,14 +225,16 @@ class History:
 
     def repeat_to(self, position: Position) -> None:
         """Up to a moment, through all that the run was cut by on the way."""
-        while (cut := self._next_cut()).position < position:
+        while self._now is not None and (cut := self._next_cut()).position < position:
             self.repeat(cut.position.instructions - self.machine.instructions)
             self._be_at(cut)
         self.repeat(position.instructions - self.machine.instructions)
 
     def cross_cuts(self, position: Position) -> None:
         """Be behind what the run was cut by right here, if that comes before a moment."""
-        while (cut := self._next_cut()).position < position and cut.position[:2] == self.position[:2]:
+        while self._now is not None and (cut := self._next_cut()).position < position:
+            if cut.position[:2] != self.position[:2]:
+                return
             self._be_at(cut)
 
     def _next_cut(self) -> Checkpoint:
