@@ -9,12 +9,15 @@ QEMU is that of Debian 13, because the one of Debian 12 runs stale code from pag
 from __future__ import annotations
 
 import platform
+import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -26,8 +29,6 @@ PYTHON_PACKAGES = (
     *("libc6", "libstdc++6", f"python{PYTHON_VERSION}", f"libpython{PYTHON_VERSION}-dev"),
     *("libx11-6", "libxcursor1", "libxext6", "libxfixes3", "libxi6", "libxrandr2", "libxss1"),
 )
-# Beside what the project itself asks for: spreads the tests over the cores.
-TOOLS = ("pytest-xdist",)
 GLIBC_VERSIONS = ("2_28", "2_27", "2_26", "2_17")
 DEBIAN_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -94,10 +95,20 @@ class Apt:
             subprocess.run(["dpkg", "-x", str(package), str(folder)], check=True)
 
 
+def of_extra(project: dict[str, Any], extra: str) -> Iterator[str]:
+    """What an extra asks for, with that of the project's own extras that it names in turn."""
+    for text in project["optional-dependencies"][extra]:
+        own = re.fullmatch(rf"{project['name']}\[(.+)\]", text)
+        if own:
+            yield from of_extra(project, own[1])
+        else:
+            yield text
+
+
 def requirements() -> list[str]:
     """What the project needs to be built and tested, from pyproject.toml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return [*project["dependencies"], *project["optional-dependencies"]["test"], *TOOLS]
+    return [*project["dependencies"], *of_extra(project, "test")]
 
 
 def install_qemu(folder: Path, state: Path) -> None:
