@@ -200,6 +200,7 @@ class Core:
         """Raises DynarecError when the core cannot be made here."""
         self._pointer = _create(config)
         self.tier = config.tier
+        self.cache_size = config.cache_size
         self.port: SerialPort | None = None
         self.has_own_traps = False
         self._site_changes = 0

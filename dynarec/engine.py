@@ -53,9 +53,11 @@ if TYPE_CHECKING:
     from dynarec.conditions import Condition
     from dynarec.program import Program
     from dynarec.symbols import Symbols
-    from dynarec.translate import Translator
+    from dynarec.translate import Translation, Translator
     from guest_isa.guest import Guest
 
+InstallWatcher = Callable[["Translation", float], None]
+"""What was installed, and the seconds that the core took for it."""
 ADDRESSES = range(1 << 32)
 UNLIMITED = 1 << 63
 """A budget that no run uses up."""
@@ -148,6 +150,7 @@ class Machine:
         self.program = program
         self.guest = guest
         self.convention = ""
+        self.cache_size = core.cache_size
         self._core = core
         self._translator = translator
         self._tuner = HomeTuner(guest, core, translator) if translator is not None else None
@@ -159,6 +162,7 @@ class Machine:
         self._set_line: Callable[[int, bool], None] = core.set_source
         self._thread = CpuThread(core.bind_thread)
         self._hooks = Hooks(self, core, self._on_cpu_thread)
+        self._watcher: InstallWatcher | None = None
 
     @classmethod
     def load(
@@ -265,6 +269,10 @@ class Machine:
     def translator(self) -> Translator | None:
         """What makes its translations; None if all is interpreted."""
         return self._translator
+
+    def watch_installs(self, watcher: InstallWatcher | None) -> None:
+        """Call it on the CPU thread behind each installation; None: nobody."""
+        self._watcher = watcher
 
     @property
     def interrupts(self) -> Core:
@@ -698,7 +706,10 @@ class Machine:
         self._translator.left = self._core.left_alone()
         translation = self._translator.translate(self.pc)
         self._core.install(translation)
-        self._counters.count(translation, time.perf_counter() - since)
+        seconds = time.perf_counter() - since
+        self._counters.count(translation, seconds)
+        if self._watcher is not None:
+            self._watcher(translation, seconds - translation.seconds)
         return StopReason.CAUGHT if self._core.observer.note_translation(translation.unit.key) else None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 
 from dynarec.host.allocate import OutOfRegisters
@@ -19,15 +19,35 @@ from guest_isa.guest import Guest
 class Translation:
     """A unit with its host code, and the guest bytes that it was made from: where as (address, size), and which.
 
-    checked: the code compares these bytes with guest memory whenever it is entered.
+    checked: the code compares these bytes with guest memory whenever it is entered. limit: guest instructions that the
+    trace could have had. phases: seconds that it took, by phase: "form", the names of the passes, "emit".
     """
 
     unit: Unit
     code: HostCode
     ranges: list[tuple[int, int]]
     source: bytes
-    seconds: float
     checked: bool = False
+    limit: int = TRACE_LIMIT
+    phases: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        return sum(self.phases.values())
+
+
+class _Phases:
+    """Where the time goes."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._since = perf_counter()
+
+    def end(self, name: str) -> None:
+        """What was done since the last end was that phase."""
+        now = perf_counter()
+        self.seconds[name] = self.seconds.get(name, 0.0) + now - self._since
+        self._since = now
 
 
 class Translator:
@@ -70,12 +90,14 @@ class Translator:
 
     def translate(self, key: int) -> Translation:
         """The host code of the trace from `key`; a shorter trace if that one needs too many values at a time."""
-        start = perf_counter()
+        phases = _Phases()
         limit = self.limit
         while True:
             trace = self.form(key, limit)
+            phases.end("form")
             for each in self.passes:
                 each.run(trace.unit)
+                phases.end(each.name)
             try:
                 code = self.host.emit(trace.unit)
             except OutOfRegisters:
@@ -83,8 +105,8 @@ class Translator:
                     raise
                 limit //= 2
             else:
-                seconds = perf_counter() - start
-                return Translation(trace.unit, code, trace.ranges, trace.source, seconds, trace.checked)
+                phases.end("emit")
+                return Translation(trace.unit, code, trace.ranges, trace.source, trace.checked, limit, phases.seconds)
 
     def stages(self, key: int) -> list[tuple[str, Unit]]:
         """The unit as lifted and after each pass, with the text of its instructions, for people to look at."""

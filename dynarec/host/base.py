@@ -47,6 +47,8 @@ class Exit:
     target: int
     refund: int
     inside: bool = False
+    counter: int = 0
+    """Number of the unit's counter that says how often it was left here; 0: none does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,14 @@ class Hardening(Enum):
     """Indirect branches arrive at landing pads only (FEAT_BTI)."""
     PAC = "pac"
     """Code pointers that are kept in memory are signed (FEAT_PAuth)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """Where code adds 1 to a counter: the offset of what the core changes to say which, and its number in the unit."""
+
+    offset: int
+    number: int
 
 
 HEAD, EXITS = -1, -2
@@ -88,6 +98,13 @@ class HostCode:
     marks: list[Mark] = field(default_factory=list)
     loans: list[tuple[int, int]] = field(default_factory=list)
     """(number of a home, state word that it holds inside this unit instead of its own)."""
+    counters: list[Counter] = field(default_factory=list)
+    """Number 0 counts executions of the head, rounds of a loop included."""
+
+    @property
+    def links(self) -> list[int]:
+        """Offsets of the branches that the core changes when it links."""
+        return [each.link for each in self.exits if each.link]
 
 
 class Host(ABC):
@@ -96,6 +113,11 @@ class Host(ABC):
     name: str
     home_registers: Sequence[int]
     """Host registers that can hold guest registers, in the order of `dr_cpu.homes`."""
+    features: tuple[str, ...] = ()
+    """What processors of this kind may have, and this code uses."""
+    harden: frozenset[Hardening] = frozenset()
+    counting = False
+    """Whether code counts how often it is executed."""
 
     def __init__(self, homes: Sequence[Field], jump_shift: int) -> None:
         """homes: guest fields by use; the first ones get a register. jump_shift: log2 of the guest's code alignment."""
@@ -123,3 +145,7 @@ class Host(ABC):
     @abstractmethod
     def disassemble(self, code: bytes, address: int = 0) -> list[tuple[int, bytes, str]]:
         """(offset, bytes, text) of each host instruction."""
+
+    @abstractmethod
+    def unpatched(self, code: bytes, made: HostCode) -> bytes:
+        """Installed code without what the core changes in it (links, and which counters are its own): zeros instead."""

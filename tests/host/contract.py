@@ -156,7 +156,7 @@ class NativeRunner(Runner):
     def run(self, unit: Unit, code: HostCode, state: tuple[int, ...], budget: int) -> Result:
         core, before = self.core, self._counts()
         core.flush()
-        core.install(Translation(unit, code, [(unit.key, 4)], core.memory.read(unit.key, 4), 0.0))
+        core.install(Translation(unit, code, [(unit.key, 4)], core.memory.read(unit.key, 4)))
         core.cpu.state[0 : len(state)] = state
         core.regs["pc"] = unit.key
         core.run(max(budget, 1))

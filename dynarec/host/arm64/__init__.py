@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dynarec.host import layout
 from dynarec.host.arm64 import disasm
 from dynarec.host.arm64.emit import Emitter
 from dynarec.host.arm64.lower import lower
@@ -11,6 +12,10 @@ from dynarec.host.arm64.regs import HOMES
 from dynarec.host.base import Hardening, Host, HostCode
 from dynarec.ir.state import Field
 from dynarec.ir.unit import Unit
+
+COUNTER_WORDS = (0, 1, 3)
+"""Instructions that say which counter it is: its page, and the load and the store there."""
+IMM12, IMM26 = 0xFFF << 10, (1 << 26) - 1
 
 
 class Arm64(Host):
@@ -31,3 +36,18 @@ class Arm64(Host):
 
     def disassemble(self, code: bytes, address: int = 0) -> list[tuple[int, bytes, str]]:
         return disasm.disassemble(code, address)
+
+    def unpatched(self, code: bytes, made: HostCode) -> bytes:
+        blank = bytearray(code)
+        for link in made.links:
+            clear_bits(blank, link, IMM26)
+        for counter in made.counters:
+            for word in COUNTER_WORDS:
+                clear_bits(blank, counter.offset + word * layout.WORD, IMM12)
+        return bytes(blank)
+
+
+def clear_bits(code: bytearray, offset: int, bits: int) -> None:
+    """Of the instruction at an offset."""
+    word = int.from_bytes(code[offset : offset + layout.WORD], "little") & ~bits
+    code[offset : offset + layout.WORD] = word.to_bytes(layout.WORD, "little")

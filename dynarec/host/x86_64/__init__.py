@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dynarec.host import layout
 from dynarec.host.base import Host, HostCode
 from dynarec.host.x86_64 import disasm
 from dynarec.host.x86_64.emit import Emitter
@@ -22,6 +23,7 @@ class X86_64(Host):  # noqa: N801 - the manual's spelling
     def __init__(self, homes: Sequence[Field], jump_shift: int, bmi2: bool = False) -> None:
         super().__init__(homes, jump_shift)
         self.bmi2 = bmi2
+        self.features = ("bmi2",) if bmi2 else ()
 
     def lower(self, unit: Unit) -> None:
         lower(unit)
@@ -31,3 +33,9 @@ class X86_64(Host):  # noqa: N801 - the manual's spelling
 
     def disassemble(self, code: bytes, address: int = 0) -> list[tuple[int, bytes, str]]:
         return disasm.disassemble(code, address)
+
+    def unpatched(self, code: bytes, made: HostCode) -> bytes:
+        blank = bytearray(code)
+        for offset in (*made.links, *(counter.offset for counter in made.counters)):
+            blank[offset : offset + layout.WORD] = bytes(layout.WORD)
+        return bytes(blank)
