@@ -23,10 +23,10 @@ class Moment:
 class Circumstances:
     """All that a translation depends on beside the guest's bytes: with these it can be made again, anywhere.
 
-    host: name of the host; features: of what its processors may have, what was used. homes: guest registers in its home registers, in their order. limit: guest instructions of
-    the longest trace. left: addresses of instructions that were left to the interpreter. hooked: (pc, begins) of what
-    no trace ran across. checked: it compares its bytes. without: passes left out. harden: names of hardening.
-    counted: it counts its executions.
+    host: name of the host; features: of what its processors may have, what was used. homes: guest registers in its home
+    registers, in their order. limit: guest instructions of the longest trace. left: addresses of instructions that were
+    left to the interpreter. hooked: (pc, begins) of what no trace ran across. checked: it compares its bytes.
+    without: passes left out. harden: names of hardening. counted: it counts its executions.
     """
 
     host: str

@@ -31,7 +31,7 @@ class _Born:
 
 
 class Recorder:
-    """Watches one machine from now on; made while it does not run. `record` may be called from any thread, at any time."""
+    """Watches one machine from now on; made while that does not run. Any thread may ask it to `record`, at any time."""
 
     def __init__(self, machine: Machine) -> None:
         """Raises DynarecError when the machine interprets everything, or has a recorder already."""
