@@ -72,8 +72,8 @@ class Recorder(Watcher):
     def __init__(
         self, machine: Machine, *, counts: bool = True, sampling: float | None = SAMPLE_SECONDS, keep: int = DEAD_ROOM
     ) -> None:
-        """keep: dead units that are remembered one by one. counts: have translated code count how often it is executed, exactly. sampling: seconds between two looks at
-        where the time goes; None: none.
+        """keep: dead units that are remembered one by one. counts: have translated code count how often it is executed,
+        exactly. sampling: seconds between two looks at where the time goes; None: none.
 
         The code cache is emptied, for what is in it does not count. Raises DynarecError when the machine interprets
         everything, or is closed.
