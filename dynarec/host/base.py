@@ -78,9 +78,6 @@ class CountedBy(Enum):
     """Counter 0 counts rounds."""
     EXITS = "exits"
     """All ways out are counted, and there are no other rounds."""
-    BUDGET = "budget"
-    """Counter 0 counts guest instructions that were executed: what the budget loses meanwhile. The core does what is
-    left to do at exits that are no jumps."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,13 +105,6 @@ class UnitEmitter(ABC, Generic[Cond]):
         """Add 1 to the unit's counter; what of the code the core changes to say which that is. Changes the flags."""
 
     @abstractmethod
-    def _add_budget(self, number: int, sign: int) -> int:
-        """Add the budget to the unit's counter, or subtract it: likewise.
-
-        Without what another thread may have taken from it to have the unit leave soon (`BUDGET_MASK`).
-        """
-
-    @abstractmethod
     def _jump(self, label: Label) -> None:
         """Branch to the label."""
 
@@ -151,8 +144,6 @@ class UnitEmitter(ABC, Generic[Cond]):
     def _head(self) -> None:
         self._landing_pad()
         self._exchange(outwards=False)
-        if self.result.counted_by is CountedBy.BUDGET:
-            self._note_budget(1)
         self.asm.bind(self.head)
         if self.charged:
             label = Label()
@@ -162,19 +153,15 @@ class UnitEmitter(ABC, Generic[Cond]):
             self._add_to(0)
 
     def _choose_counting(self) -> CountedBy:
-        """What costs least. Of several exits one is taken in a round; rounds of a loop would count very often."""
+        """What costs least: of several exits one is taken in a round, unless the round is followed by another one."""
         if not self.counting:
             return CountedBy.NOTHING
         self.result.unexecuted.append(0)
-        if isinstance(self.unit.terminal, JumpTo):
-            return CountedBy.HEAD
-        return CountedBy.BUDGET if self.charged and has_rounds(self.unit) else CountedBy.EXITS
+        rounds = isinstance(self.unit.terminal, JumpTo) or has_rounds(self.unit)
+        return CountedBy.HEAD if rounds else CountedBy.EXITS
 
     def _add_to(self, number: int) -> None:
         self.result.counters.append(Counter(self._add_one(number), number))
-
-    def _note_budget(self, sign: int) -> None:
-        self.result.counters.append(Counter(self._add_budget(0, sign), 0))
 
     def _count(self, executed: int) -> int:
         """Count, if that is wanted, that control came here when so many instructions had retired; the counter."""
@@ -203,8 +190,6 @@ class UnitEmitter(ABC, Generic[Cond]):
         if self.unit.goes_round(target) and self.charged:
             self._jump(self.head)
             return
-        if self.result.counted_by is CountedBy.BUDGET:
-            self._note_budget(-1)
         self._exchange(outwards=True)
         link = self._jump_linked()
         self._call_exit(ExitKind.JUMP, target, 0, link, inside, counter)

@@ -400,10 +400,7 @@ def _executions(
     left_out = sum(count * missing for count, missing in zip(state.counters, made.unexecuted, strict=True))
     left_out += sum((unit.charged - at) * count for at, count in faulted)
     left_out += sum(each.refund * missed for each, missed in _interpreted(made, state))
-    first = state.counters[0]
-    if made.counted_by is CountedBy.BUDGET:
-        return (first + left_out) // unit.charged, first
-    rounds = first if made.counted_by is CountedBy.HEAD else _ended(made, state)
+    rounds = state.counters[0] if made.counted_by is CountedBy.HEAD else _ended(made, state)
     return rounds, rounds * unit.charged - left_out
 
 

@@ -112,8 +112,6 @@ class Runner(ABC):
     def executed(self, unit: Unit, code: HostCode) -> int:
         """Guest instructions that have retired in the last run, by its counters."""
         counters, others = self.counters(code)
-        if code.counted_by is CountedBy.BUDGET:
-            return counters[0]
         rounds = counters[0] if code.counted_by is CountedBy.HEAD else sum(counters[1:]) + len(others)
         left_out = sum(count * missing for count, missing in zip(counters, code.unexecuted, strict=True))
         return rounds * unit.retired - left_out - sum(others)
@@ -151,11 +149,8 @@ class EmulatedRunner(Runner):
         return len(code.unexecuted) * layout.COUNTER_SIZE
 
     def counters(self, code: HostCode) -> tuple[list[int], list[int]]:
-        """The core completes what a unit that counts by the budget cannot say itself."""
         leave = self.done.leave
         values = list(memoryview(bytes(self.cpu.engine.mem_read(COUNTERS, self._counter_bytes(code)))).cast("Q"))
-        if code.counted_by is CountedBy.BUDGET and (isinstance(leave, Site) or leave.kind is not ExitKind.JUMP):
-            values[0] -= self.cpu.budget
         is_other = isinstance(leave, Site) or leave.kind is ExitKind.INTERPRET
         return values, [leave.refund] if is_other else []
 

@@ -91,15 +91,6 @@ def count(offset: int) -> str:
     return asm(lambda a: a.inc64_m(Mem(STATE, offset))).hex()
 
 
-def budget_count(offset: int, mask: int = layout.BUDGET_MASK) -> str:
-    def emit(a: Assembler) -> None:
-        a.mov_rm(Reg.RAX, Mem(STATE, BUDGET))
-        a.alu_ri(Alu.AND, Reg.RAX, mask)
-        a.add64_mr(Mem(STATE, offset), Reg.RAX)
-
-    return asm(emit).hex()
-
-
 MASKED = 2 + 6
 """Bytes of a lookup in front of its compare."""
 TO_CHARGE = -(BODY + 5)
@@ -114,9 +105,6 @@ PLAIN: list[tuple[str, str, str]] = [
     ("count across two counters", count(layout.COUNTERS + 4), UNCOUNTED),
     ("count of the exit stub", count(layout.EXIT), UNKNOWN),
     ("dec of a counter", count(layout.COUNTERS).replace("48ff85", "48ff8d"), UNKNOWN),
-    ("budget added behind the counters", budget_count(BEHIND_COUNTERS), UNCOUNTED),
-    ("budget added to the window", budget_count(layout.WINDOW), LOAD),
-    ("budget added with another mask", budget_count(layout.COUNTERS, 0x7FFF_FFFF), LOAD),
     ("counter set", asm(lambda a: a.mov64_mr(Mem(STATE, layout.COUNTERS), Reg.RAX)).hex(), UNKNOWN),
     ("counter read", asm(lambda a: a.mov_rm(Reg.RAX, Mem(STATE, layout.COUNTERS))).hex(), LOAD),
     ("sysenter", "0f34", UNKNOWN),
