@@ -81,7 +81,7 @@ def loops(unit: Unit) -> int | None:
 
 def _neighbours(recording: Recording, chosen: dict[int, Unit]) -> dict[int, Unit]:
     keys = _by_key(recording.live)
-    found = {}
+    found: dict[int, Unit] = {}
     for unit in recording.units:
         targets = {target for edge in _edges(unit, recording.by_serial, keys) if (target := edge.target) is not None}
         if unit.serial in chosen:
