@@ -47,6 +47,11 @@ def _decimal(value: Cell) -> str:
     return f"{value:,.1f}"
 
 
+def _file_name(value: Cell) -> str:
+    """Paths of files are too long for a table."""
+    return str(value).rpartition("/")[2]
+
+
 def _place(recording: Recording, unit: Unit) -> str | None:
     place = recording.places.get(unit.key)
     return f"{place.file}:{place.line}" if place else None
@@ -70,7 +75,7 @@ _ALL = (
     Column("serial", "#", "number of the unit", lambda r, u: u.serial, descends=False),
     Column("address", "address", "of its first guest instruction", lambda r, u: u.key, _address, descends=False),
     Column("symbol", "symbol", "that this address belongs to", _symbol, is_number=False, descends=False),
-    Column("place", "place", "file and line of this address", _place, is_number=False, descends=False),
+    Column("place", "place", "file and line of this address", _place, _file_name, False, False),
     Column("tier", "tier", "what made it", lambda r, u: u.tier, is_number=False, descends=False),
     Column("guest_insns", "guest", "guest instructions", lambda r, u: len(u.pcs), _number),
     Column("guest_bytes", "bytes", "different guest bytes", lambda r, u: u.guest_bytes, _number),
