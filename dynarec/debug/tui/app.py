@@ -31,14 +31,14 @@ from dynarec.debug.tui.command_line import CommandLine
 from dynarec.debug.tui.console_pane import ConsolePane
 from dynarec.debug.tui.contents import STYLES, Contents
 from dynarec.debug.tui.keys import BINDINGS, PANES
-from dynarec.debug.tui.listing import Listing
 from dynarec.debug.tui.own_commands import own_commands
 from dynarec.debug.tui.program_terminal import ProgramTerminal, Screen
-from dynarec.debug.tui.rows import Row, plain
 from dynarec.debug.tui.runner import Runner
 from dynarec.debug.tui.styles import CSS
 from dynarec.debug.tui.windowed_session import WindowedSession
 from dynarec.errors import DynarecError
+from dynarec.tui.listing import Listing
+from dynarec.tui.rows import Row, plain
 
 if TYPE_CHECKING:
     pass

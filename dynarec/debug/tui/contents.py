@@ -8,8 +8,8 @@ from dynarec.debug.commands.session import Context
 from dynarec.debug.debugger import Debugger
 from dynarec.debug.stops import Position
 from dynarec.debug.tui import rows
-from dynarec.debug.tui.rows import Row
 from dynarec.errors import DynarecError
+from dynarec.tui.rows import Row
 
 ALIGNMENT = 16
 STYLES = ("mixed", "source", "assembly")
