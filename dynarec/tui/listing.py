@@ -140,8 +140,9 @@ class Listing(ScrollView, can_focus=True):
             self.post_message(self.Chosen(self, self.rows[self.cursor]))
 
     def on_click(self, event: Click) -> None:
-        at = event.get_content_offset_capture(self).y + self.scroll_offset.y - self.HEADS
-        if self.has_cursor and at < len(self.rows):
+        y = event.get_content_offset_capture(self).y
+        at = y + self.scroll_offset.y - self.HEADS
+        if self.has_cursor and y >= self.HEADS and at < len(self.rows):
             self.move_to(at)
             self.action_choose()
 
