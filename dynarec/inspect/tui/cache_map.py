@@ -15,6 +15,11 @@ EMPTIED = ("evicted", "flush")
 FREE, LIVE, DEAD, MIXED, BORDER = "·", "■", "▒", "◪", "┃"
 SMALLEST_CELL = 64
 """Bytes."""
+ZOOM_BITS, MOST_ZOOM = 2, 12
+LEGEND = (
+    (LIVE, HEAT[4]), (" live ", "faint"), (DEAD, "corpse"), (" dead ", "faint"), (FREE, "free"), (" free ", "faint"),
+    (BORDER, "changed"), (" generation", "faint"),
+)  # fmt: skip
 FACTS = ("toggles", "flushes", "evictions", "links", "unlinks", "lookups", "misses", "faults", "mixed_pages")
 
 
@@ -43,22 +48,35 @@ class CacheMap:
         return self.serials[at] if y >= self.facts and x < self.width and at < len(self.serials) else 0
 
 
-def cache_map(recording: Recording, selected: int, width: int, height: int) -> CacheMap:
-    """For a pane of so many columns and rows."""
+def cache_map(recording: Recording, selected: int, width: int, height: int, scale: int = 0) -> CacheMap:
+    """For a pane of so many columns and rows. scale: that often, a quarter of the region is looked at."""
     facts = list(fact_rows(recording, width))
     width = max(1, width)
     if not recording.cache.size:
         return CacheMap(facts, len(facts), width, [])
-    cells = _cells(recording, selected, width * max(1, height - len(facts) - 1))
+    room = width * max(1, height - len(facts) - 1)
+    part = _part(recording, selected, scale, room)
+    each = max(SMALLEST_CELL, -(-len(part) // room))
+    cells = _cells(recording, selected, part, each)
     most = max((cell.heat for cell in cells), default=0.0)
     spans = [_span(cell, most) for cell in cells]
     rows = [Row(_joined(spans[at : at + width])) for at in range(0, len(spans), width)]
-    each = -(-recording.cache.size // len(cells))
-    legend = (
-        (LIVE, HEAT[4]), (" live, by heat  ", "faint"), (DEAD, "corpse"), (" dead  ", "faint"), (FREE, "free"),
-        (" free  ", "faint"), (BORDER, "changed"), (f" generation   a cell: {size(each)}", "faint"),
-    )  # fmt: skip
-    return CacheMap([*facts, Row(legend), *rows], len(facts) + 1, width, [cell.serial for cell in cells])
+    legend = Row((*LEGEND, (_scale(recording.cache, part, each), "faint")))
+    return CacheMap([*facts, legend, *rows], len(facts) + 1, width, [cell.serial for cell in cells])
+
+
+def _part(recording: Recording, selected: int, scale: int, room: int) -> range:
+    """The offsets that are looked at."""
+    whole = recording.cache.size
+    length = max(whole >> (ZOOM_BITS * scale), min(whole, room * SMALLEST_CELL))
+    unit = recording.by_serial.get(selected)
+    start = unit.offset // length * length if unit else 0
+    return range(start, min(start + length, whole))
+
+
+def _scale(cache: Cache, part: range, each: int) -> str:
+    where = "" if len(part) == cache.size else f" from {part.start:#x}"
+    return f"  a cell: {size(each)}{where}"
 
 
 def held(cache: Cache, unit: Unit) -> bool:
@@ -70,26 +88,30 @@ def held(cache: Cache, unit: Unit) -> bool:
     return any(each.start <= unit.offset < each.fill for each in cache.generations)
 
 
-def _cells(recording: Recording, selected: int, count: int) -> list[_Cell]:
+def _cells(recording: Recording, selected: int, part: range, each: int) -> list[_Cell]:
     cache = recording.cache
-    each = max(SMALLEST_CELL, -(-cache.size // count))
-    cells = [_Cell() for _ in range(-(-cache.size // each))]
+    cells = [_Cell() for _ in range(-(-len(part) // each))]
     for unit in recording.units:
-        if held(cache, unit) and unit.code:
-            _paint(recording, unit, selected, each, cells)
+        if unit.code and held(cache, unit):
+            first, last = unit.offset - part.start, unit.offset + len(unit.code) - 1 - part.start
+            _paint(
+                unit,
+                recording.share(unit),
+                unit.serial == selected,
+                cells[max(0, first // each) : max(0, last // each + 1)],
+            )
     for generation in cache.generations[1:]:
-        cells[min(generation.start // each, len(cells) - 1)].is_border = True
+        if generation.start in part:
+            cells[(generation.start - part.start) // each].is_border = True
     return cells
 
 
-def _paint(recording: Recording, unit: Unit, selected: int, each: int, cells: list[_Cell]) -> None:
-    share = recording.share(unit)
-    last = min((unit.offset + len(unit.code) - 1) // each, len(cells) - 1)
-    for cell in cells[unit.offset // each : last + 1]:
+def _paint(unit: Unit, share: float, is_chosen: bool, cells: list[_Cell]) -> None:
+    for cell in cells:
         cell.live += unit.alive
         cell.dead += not unit.alive
-        cell.is_chosen |= unit.serial == selected
-        if not cell.serial or unit.serial == selected or (unit.alive and share >= cell.heat and not cell.is_chosen):
+        cell.is_chosen |= is_chosen
+        if not cell.serial or is_chosen or (unit.alive and share >= cell.heat and not cell.is_chosen):
             cell.serial = unit.serial
         if unit.alive:
             cell.heat += share
@@ -126,11 +148,10 @@ def fact_rows(recording: Recording, width: int) -> Iterator[Row]:
     dead = int(cache.stats.get("code_dead", 0))
     filled = live + dead
     words = [
-        f"{size(live)} of {size(cache.size)} live, {percent(live / cache.size)}",
-        f"dead among it {percent(dead / filled) if filled else '-'}",
+        f"{size(live)} of {size(cache.size)} live ({percent(live / cache.size)})",
+        *([f"{percent(dead / filled)} of what is filled is dead"] if dead else []),
         f"generation {cache.current + 1} of {len(cache.generations)}",
-        f"policy {cache.policy}",
-        *(f"{name.replace('_', ' ')} {short(int(cache.stats[name]))}" for name in FACTS if name in cache.stats),
+        *(f"{short(int(count))} {name.replace('_', ' ')}" for name in FACTS if (count := cache.stats.get(name))),
     ]
     line = ""
     for word in words:

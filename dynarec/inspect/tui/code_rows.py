@@ -51,11 +51,11 @@ def _insn(text: str) -> tuple[Span, Span]:
     return (f"{name:<7} ", "name"), (operands, "")
 
 
-def ir_rows(code: Code, stage: int) -> list[Row]:
-    """The first row names the stages."""
+def ir_rows(code: Code, stage: int, width: int) -> list[Row]:
+    """The first row names the stages, or the ones around the shown one."""
     if not code.stages:
         return _problem(code)
-    rows = [Row(tuple(_stage_names(code, stage)))]
+    rows = [Row(tuple(_stage_names(code, stage, width)))]
     last = -1
     for at, line in enumerate(code.stages[stage].lines):
         insn = f"{line.insn:>4} " if line.insn != last else " " * 5
@@ -64,9 +64,13 @@ def ir_rows(code: Code, stage: int) -> list[Row]:
     return rows
 
 
-def _stage_names(code: Code, stage: int) -> Iterator[Span]:
-    for at, each in enumerate(code.stages):
-        yield f" {each.name} ", "chosen" if at == stage else "faint"
+def _stage_names(code: Code, stage: int, width: int) -> Iterator[Span]:
+    names = [f" {each.name} " for each in code.stages]
+    first, last = 0, len(names)
+    while sum(map(len, names[first:last])) > width and last - first > 1:
+        first, last = (first + 1, last) if stage - first > last - 1 - stage else (first, last - 1)
+    for at, name in enumerate(names[first:last], first):
+        yield name, "chosen" if at == stage else "faint"
 
 
 def host_rows(code: Code, width: int) -> list[Row]:

@@ -5,18 +5,12 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from dynarec.inspect.hints import Hint, hints
-from dynarec.inspect.model import Recording
+from dynarec.inspect.hints import Hint
 from dynarec.tui.rows import Row, plain
 
 ROLES = {"high": "error", "middle": "changed"}
 MARK = "● "
 NARROWEST = 20
-
-
-def hints_of(recording: Recording) -> tuple[Hint, ...]:
-    """What is to be said of a recording."""
-    return tuple(hints(recording))
 
 
 def hint_rows(hints: Sequence[Hint], width: int) -> list[Row]:

@@ -17,6 +17,9 @@ PANES = {
     "compare": "Compare",
 }
 """The panes, in the order of the numbers of their keys."""
+CODE = ("guest", "ir", "host")
+SIDE_BY_SIDE = tuple(name for name in PANES if name != "compare")
+"""What a large terminal always shows, but that comparing takes the place of the code."""
 
 BINDINGS: list[BindingType] = [
     Binding("slash", "filter", "Filter"),
@@ -33,7 +36,9 @@ BINDINGS: list[BindingType] = [
     Binding("r", "reverse", show=False),
     Binding("f5", "refresh", show=False),
     Binding("m", "mark", show=False),
-    Binding("backspace", "back", show=False),
+    Binding("plus,equals_sign", "scale(1)", show=False),
+    Binding("minus", "scale(-1)", show=False),
+    Binding("backspace", "return", show=False),
     Binding("z", "zoom", show=False),
     Binding("T", "theme", show=False),
     *(Binding(str(number % 10), f"pane('{name}')", show=False) for number, name in enumerate(PANES, 1)),
@@ -65,6 +70,9 @@ HELP = """\
 
 [b]Links[/b]
   right, left   open and close a branch; Enter goes there
+
+[b]Cache[/b]
+  + and -       look closer at the part around the unit, and less close; right, left: the next unit in it
 
 [b]Doing[/b]
   Space         freeze the view, and let it go; F5 brings it up to now once

@@ -11,10 +11,13 @@ from dynarec.errors import DynarecError
 from dynarec.inspect.code import GuestLine, HostLine, Stage, UnitCode
 from dynarec.inspect.model import EXITS, HEAD, Unit
 
+OUT_OF_BUDGET = "budget"
+"""The kind of exit that is left before a round is counted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """The three forms of a unit. is_reproduced: translating it again gives the recorded bytes; error: why there is less."""
+    """The three forms of a unit. is_reproduced: its translation gives the recorded bytes; error: why there is less."""
 
     unit: Unit
     guest: tuple[GuestLine, ...] = ()
@@ -61,7 +64,7 @@ def read(unit: Unit, guest: str) -> Code:
     except DynarecError as error:
         return Code(unit, found.guest, (), found.host, None, str(error))
     except Exception as error:  # the bytes may come from anywhere
-        return Code(unit, found.guest, (), found.host, None, f"it cannot be made again: {type(error).__name__}: {error}")
+        return Code(unit, found.guest, (), found.host, None, f"it cannot be made: {type(error).__name__}: {error}")
 
 
 def marks(code: Code, stage: int, pane: str, line: int) -> Marks:
@@ -107,7 +110,10 @@ def executed(unit: Unit) -> list[int] | None:
         return None
     left = [0] * (len(unit.pcs) + 1)
     for each in unit.exits:
-        left[min(each.executed, len(unit.pcs))] += each.taken or 0
+        if each.kind != OUT_OF_BUDGET:
+            left[min(each.executed, len(unit.pcs))] += each.taken or 0
+    for index, times in unit.faulted:
+        left[min(index, len(unit.pcs))] += times
     return [max(0, unit.rounds - gone) for gone in accumulate(left[:-1])]
 
 

@@ -48,7 +48,7 @@ class Pane(Listing):
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"listing--{name}" for name in MORE_ROLES}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "choose", "Choose", show=False),
-        Binding("space", "app.freeze", "Freeze", show=False),
+        Binding("space", "app.freeze", "Freeze", key_display="Space"),
         Binding("tab", "app.next_pane(1)", "Next", show=False),
         Binding("shift+tab", "app.next_pane(-1)", "Before", show=False),
     ]

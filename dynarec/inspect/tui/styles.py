@@ -56,8 +56,8 @@ Listing { background: $background; scrollbar-size-horizontal: 0; scrollbar-size-
 .listing--corpse { color: $text-muted; }
 .listing--chosen { background: $accent; color: $text; text-style: bold; }
 Dialog { align: center middle; }
-Dialog > Vertical { width: 76; max-width: 96%; height: auto; max-height: 94%; border: round $accent; background: $surface;
-  padding: 0 1; }
+Dialog > Vertical { width: 76; max-width: 96%; height: auto; max-height: 94%; }
+Dialog > Vertical { border: round $accent; background: $surface; padding: 0 1; }
 Dialog #title { text-style: bold; color: $text-accent; }
 Dialog #hint { color: $text-muted; }
 Dialog OptionList, Dialog SelectionList { height: auto; max-height: 16; border: none; background: $surface; }

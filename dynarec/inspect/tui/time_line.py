@@ -52,7 +52,8 @@ def _bars(counts: Sequence[int], most: int, level: int, levels: int) -> Row:
     """One row of rising bars; level 0 is the lowest."""
     steps = len(EIGHTHS) - 1
     scale = levels * steps / most if most else 0.0
-    return Row((("".join(EIGHTHS[max(0, min(steps, _ceil(count * scale) - level * steps))] for count in counts), "birth"),))
+    heights = (_ceil(count * scale) - level * steps for count in counts)
+    return Row((("".join(EIGHTHS[max(0, min(steps, height))] for height in heights), "birth"),))
 
 
 def _ceil(value: float) -> int:

@@ -8,7 +8,7 @@ from textual.message import Message
 from dynarec.inspect.tui.columns import COLUMNS, Column
 from dynarec.inspect.tui.heat import heat
 from dynarec.inspect.tui.pane import Pane, Rows
-from dynarec.inspect.tui.watcher import View
+from dynarec.inspect.tui.watcher import View, Wish
 from dynarec.tui.rows import Row, Span
 
 UP, DOWN = "▲", "▼"
@@ -40,8 +40,8 @@ class UnitTable(Pane):
 
     def head(self, y: int) -> Row:
         assert y == 0
-        wish = self._view.wish if self._view else None
-        return Row(tuple(_heading(column, wish.sort if wish else "", bool(wish and wish.is_reversed)) for column in COLUMNS))
+        wish = self._view.wish if self._view else Wish()
+        return Row(tuple(_heading(column, wish.sort, wish.is_reversed) for column in COLUMNS))
 
     def _row(self, at: int) -> Row:
         assert self._view is not None

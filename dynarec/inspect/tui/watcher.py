@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from dynarec.errors import DynarecError
+from dynarec.inspect.hints import Hint, hints
 from dynarec.inspect.model import Event, Recording, Unit
 from dynarec.inspect.source import Source
 from dynarec.inspect.tui.cache_map import CacheMap, cache_map
 from dynarec.inspect.tui.columns import BY_NAME
 from dynarec.inspect.tui.events import events
 from dynarec.inspect.tui.filters import chosen
-from dynarec.inspect.tui.hint_rows import Hint, hints_of
 from dynarec.inspect.tui.time_line import time_rows
 from dynarec.tui.rows import Row
 
@@ -29,7 +29,8 @@ NOT_SHOWN = (0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is to be shown. sort: a name of columns.BY_NAME. selected: a serial. map, time: columns and rows of the panes."""
+    """What is to be shown. sort: a name of columns.BY_NAME. selected: a serial. map, time: sizes of the
+    panes. scale: of the map."""
 
     filter: str = ""
     sort: str = "share"
@@ -37,6 +38,7 @@ class Wish:
     events: str = ""
     selected: int = 0
     map: tuple[int, int] = NOT_SHOWN
+    scale: int = 0
     time: tuple[int, int] = NOT_SHOWN
 
 
@@ -65,10 +67,10 @@ def make_view(recording: Recording, wish: Wish) -> View:
     units.sort(key=lambda unit: column.value(recording, unit), reverse=column.falls != wish.is_reversed)
     rank = {unit.serial: at for at, unit in enumerate(units)}
     most = max(map(recording.share, recording.units), default=0.0)
-    cells = None if wish.map == NOT_SHOWN else cache_map(recording, wish.selected, *wish.map)
+    cells = None if wish.map == NOT_SHOWN else cache_map(recording, wish.selected, *wish.map, wish.scale)
     bars = [] if wish.time == NOT_SHOWN else time_rows(recording, *wish.time)
     shown = tuple(events(recording, wish.events))
-    return View(recording, wish, tuple(units), rank, shown, most, hints_of(recording), cells, bars)
+    return View(recording, wish, tuple(units), rank, shown, most, tuple(hints(recording)), cells, bars)
 
 
 class Watcher:
