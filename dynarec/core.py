@@ -423,14 +423,28 @@ class Core:
             self._left_alone = frozenset(pcs)
         return self._left_alone
 
-    def install(self, translation: Translation) -> None:
-        """Put a translation into the code cache. CPU thread only; raises DynarecError."""
+    def install(self, translation: Translation) -> int:
+        """Put a translation into the code cache. CPU thread only; raises DynarecError.
+
+        Its serial, from 1 in the order of installation; 0 if guest memory has changed meanwhile: it is not there.
+        """
         native, _alive = _native_unit(translation)
-        self.check(lib.dr_install(self.pointer, native))
+        serial = int(lib.dr_install(self.pointer, native))
+        if serial < 0:
+            raise DynarecError(self.error)
+        return serial
+
+    def erase(self, key: int) -> None:
+        """Let the unit of a key die, if there is one. CPU thread only; raises DynarecError."""
+        self.check(lib.dr_erase(self.pointer, key))
 
     def flush(self) -> None:
         """Forget every translation. CPU thread only; raises DynarecError."""
         self.check(lib.dr_flush(self.pointer))
+
+    def set_busy(self, busy: bool) -> None:
+        """Whether the machine runs, be it in Python."""
+        lib.dr_set_busy(self.pointer, busy)
 
     def hook(self, kind: int, start: int, end: int, reason: str, condition: Condition | None = None) -> None:
         """Make `run` stop before something (enum dr_hook) in a range of addresses, if the condition holds.
@@ -600,6 +614,7 @@ def _native_unit(translation: Translation) -> tuple[Any, tuple[Any, ...]]:
     sites = ffi.new("struct dr_site[]", [(s.offset, s.pc, s.refund) for s in code.sites])
     ranges = ffi.new("struct dr_range[]", translation.ranges)
     loans = ffi.new("struct dr_loan[]", code.loans)
+    counts = ffi.new("uint32_t[]", [counter.offset for counter in code.counters])
     bytes_ = ffi.from_buffer("uint8_t[]", code.code)
     source = ffi.from_buffer("uint8_t[]", translation.source)
     native = ffi.new(
@@ -608,9 +623,10 @@ def _native_unit(translation: Translation) -> tuple[Any, tuple[Any, ...]]:
             unit.key, bytes_, len(code.code), unit.retired,
             exits, len(code.exits), sites, len(code.sites), ranges, len(translation.ranges),
             source, len(translation.source), loans, len(code.loans), translation.checked,
+            counts, len(code.counters), len(code.unexecuted),
         ),
     )  # fmt: skip
-    return native, (exits, sites, ranges, loans, source, bytes_)
+    return native, (exits, sites, ranges, loans, source, bytes_, counts)
 
 
 def _native_condition(condition: Condition | None) -> Any:

@@ -9,7 +9,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 GLANCE = 0.1
@@ -64,6 +64,46 @@ class Job(Generic[T]):
         if self._error is not None:
             raise self._error
         return self._result  # type: ignore[return-value]
+
+
+class Requests:
+    """What other threads want done between two instructions of a run."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._jobs: list[Job[Any]] = []
+        self._open = False
+
+    def open(self) -> None:
+        """A run begins."""
+        with self._lock:
+            self._open = True
+
+    def post(self, job: Job[Any], attract: Callable[[], None]) -> bool:
+        """Have the run do it; attract: makes it look. False: there is no run."""
+        with self._lock:
+            if self._open:
+                self._jobs.append(job)
+                attract()
+            return self._open
+
+    def do(self, calm: Callable[[], None]) -> bool:
+        """Do what is wanted, on the CPU thread; calm: undoes `attract`. Whether there was something."""
+        with self._lock:
+            jobs, self._jobs = self._jobs, []
+            if jobs:
+                calm()
+        for job in jobs:
+            job.execute()
+        return bool(jobs)
+
+    def close(self) -> None:
+        """The run has ended; what is left is done."""
+        with self._lock:
+            self._open = False
+            jobs, self._jobs = self._jobs, []
+        for job in jobs:
+            job.execute()
 
 
 class CpuThread:

@@ -11,11 +11,11 @@ from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 from dynarec import loading
 from dynarec.core import Core, CoreStop
-from dynarec.cpu_thread import CpuThread, Job
+from dynarec.cpu_thread import CpuThread, Job, Requests
 from dynarec.errors import DynarecError
 from dynarec.guest_pages import Moment
 from dynarec.guest_state import PAGE, GuestMemory, Registers
@@ -53,11 +53,13 @@ if TYPE_CHECKING:
     from dynarec.conditions import Condition
     from dynarec.program import Program
     from dynarec.symbols import Symbols
-    from dynarec.translate import Translation, Translator
+    from dynarec.translate import Translator
+    from dynarec.watcher import Watcher
     from guest_isa.guest import Guest
 
-InstallWatcher = Callable[["Translation", float], None]
-"""What was installed, and the seconds that the core took for it."""
+T = TypeVar("T")
+PAUSE = 0.001
+"""Seconds until somebody who wants something of a machine that is about to run looks again."""
 ADDRESSES = range(1 << 32)
 UNLIMITED = 1 << 63
 """A budget that no run uses up."""
@@ -162,7 +164,8 @@ class Machine:
         self._set_line: Callable[[int, bool], None] = core.set_source
         self._thread = CpuThread(core.bind_thread)
         self._hooks = Hooks(self, core, self._on_cpu_thread)
-        self._watcher: InstallWatcher | None = None
+        self._requests = Requests()
+        self._watchers: list[Watcher] = []
 
     @classmethod
     def load(
@@ -270,9 +273,37 @@ class Machine:
         """What makes its translations; None if all is interpreted."""
         return self._translator
 
-    def watch_installs(self, watcher: InstallWatcher | None) -> None:
-        """Call it on the CPU thread behind each installation; None: nobody."""
-        self._watcher = watcher
+    def add_watcher(self, watcher: Watcher) -> None:
+        """Tell it, on the CPU thread, what is installed and answered."""
+        self._watchers.append(watcher)
+
+    def remove_watcher(self, watcher: Watcher) -> None:
+        """Tell it no more."""
+        self._watchers.remove(watcher)
+
+    def perform(self, request: Callable[[], T]) -> T:
+        """Do something on the CPU thread, between two instructions of a run or between runs; what it gives.
+
+        From any thread, which waits for it. Raises what the request raises, and DynarecError when the machine is
+        closed.
+        """
+        if self._thread.is_current:
+            return request()
+        job = Job(request)
+        while not self._requests.post(job, self._attract):
+            if self._closed:
+                raise DynarecError("the machine is closed: load the program again")
+            if self._busy.acquire(blocking=False):
+                try:
+                    return self._thread.post(request).wait(_nothing)
+                finally:
+                    self._busy.release()
+            time.sleep(PAUSE)
+        return job.wait(_nothing)
+
+    def _attract(self) -> None:
+        self._core.request_stop()
+        self.profile.interrupt()
 
     @property
     def interrupts(self) -> Core:
@@ -603,9 +634,13 @@ class Machine:
 
     def _do_run(self, limit: int, until: int | None) -> Stop:
         since = time.perf_counter()
+        self._requests.open()
+        self._core.set_busy(True)
         try:
             return self._run_loop(limit, until)
         finally:
+            self._core.set_busy(False)
+            self._requests.close()
             self._counters.run_seconds += time.perf_counter() - since
             self._busy.release()
 
@@ -672,9 +707,10 @@ class Machine:
                 raise DynarecError(f"{self.program.name}: the core cannot go on: {self._core.error}")
 
     def _on_request(self) -> StopReason | Exited | Died | None:
+        did = self._requests.do(self._clear_stop)
         outcome = self._core.take_outcome()
         if outcome is None:
-            return self._stop_reason or StopReason.REQUEST
+            return self._stop_reason or (None if did else StopReason.REQUEST)
         self._clear_stop()
         return _ending(outcome)
 
@@ -698,6 +734,8 @@ class Machine:
         if self.pc != trap.pc or isinstance(ending, Exited):
             self._counters.answered += 1
             self._answered += 1
+            for watcher in self._watchers:
+                watcher.answered(trap.pc)
         return ending
 
     def _translate(self) -> StopReason | None:
@@ -705,11 +743,11 @@ class Machine:
         since = time.perf_counter()
         self._translator.left = self._core.left_alone()
         translation = self._translator.translate(self.pc)
-        self._core.install(translation)
+        serial = self._core.install(translation)
         seconds = time.perf_counter() - since
         self._counters.count(translation, seconds)
-        if self._watcher is not None:
-            self._watcher(translation, seconds - translation.seconds)
+        for watcher in self._watchers:
+            watcher.installed(translation, serial, seconds - translation.seconds)
         return StopReason.CAUGHT if self._core.observer.note_translation(translation.unit.key) else None
 
 

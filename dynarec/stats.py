@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 CORE_COUNTS = (
     "interpreted", "blocks", "code_bytes", "code_dead", "discarded", "flushes", "evictions", "mixed_pages", "links",
-    "unlinks", "faults", "toggles",
+    "unlinks", "faults", "toggles", "lookups", "misses",
 )  # fmt: skip
 """Counters that `Stats` takes from the core as they are."""
 
@@ -30,6 +30,7 @@ class Stats:
     a generation of it was. mixed_pages: guest pages that turned out to be code and data alike.
     links, unlinks: direct jumps from unit to unit made and taken back.
     faults: host faults in generated code. toggles: times the code region was opened for writing.
+    lookups: times the run loop looked for a unit; misses: of these, there was none.
     exits: returns to the run loop by kind. policy: of W^X ("none": no code region). tier: auto, jit or interp.
     """
 
@@ -52,6 +53,8 @@ class Stats:
     unlinks: int
     faults: int
     toggles: int
+    lookups: int
+    misses: int
     exits: Mapping[str, int]
     policy: str
     tier: str

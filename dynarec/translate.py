@@ -77,8 +77,26 @@ class Translator:
         self.is_hooked = is_hooked
         self.left: Collection[int] = ()
         """Addresses of instructions that are left to the interpreter."""
+        self.without = tuple(without)
+        self.overrides: dict[int, tuple[str, ...]] = {}
+        """Passes that are left out for single keys."""
         lowering = Pass("lower", host.lower, "what the host lacks becomes something that it has")
         self.passes = [each for each in (*PASSES, lowering) if each.name not in without]
+
+    def left_out(self, key: int) -> tuple[str, ...]:
+        """Names of the passes that are left out for a key."""
+        return self.without + self.overrides.get(key, ())
+
+    def leave_out(self, key: int, names: Collection[str]) -> None:
+        """Leave out these passes, beside those that are always left out, when the block is translated next."""
+        if names:
+            self.overrides[key] = tuple(names)
+        else:
+            self.overrides.pop(key, None)
+
+    def _passes(self, key: int) -> list[Pass]:
+        left_out = self.overrides.get(key, ())
+        return [each for each in self.passes if each.name not in left_out]
 
     def form(self, key: int, limit: int | None = None) -> Trace:
         """The trace from `key`, not yet optimised."""
@@ -95,7 +113,7 @@ class Translator:
         while True:
             trace = self.form(key, limit)
             phases.end("form")
-            for each in self.passes:
+            for each in self._passes(key):
                 each.run(trace.unit)
                 phases.end(each.name)
             try:
@@ -113,7 +131,7 @@ class Translator:
         unit = self.form(key).unit
         self._name(unit)
         stages = [("lifted", copy.deepcopy(unit))]
-        for each in self.passes:
+        for each in self._passes(key):
             each.run(unit)
             stages.append((each.name, copy.deepcopy(unit)))
         return stages

@@ -16,6 +16,7 @@
 #define DR_SINK_WORD 63   /* the last: home registers that hold no guest register */
 #define DR_MAX_HOMES 32
 #define DR_JUMP_SLOTS 4096
+#define DR_COUNTERS 131072
 
 /* Adds to a counter that its thread alone changes and others may read. */
 #define DR_COUNT(counter, number) __atomic_store_n(&(counter), (counter) + (number), __ATOMIC_RELAXED)
@@ -40,6 +41,7 @@ struct dr_cpu {
     int32_t budget;              /* guest instructions that may still start in this slice */
     uint32_t state[DR_WORDS];
     struct dr_jump jumps[DR_JUMP_SLOTS];
+    uint64_t counters[DR_COUNTERS]; /* that units add to, if they count */
 };
 
 /* Why generated code left, by the record of the exit it left through. */

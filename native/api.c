@@ -30,7 +30,7 @@ int dr_layout(const char *name) {
     } fields[] = {
         {"pc", AT(pc)},       {"budget", AT(budget)}, {"exit", AT(exit)},   {"state", AT(state)},
         {"spill", 4 * DR_SPILL_WORD}, {"sink", 4 * DR_SINK_WORD},     {"jumps", AT(jumps)}, {"exit_pc", AT(exit_pc)},
-        {"homes", AT(homes)}, {"window", AT(window)},
+        {"homes", AT(homes)}, {"window", AT(window)},         {"counters", AT(counters)},
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         if (strcmp(fields[i].name, name) == 0)
@@ -81,7 +81,7 @@ static const char *set_up(struct dr_core *core) {
     if (!error && core->config.tier != DR_TIER_INTERP)
         error = dr_codemem_open(&core->code, core->config.policy, core->config.cache_size, rules);
     if (!error && core->config.tier != DR_TIER_INTERP)
-        error = dr_blocks_create(&core->blocks, core->code.size);
+        error = dr_blocks_create(&core->blocks, core->code.size, core->cpu.counters);
     core->memory.all_mixed = core->config.by_byte;
     if (!error)
         error = dr_faults_install();
@@ -120,11 +120,13 @@ struct dr_core *dr_create(const struct dr_config *config) {
 }
 
 void dr_destroy(struct dr_core *core) {
+    dr_recorder_free(core);
     dr_blocks_free(&core->blocks);
     dr_codemem_close(&core->code);
     free(core->batch.at);
     free(core->dead.at);
     free(core->links.at);
+    free(core->counting.at);
     free(core->sites.at);
     free(core->devices.at);
     dr_hooks_free(&core->hooks);
@@ -247,8 +249,15 @@ int dr_bind_thread(struct dr_core *core) {
     return outcome(dr_faults_thread());
 }
 
-int dr_install(struct dr_core *core, const struct dr_unit *unit) {
-    return dr_install_unit(core, unit) ? 0 : -1;
+int64_t dr_install(struct dr_core *core, const struct dr_unit *unit) {
+    uint64_t before = core->stats.installed;
+    if (!dr_install_unit(core, unit))
+        return -1;
+    return core->stats.installed > before ? (int64_t)core->stats.installed : 0;
+}
+
+int dr_erase(struct dr_core *core, uint64_t key) {
+    return dr_erase_unit(core, key) ? 0 : -1;
 }
 
 int dr_flush(struct dr_core *core) {

@@ -110,7 +110,55 @@ struct dr_death_record {
     uint64_t instructions; /* retired when it died */
     uint32_t reason;       /* enum dr_death */
     uint32_t address;      /* that was written, if it was that */
+    uint32_t pc;           /* of the instruction that was being interpreted, or was last */
+    uint32_t serial;       /* units are numbered from 1 in the order in which they are installed */
 };
+
+/* What happens to the cache: see struct dr_event. */
+enum dr_event_kind {
+    DR_EVENT_INSTALL, /* serial; other: the batch; value: bytes of code */
+    DR_EVENT_DEATH,   /* serial; other: enum dr_death; value: the address */
+    DR_EVENT_LINK,    /* from serial; to other; value: number of the exit */
+    DR_EVENT_UNLINK,
+    DR_EVENT_EVICT,   /* other: the generation; value: bytes in it */
+    DR_EVENT_FLUSH,   /* value: units that died */
+    DR_EVENT_BATCH,   /* other: patches in it; value: nanoseconds that it took */
+    DR_EVENT_MIXED,   /* value: address of a page that is code and data alike */
+    DR_EVENTS,
+};
+
+struct dr_event {
+    uint64_t time;         /* nanoseconds of the host's clock */
+    uint64_t instructions; /* that the guest counts */
+    uint64_t value;
+    uint32_t kind;         /* enum dr_event_kind */
+    uint32_t serial, other;
+};
+
+/* How often the interpreter has executed an instruction. */
+struct dr_tally {
+    uint64_t count;
+    uint32_t pc;
+};
+
+/* A unit that is recorded, and how many words there are about it: its counters; for each exit, how often the run loop was asked
+ * where it leads, and the serial of the unit that it is linked to, or 0; for each site, how often it faulted. */
+struct dr_unit_state {
+    uint32_t serial, alive;
+    uint32_t start, size;   /* of its code in the region */
+    uint32_t counter_count, exit_count, site_count;
+    uint32_t samples;       /* how often the sampler found the CPU thread in it */
+    uint64_t batch;         /* that wrote it */
+    struct dr_death_record death;
+};
+
+struct dr_generation_info {
+    uint32_t start, end, fill; /* offsets in the region */
+    uint32_t current;
+};
+
+/* Where the CPU thread may be beside units. */
+enum dr_place { DR_IN_CORE, DR_IN_PYTHON, DR_PLACES };
 
 /* The guest's registers and time. */
 struct dr_moment {
@@ -205,6 +253,9 @@ struct dr_unit {
     const struct dr_loan *loans;
     uint32_t loan_count;
     int checked; /* it compares the bytes that it was made from with guest memory, whenever it is entered */
+    const uint32_t *counts; /* offsets of what is changed for its counters to be its own (dr_move_count) */
+    uint32_t count_count;
+    uint32_t counter_count; /* that it has */
 };
 
 struct dr_trap {
@@ -234,6 +285,8 @@ struct dr_stats {
     uint64_t device_sites; /* instructions that are left to the interpreter because they keep reaching devices */
     uint64_t exits[4];     /* exits taken to the dispatcher, by enum dr_exit_kind */
     uint64_t toggles;      /* times the region was opened for writing */
+    uint64_t lookups;      /* times the run loop looked for a unit */
+    uint64_t misses;       /* of these, there was none */
 };
 
 /* The core-local interruptor: software interrupt, time and its alarm (SiFive U54 manual, chapter 9). */
@@ -320,9 +373,25 @@ uint32_t dr_off_status(const struct dr_core *core);
 uint64_t dr_slow_sites(struct dr_core *core, uint32_t *pcs, uint32_t *count); /* at most *count; how often they have changed */
 
 int dr_bind_thread(struct dr_core *core); /* the calling thread is the CPU thread from now on */
-/* 0, or -1 and dr_error. A unit whose guest bytes have changed since they were translated is not installed: nothing happens. */
-int dr_install(struct dr_core *core, const struct dr_unit *unit);
+/* The unit's serial, or -1 and dr_error. 0: its guest bytes have changed since they were translated, and nothing happens. */
+int64_t dr_install(struct dr_core *core, const struct dr_unit *unit);
 int dr_flush(struct dr_core *core);
+int dr_erase(struct dr_core *core, uint64_t key); /* its unit dies, if there is one; 0, or -1 and dr_error */
+
+/* Recording, on the CPU thread: with a log of so many events, 0: none any more. Empties the cache. 0, or -1 and dr_error. */
+int dr_record(struct dr_core *core, uint32_t events);
+/* Looks where the CPU thread is, every so many microseconds; 0: no more. While recording; 0, or -1 and dr_error. */
+int dr_sample_every(struct dr_core *core, uint32_t microseconds);
+void dr_set_busy(struct dr_core *core, int busy); /* whether the machine runs, be it in Python */
+uint64_t dr_samples_elsewhere(struct dr_core *core, int place); /* enum dr_place */
+/* What was recorded; any thread. Events from number *first on, which is raised if they are gone: how many. */
+uint32_t dr_take_events(struct dr_core *core, uint64_t *first, struct dr_event *events, uint32_t count);
+/* The units, and their words, one after the other: how many. Unless there is room for all, nothing is told but how many there are.
+ * Those that have left the cache are told once. */
+uint64_t dr_collect_units(struct dr_core *core, struct dr_unit_state *units, uint64_t unit_room, uint64_t *words,
+                          uint64_t *word_count);
+uint32_t dr_interpreted_pcs(struct dr_core *core, struct dr_tally *tallies, uint32_t room); /* likewise */
+int dr_generation_info(struct dr_core *core, uint32_t index, struct dr_generation_info *info); /* -1: there are not so many */
 
 /* Hooks of [start, end), by enum dr_hook, on the CPU thread. Units that were made without them die (enum dr_death). condition: it
  * is copied; NULL: none. Where every hook has one and none holds, the guest goes on. */

@@ -28,13 +28,17 @@ static void divide(struct dr_blocks *blocks, uint32_t code_size) {
     uint32_t count = code_size / DR_GENERATIONS < DR_SMALLEST_GENERATION ? 1 : DR_GENERATIONS;
     uint32_t each = code_size / count & ~(DR_CODE_ALIGN - 1);
     blocks->generation_count = count;
+    uint32_t counters = DR_COUNTERS / count;
     for (uint32_t i = 0; i < count; i++)
-        blocks->generations[i] = (struct dr_generation){.start = i * each, .end = (i + 1) * each, .fill = i * each};
+        blocks->generations[i] = (struct dr_generation){
+            .start = i * each, .end = (i + 1) * each, .fill = i * each,
+            .first_counter = i * counters, .end_counter = (i + 1) * counters, .next_counter = i * counters};
     blocks->generations[count - 1].end = code_size;
 }
 
-const char *dr_blocks_create(struct dr_blocks *blocks, uint32_t code_size) {
+const char *dr_blocks_create(struct dr_blocks *blocks, uint32_t code_size, uint64_t *counters) {
     divide(blocks, code_size);
+    blocks->counters = counters;
     blocks->table = calloc(FIRST_TABLE, sizeof(struct dr_block *));
     blocks->table_size = FIRST_TABLE;
     void *pages = mmap(NULL, PAGES_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -104,6 +108,24 @@ static struct dr_block *allocate(const struct dr_unit *unit) {
     return block;
 }
 
+static struct dr_unit_record *make_record(const struct dr_unit *unit) {
+    size_t numbers = (size_t)unit->exit_count + unit->site_count;
+    struct dr_unit_record *record = calloc(1, sizeof *record + numbers * sizeof *record->missed);
+    if (!record)
+        return NULL;
+    record->missed = (uint64_t *)(record + 1);
+    record->site_faults = record->missed + unit->exit_count;
+    record->counter_count = unit->counter_count;
+    return record;
+}
+
+static void free_unit(struct dr_block *block) {
+    if (block->record)
+        free(block->record->final);
+    free(block->record);
+    free(block);
+}
+
 static void copy_array(void *to, const void *from, size_t size) {
     if (size)
         memcpy(to, from, size);
@@ -141,13 +163,26 @@ static void use_pages(struct dr_blocks *blocks, struct dr_block *block) {
             use_page(blocks, block, (block->ranges[i].address >> DR_PAGE_BITS) + page);
 }
 
+bool dr_blocks_fit(const struct dr_blocks *blocks, const struct dr_unit *unit) {
+    const struct dr_generation *generation = &blocks->generations[blocks->current];
+    return unit->code_size <= generation->end - generation->fill &&
+           unit->counter_count <= generation->end_counter - generation->next_counter;
+}
+
 struct dr_block *dr_blocks_add(struct dr_blocks *blocks, const struct dr_unit *unit) {
     struct dr_generation *generation = &blocks->generations[blocks->current];
     if (!DR_RESERVE(generation->units, 1) || (blocks->alive >= blocks->table_size && !enlarge(blocks)))
         return NULL;
     struct dr_block *block = allocate(unit);
+    if (block && blocks->recording && !(block->record = make_record(unit))) {
+        free(block);
+        return NULL;
+    }
     if (!block)
         return NULL;
+    if (block->record)
+        block->record->counter_first = generation->next_counter;
+    generation->next_counter += unit->counter_count;
     fill(block, unit);
     block->start = generation->fill;
     generation->fill = (block->start + block->size + DR_CODE_ALIGN - 1) & ~(DR_CODE_ALIGN - 1);
@@ -244,16 +279,48 @@ void dr_blocks_kill(struct dr_blocks *blocks, struct dr_block *block) {
     blocks->alive--;
 }
 
+/* Its counters are about to become those of others. Without memory for what they say, that is lost. */
+static void bury(struct dr_blocks *blocks, struct dr_block *block) {
+    struct dr_unit_record *record = block->record;
+    size_t size = record->counter_count * sizeof *record->final;
+    if (size && !(record->final = malloc(size))) {
+        free_unit(block);
+        return;
+    }
+    copy_array(record->final, &blocks->counters[record->counter_first], size);
+    block->next = blocks->buried;
+    blocks->buried = block;
+}
+
+void dr_blocks_free_buried(struct dr_blocks *blocks) {
+    for (struct dr_block *block = blocks->buried, *next; block; block = next) {
+        next = block->next;
+        free_unit(block);
+    }
+    blocks->buried = NULL;
+}
+
 void dr_blocks_empty(struct dr_blocks *blocks, uint32_t number) {
     struct dr_generation *generation = &blocks->generations[number];
-    for (size_t i = 0; i < generation->units.count; i++)
-        free(generation->units.at[i]);
+    for (size_t i = 0; i < generation->units.count; i++) {
+        struct dr_block *block = generation->units.at[i];
+        if (blocks->recording && block->record)
+            bury(blocks, block);
+        else
+            free_unit(block);
+    }
+    uint32_t counters = generation->next_counter - generation->first_counter;
+    if (counters)
+        memset(&blocks->counters[generation->first_counter], 0, counters * sizeof *blocks->counters);
+    generation->next_counter = generation->first_counter;
     generation->units.count = 0;
     generation->fill = generation->start;
     memset(blocks->recent, 0, sizeof blocks->recent);
 }
 
 void dr_blocks_free(struct dr_blocks *blocks) {
+    blocks->recording = false;
+    dr_blocks_free_buried(blocks);
     for (uint32_t i = 0; i < blocks->generation_count; i++) {
         dr_blocks_empty(blocks, i);
         free(blocks->generations[i].units.at);

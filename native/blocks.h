@@ -36,6 +36,18 @@ struct dr_page_use {
     struct dr_page_use *next, **back;
 };
 
+/* What is recorded of a unit. */
+struct dr_unit_record {
+    uint32_t serial;
+    uint32_t counter_first, counter_count; /* in dr_cpu.counters */
+    uint32_t samples;
+    uint64_t batch;
+    uint64_t *final;       /* what its counters were when they became another unit's; NULL: they are still its own */
+    uint64_t *missed;      /* for each exit */
+    uint64_t *site_faults; /* for each site */
+    struct dr_death_record death;
+};
+
 /* One allocation, with the arrays behind it. */
 struct dr_block {
     uint64_t key;
@@ -52,6 +64,7 @@ struct dr_block {
     struct dr_block *next;    /* in its chain of the table */
     bool alive;
     bool checked;             /* it compares its guest bytes by itself */
+    struct dr_unit_record *record; /* NULL: nobody wants to know */
 };
 
 #define DR_VECTOR(type) \
@@ -67,6 +80,7 @@ bool dr_grow(void **at, size_t *room, size_t wanted, size_t size);
 
 struct dr_generation {
     uint32_t start, end, fill; /* bytes from the start of the slice; `fill` is where the next unit goes */
+    uint32_t first_counter, end_counter, next_counter; /* in dr_cpu.counters */
     DR_VECTOR(struct dr_block *) units;
 };
 
@@ -80,11 +94,17 @@ struct dr_blocks {
     uint32_t generation_count, current;
     struct dr_page_use **pages; /* by guest page: the units with bytes in it */
     struct dr_link *recent[DR_RECENT_EXITS]; /* exits that were looked for, by their place; of units that are not freed */
+    uint64_t *counters;      /* dr_cpu.counters */
+    bool recording;          /* units are to have records, and are kept until somebody has read them: */
+    struct dr_block *buried; /* those that have left the cache */
 };
 
 /* The tables for a code memory of so many bytes. NULL, or why not. */
-const char *dr_blocks_create(struct dr_blocks *blocks, uint32_t code_size);
+const char *dr_blocks_create(struct dr_blocks *blocks, uint32_t code_size, uint64_t *counters);
 void dr_blocks_free(struct dr_blocks *blocks);
+
+/* Whether the present generation has room for a unit. */
+bool dr_blocks_fit(const struct dr_blocks *blocks, const struct dr_unit *unit);
 
 /* Adds a unit whose code goes to where the present generation is filled to. NULL without memory. */
 struct dr_block *dr_blocks_add(struct dr_blocks *blocks, const struct dr_unit *unit);
@@ -123,5 +143,6 @@ bool dr_block_holds(const struct dr_block *block, uint64_t address, uint64_t siz
 
 void dr_blocks_kill(struct dr_blocks *blocks, struct dr_block *block);
 void dr_blocks_empty(struct dr_blocks *blocks, uint32_t generation); /* its units, which are all dead */
+void dr_blocks_free_buried(struct dr_blocks *blocks);
 
 #endif

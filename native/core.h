@@ -14,6 +14,7 @@
 #include "host.h"
 #include "memory.h"
 #include "observe.h"
+#include "record.h"
 
 #define DR_HOT_SLOTS 16384
 #define DR_DEATH_LOG 1024u
@@ -57,6 +58,7 @@ struct dr_core {
     DR_VECTOR(struct dr_patch) batch; /* to be written to the code region together */
     DR_VECTOR(struct dr_range) dead;  /* in the code region: what has died since */
     DR_VECTOR(uint32_t) links;
+    DR_VECTOR(uint8_t) counting; /* the code of a unit with the counters that are its own */
     struct dr_config config;
     const struct dr_guest *guest;
     uint32_t fault_homes[DR_MAX_HOMES]; /* the home registers when generated code faulted */
@@ -65,6 +67,8 @@ struct dr_core {
     struct dr_trap trap;
     struct dr_hooks hooks;
     struct dr_observer observer;
+    struct dr_recorder recorder;
+    uint32_t at;           /* pc of the instruction that is being interpreted, or was last */
     int event;             /* the last step came to this enum dr_stop beside being done; 0: to nothing */
     bool slow_access;      /* the last step reached a device or a watched page */
     DR_VECTOR(struct dr_slow_site) sites; /* instructions that are left to the interpreter because they do that often */
@@ -161,6 +165,7 @@ bool dr_invalidate_changed(struct dr_core *core, enum dr_death reason);
 bool dr_code_written(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason);
 bool dr_discard(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason); /* units with bytes there */
 bool dr_install_unit(struct dr_core *core, const struct dr_unit *unit);
+bool dr_erase_unit(struct dr_core *core, uint64_t key);
 void dr_flush_all(struct dr_core *core);
 void dr_make_lock(struct dr_core *core);
 void dr_lock_tables(struct dr_core *core);
@@ -173,6 +178,7 @@ void dr_faults_hold(bool hold);         /* nobody installs while a process forks
 const char *dr_faults_thread(void);     /* once a CPU thread: the handler needs a stack of its own */
 struct dr_core *dr_faults_expect(struct dr_core *core); /* this thread runs that core from now on; NULL: none. Who was before */
 void dr_run_code(struct dr_core *core, const void *entry); /* runs generated code, on a thread that expects its faults */
+void dr_interrupt(struct dr_core *core); /* has the CPU thread note where it is (dr_sampled); with `wake_lock` taken */
 void dr_kick(struct dr_core *core); /* makes generated code leave at the next head of a unit or loop; with `wake_lock` taken */
 
 /* window_<host>.c */

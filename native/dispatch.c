@@ -10,7 +10,10 @@
 #define SLICE_WITH_HOST_CLOCK INT32_C(20000)
 
 static struct dr_block *block_at_pc(struct dr_core *core) {
-    return dr_blocks_find(&core->blocks, core->cpu.pc);
+    struct dr_block *block = dr_blocks_find(&core->blocks, core->cpu.pc);
+    DR_COUNT(core->stats.lookups, 1);
+    DR_COUNT(core->stats.misses, !block);
+    return block;
 }
 
 /* -- the interpreter ------------------------------------------------------------------------------------------------ */
@@ -43,6 +46,8 @@ static int conclude(struct dr_core *core, enum dr_status status) {
         return dr_trapped(core);
     retire(core, 1);
     DR_COUNT(core->stats.interpreted, 1);
+    if (core->recorder.on)
+        dr_note_interpreted(core, core->at);
     if (core->event) {
         int event = core->event;
         core->event = 0;
@@ -55,8 +60,13 @@ static int conclude(struct dr_core *core, enum dr_status status) {
     return status == DR_WAITING ? dr_waiting(core) : -1;
 }
 
+static enum dr_status step(struct dr_core *core) {
+    core->at = core->cpu.pc;
+    return core->guest->step(core);
+}
+
 static int interpret_one(struct dr_core *core) {
-    return conclude(core, core->guest->step(core));
+    return conclude(core, step(core));
 }
 
 /* Whether the loop has to look before the next instruction. */
@@ -68,7 +78,7 @@ static bool must_look(struct dr_core *core) {
 /* Steps until something else has to look: as `conclude`. */
 static int interpret(struct dr_core *core, uint64_t steps, bool until_jump) {
     while (steps--) {
-        enum dr_status status = core->guest->step(core);
+        enum dr_status status = step(core);
         int stop = conclude(core, status);
         bool leaves = status == DR_TRAPPED || status == DR_WAITING || (status == DR_JUMPED && until_jump);
         if (stop >= 0 || leaves || must_look(core))
@@ -99,7 +109,7 @@ static enum dr_status step_left(struct dr_core *core, struct dr_link *link) {
 
 /* One step, of an instruction that generated code was not asked to do. */
 static int interpret_left(struct dr_core *core, struct dr_link *link) {
-    uint32_t pc = core->cpu.pc;
+    uint32_t pc = core->at = core->cpu.pc;
     core->slow_access = false;
     int stop = conclude(core, step_left(core, link));
     return core->slow_access || dr_site_calm(core, pc) ? stop : DR_STOP_ERROR;
@@ -153,6 +163,8 @@ static int leave_by_fault(struct dr_core *core, int32_t slice) {
         return DR_STOP_ERROR;
     }
     DR_COUNT(core->stats.faults, 1);
+    if (block->record)
+        DR_COUNT(block->record->site_faults[site - block->sites], 1);
     store_homes(core, block);
     core->cpu.pc = site->pc;
     settle(core, slice, site->refund);
@@ -189,6 +201,8 @@ static int leave_by_exit(struct dr_core *core, int32_t slice) {
     }
     const struct dr_exit *exit = &link->exit;
     DR_COUNT(core->stats.exits[exit->kind], 1);
+    if (link->unit->record)
+        DR_COUNT(link->unit->record->missed[link - link->unit->exits], 1);
     settle(core, slice, exit->refund);
     if (exit->kind != DR_EXIT_INDIRECT)
         core->cpu.pc = exit->target;

@@ -62,12 +62,22 @@ static void hurry(struct dr_core *core, void *context) {
 static void on_kick(int number, siginfo_t *info, void *context) {
     (void)number, (void)info;
     struct dr_core *core = running;
+    bool due = core && atomic_load(&core->recorder.sample_due);
+    if (due)
+        dr_sampled(core, dr_context_pc(context));
     if (core && atomic_exchange(&core->kicked, false))
         hurry(core, context);
+    else if (due)
+        return;
     else if (kick_before.sa_flags & SA_SIGINFO)
         kick_before.sa_sigaction(number, info, context);
     else if (kick_before.sa_handler != SIG_DFL && kick_before.sa_handler != SIG_IGN)
         kick_before.sa_handler(number);
+}
+
+void dr_interrupt(struct dr_core *core) {
+    atomic_store(&core->recorder.sample_due, true);
+    (void)pthread_kill(core->thread, KICK);
 }
 
 void dr_kick(struct dr_core *core) {

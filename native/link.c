@@ -29,13 +29,21 @@ static void forget_dead(struct dr_core *core) {
     core->dead.count = 0;
 }
 
+static const char *write_batch(struct dr_core *core) {
+    uint64_t since = core->recorder.on ? dr_nanoseconds() : 0;
+    const char *error = dr_codemem_write(&core->code, core->batch.at, core->batch.count);
+    if (core->recorder.on)
+        dr_note_event(core, DR_EVENT_BATCH, 0, (uint32_t)core->batch.count, dr_nanoseconds() - since);
+    return error;
+}
+
 static bool commit(struct dr_core *core) {
     size_t count = core->batch.count;
     if (core->code.region && dr_codemem_is_stale(&core->code)) {
         flush_all(core); /* the region was left to the parent of a fork, and with it what was to be changed */
         return true;
     }
-    const char *error = count ? dr_codemem_write(&core->code, core->batch.at, count) : NULL;
+    const char *error = count ? write_batch(core) : NULL;
     core->batch.count = 0;
     forget_dead(core);
     if (error) {
@@ -53,6 +61,11 @@ static bool is_reachable(const struct dr_core *core, const struct dr_block *bloc
     return block->range_count && !dr_hooks_at(core, (uint32_t)block->key, true);
 }
 
+static void note_link(struct dr_core *core, enum dr_event_kind kind, const struct dr_link *link) {
+    if (link->unit->record && link->to->record)
+        dr_note_event(core, kind, link->unit->record->serial, link->to->record->serial, (uint64_t)(link - link->unit->exits));
+}
+
 static bool link_exit(struct dr_core *core, struct dr_link *link, struct dr_block *block) {
     if (!link->exit.link || link->to || !link->unit->alive || !is_reachable(core, block))
         return true;
@@ -60,6 +73,7 @@ static bool link_exit(struct dr_core *core, struct dr_link *link, struct dr_bloc
     link->next = block->incoming;
     block->incoming = link;
     DR_COUNT(core->stats.links, 1);
+    note_link(core, DR_EVENT_LINK, link);
     return queue_branch(core, link, block->start);
 }
 
@@ -69,6 +83,7 @@ static uint32_t own_stub(const struct dr_core *core, const struct dr_link *link)
 }
 
 static bool unlink_exit(struct dr_core *core, struct dr_link *link) {
+    note_link(core, DR_EVENT_UNLINK, link);
     link->to = NULL;
     link->next = NULL;
     DR_COUNT(core->stats.unlinks, 1);
@@ -120,7 +135,12 @@ void dr_jump_cache_add(struct dr_core *core, const struct dr_block *block) {
 
 static void note_death(struct dr_core *core, const struct dr_block *block, enum dr_death reason, uint32_t address) {
     uint64_t number = core->stats.discarded;
-    core->deaths[number % DR_DEATH_LOG] = (struct dr_death_record){block->key, dr_instructions(core), reason, address};
+    uint32_t serial = block->record ? block->record->serial : 0;
+    struct dr_death_record death = {block->key, dr_instructions(core), reason, address, core->at, serial};
+    core->deaths[number % DR_DEATH_LOG] = death;
+    if (block->record)
+        block->record->death = death;
+    dr_note_event(core, DR_EVENT_DEATH, serial, reason, address);
     if (reason != DR_DEATH_BREAKPOINT && reason != DR_DEATH_HOOK)
         dr_catch(core, DR_CATCH_DEATH, (uint32_t)block->key, reason, address);
     DR_COUNT(core->stats.deaths[reason], 1);
@@ -166,6 +186,8 @@ static bool invalidate_changed(struct dr_core *core, enum dr_death reason) {
 }
 
 static void flush_all(struct dr_core *core) {
+    dr_settle_samples(core);
+    dr_note_event(core, DR_EVENT_FLUSH, 0, 0, core->blocks.alive);
     for (uint32_t i = 0; i < core->blocks.generation_count; i++) {
         struct dr_generation *generation = &core->blocks.generations[i];
         for (size_t unit = 0; unit < generation->units.count; unit++)
@@ -209,6 +231,7 @@ static bool make_mixed(struct dr_core *core, uint32_t page, enum dr_death reason
     while (core->blocks.pages[page])
         good = invalidate(core, core->blocks.pages[page]->unit, reason, page << DR_PAGE_BITS) && good;
     DR_COUNT(core->stats.mixed_pages, 1);
+    dr_note_event(core, DR_EVENT_MIXED, 0, 0, (uint64_t)page << DR_PAGE_BITS);
     return dr_memory_mark(&core->memory, page, DR_MIXED, true) && good;
 }
 
@@ -273,8 +296,17 @@ static const char *check_ranges(const struct dr_core *core, const struct dr_unit
     return size == unit->source_size ? NULL : "a unit's guest bytes are not those of its ranges";
 }
 
+static const char *check_counts(const struct dr_unit *unit) {
+    for (uint32_t i = 0; i < unit->count_count; i++)
+        if (unit->counts[i] > unit->code_size || unit->code_size - unit->counts[i] < DR_COUNT_SIZE)
+            return "a unit has a count outside its code";
+    return NULL;
+}
+
 static const char *check(const struct dr_core *core, const struct dr_unit *unit) {
     const char *error = check_exits(core, unit);
+    if (!error)
+        error = check_counts(unit);
     if (!error)
         error = check_ranges(core, unit);
     for (uint32_t i = 0; i < unit->loan_count && !error; i++)
@@ -294,16 +326,14 @@ static bool collect_links(struct dr_core *core, const struct dr_unit *unit) {
     return true;
 }
 
-static bool fits(const struct dr_core *core, const struct dr_unit *unit) {
-    const struct dr_generation *generation = &core->blocks.generations[core->blocks.current];
-    return unit->code_size <= generation->end - generation->fill;
-}
-
 /* The oldest generation makes room for a new one. */
 static bool evict(struct dr_core *core) {
     uint32_t next = (core->blocks.current + 1) % core->blocks.generation_count;
     const struct dr_generation *generation = &core->blocks.generations[next];
     bool used = generation->fill > generation->start;
+    dr_settle_samples(core);
+    if (used)
+        dr_note_event(core, DR_EVENT_EVICT, 0, next, generation->fill - generation->start);
     bool good = invalidate_in(core, next, DR_DEATH_EVICTED) && commit(core);
     if (used)
         dr_codemem_forget(&core->code, generation->start, generation->fill - generation->start);
@@ -315,9 +345,9 @@ static bool evict(struct dr_core *core) {
 }
 
 static bool make_room(struct dr_core *core, const struct dr_unit *unit) {
-    if (!fits(core, unit) && !evict(core))
+    if (!dr_blocks_fit(&core->blocks, unit) && !evict(core))
         return false;
-    if (!fits(core, unit))
+    if (!dr_blocks_fit(&core->blocks, unit))
         dr_failure = "a unit is larger than the code cache";
     else if (!collect_links(core, unit))
         dr_failure = "no memory for the links of a unit";
@@ -334,6 +364,29 @@ static bool is_current(struct dr_core *core, const struct dr_unit *unit) {
     return true;
 }
 
+/* The code of a unit, changed so that it counts in its own counters. NULL without memory. */
+static const uint8_t *own_counters(struct dr_core *core, const struct dr_block *block, const struct dr_unit *unit) {
+    core->counting.count = 0;
+    if (!unit->count_count)
+        return unit->code;
+    if (!block->record || !DR_RESERVE(core->counting, unit->code_size)) {
+        dr_failure = block->record ? "no memory for the code of a unit" : "a unit that counts, and is not recorded";
+        return NULL;
+    }
+    memcpy(core->counting.at, unit->code, unit->code_size);
+    for (uint32_t i = 0; i < unit->count_count; i++)
+        dr_move_count(core->counting.at + unit->counts[i], block->record->counter_first);
+    return core->counting.at;
+}
+
+static void note_install(struct dr_core *core, const struct dr_block *block) {
+    if (!block->record)
+        return;
+    block->record->serial = (uint32_t)core->stats.installed;
+    block->record->batch = core->code.toggles + 1;
+    dr_note_event(core, DR_EVENT_INSTALL, block->record->serial, (uint32_t)block->record->batch, block->size);
+}
+
 static struct dr_block *add_unit(struct dr_core *core, const struct dr_unit *unit) {
     struct dr_block *block = dr_blocks_add(&core->blocks, unit);
     if (!block) {
@@ -341,8 +394,10 @@ static struct dr_block *add_unit(struct dr_core *core, const struct dr_unit *uni
         return NULL;
     }
     DR_COUNT(core->stats.installed, 1);
-    struct dr_patch patch = {block->start, unit->code, unit->code_size, core->links.at, (uint32_t)core->links.count, 0};
-    return queue(core, patch) ? block : NULL;
+    note_install(core, block);
+    const uint8_t *code = own_counters(core, block, unit);
+    struct dr_patch patch = {block->start, code, unit->code_size, core->links.at, (uint32_t)core->links.count, 0};
+    return code && queue(core, patch) ? block : NULL;
 }
 
 /* Links the exit that led to the block, if it was that one that was missing. */
@@ -434,6 +489,15 @@ static bool discard(struct dr_core *core, uint64_t address, uint64_t size, enum 
 
 bool dr_discard(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason) {
     return lock_to_change(core) && unlock(core, discard(core, address, size, reason));
+}
+
+static bool erase(struct dr_core *core, uint64_t key) {
+    struct dr_block *block = dr_blocks_find(&core->blocks, key);
+    return !block || (invalidate(core, block, DR_DEATH_FLUSH, 0) && commit(core));
+}
+
+bool dr_erase_unit(struct dr_core *core, uint64_t key) {
+    return lock_to_change(core) && unlock(core, erase(core, key));
 }
 
 bool dr_install_unit(struct dr_core *core, const struct dr_unit *unit) {

@@ -60,6 +60,7 @@
 _Static_assert(DR_JUMP_SLOTS == 1 << LOG2_SLOTS, "the index of a lookup");
 _Static_assert(sizeof(struct dr_jump) == 1 << LOG2_SLOT, "the index of a lookup");
 _Static_assert(offsetof(struct dr_jump, key) == 0 && offsetof(struct dr_jump, entry) == 8, "a lookup loads a pair");
+_Static_assert(OFFSET(counters) % sizeof(uint64_t) == 0 && DR_COUNTERS <= 1 << 20, "what a count can reach");
 _Static_assert(OFFSET(exit) >= -256 && OFFSET(jumps) % 8 == 0 && OFFSET(jumps) < 512, "offsets that one word can hold");
 
 /* No access through the pointer reaches past a guard: the longest offset is that of a word. */
@@ -470,6 +471,16 @@ static const char *take_refund(struct sweep *sweep, uint32_t at) {
     return NULL;
 }
 
+/* The counter's page, and the same place in it for the load and the store. */
+static const char *take_count(struct sweep *sweep, uint32_t at) {
+    enum { PAGE, LOAD, STORE = 3, COUNTER = sizeof(uint64_t), END = DR_COUNTERS * COUNTER };
+    uint32_t page = IMM12(word_at(sweep, at + PAGE * WORD)), place = IMM12(word_at(sweep, at + LOAD * WORD));
+    uint32_t offset = (page << 12) + place * COUNTER - (uint32_t)OFFSET(counters);
+    if (IMM12(word_at(sweep, at + STORE * WORD)) != place)
+        return "a count that does not store where it loads";
+    return offset < END ? NULL : "a count outside of the counters";
+}
+
 #define LOAD_EXIT {0xffffffff, 0xf8400000 | UNSCALED(OFFSET(exit)) | IN_RN(STATE) | CALL} /* ldur x16, [x28, #exit] */
 #define LOOKUP \
     {0xffc00000, 0x53000000},                                      /* ubfx Wslot, Wtarget, #shift, #bits */ \
@@ -496,6 +507,12 @@ static const struct sequence sequences[] = {
       {0xff00001f, 0x54000004}},                                                   /* b.mi */
      take_charge},
     {0, 0, 1, {{0xff8003ff, 0x11000000 | IN_RN(BUDGET) | BUDGET}}, take_refund},   /* add w26, w26, #n */
+    {0, 0, 4,
+     {{0xffc003ff, 0x91400000 | IN_RN(STATE) | CALL},                              /* add x16, x28, #page, lsl #12 */
+      {0xffc003ff, 0xf9400000 | IN_RN(CALL) | CONTEXT},                            /* ldr x17, [x16, #place] */
+      {0xffffffff, 0x91000400 | IN_RN(CONTEXT) | CONTEXT},                         /* add x17, x17, #1 */
+      {0xffc003ff, 0xf9000000 | IN_RN(CALL) | CONTEXT}},                           /* str x17, [x16, #place] */
+     take_count},
 };
 #define SEQUENCES (sizeof sequences / sizeof *sequences)
 

@@ -1,7 +1,7 @@
 /* What may be installed on x86-64. Encodings are those of the Intel SDM, volume 2; what units look like is in
  * dynarec/host/x86_64.
  *
- * A unit is swept once. At each place one of the sequences (exit call, charge, refund, lookup) is matched as a whole, or
+ * A unit is swept once. At each place one of the sequences (exit call, charge, refund, lookup, count) is matched as a whole, or
  * else one plain instruction is decoded by the tables of opcodes below; bytes that are neither refuse the unit. Then every
  * branch must have gone to the start of one of these. What makes a unit end:
  *
@@ -173,7 +173,7 @@ enum {
     SHORT_ADDRESS = 0x67,
     OPERAND_16 = 0x66,
     EMPTY_REX = 0x40,
-    REX_W = 0x48, /* only in exit calls */
+    REX_W = 0x48, /* only in exit calls and counts */
     VEX = 0xc4,
     CALL_OR_JUMP = 0xff,
 };
@@ -579,10 +579,25 @@ static const char *take_insn(struct sweep *sweep) {
     return insn.form->kind == BRANCH || insn.form->kind == JUMP ? take_branch(sweep, insn.form) : take_lookup(sweep, &insn);
 }
 
+/* inc qword [rbp + counter] */
+static const char *take_count(struct sweep *sweep) {
+    enum { SIZE = 7, COUNTER = sizeof(uint64_t), END = DR_COUNTERS * COUNTER };
+    int32_t place = signed_at(sweep, sweep->at + SIZE - WORD, WORD) - OFFSET(counters);
+    sweep->next = sweep->at + SIZE;
+    if (sweep->next > sweep->unit->size)
+        return CUT_OFF;
+    return place >= 0 && place < END && place % COUNTER == 0 ? NULL : "a count outside of the counters";
+}
+
+static const char *take_wide(struct sweep *sweep) {
+    static const uint8_t count[] = {REX_W, CALL_OR_JUMP, 0x85};
+    return matches(sweep, sweep->at, count, sizeof count) ? take_count(sweep) : take_exit(sweep);
+}
+
 static const char *take(struct sweep *sweep) {
     uint8_t first = byte_at(sweep, sweep->at);
     if (first == REX_W)
-        return take_exit(sweep);
+        return take_wide(sweep);
     if (first == CALL_OR_JUMP)
         return "an indirect call or jump that is neither exit call nor lookup";
     if (first == VEX)

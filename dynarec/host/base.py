@@ -48,7 +48,8 @@ class Exit:
     refund: int
     inside: bool = False
     counter: int = 0
-    """Number of the unit's counter that says how often it was left here; 0: none does."""
+    """Number of the unit's counter that says how often it was left here; 0: none does. Of those that are not out of
+    budget, one at the most has none: it is what is left of all rounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,9 @@ class HostCode:
     loans: list[tuple[int, int]] = field(default_factory=list)
     """(number of a home, state word that it holds inside this unit instead of its own)."""
     counters: list[Counter] = field(default_factory=list)
-    """Number 0 counts executions of the head, rounds of a loop included."""
+    """Number 0 counts executions of the head, rounds of a loop included; the others what leaves a round."""
+    unexecuted: list[int] = field(default_factory=list)
+    """For each counter, guest instructions that were charged and had not been executed where it counts."""
 
     @property
     def links(self) -> list[int]:

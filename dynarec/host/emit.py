@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from dynarec.host import layout
 from dynarec.host.allocate import Allocator
-from dynarec.host.base import EXITS, HEAD, Exit, ExitKind, HostCode, Mark, Site
+from dynarec.host.base import EXITS, HEAD, Counter, Exit, ExitKind, HostCode, Mark, Site
 from dynarec.host.buffer import Buffer, Label
 from dynarec.host.loops import loans, with_loans
 from dynarec.ir import ops
@@ -46,6 +46,8 @@ class UnitEmitter(ABC, Generic[Cond]):
     regs: Allocator
     methods: ClassVar[Mapping[OpKind, Callable[[Any, Op], None]]]
     """The method that emits an op; those of this module are in `METHODS`."""
+    counting = False
+    """Whether the unit is to count how often it is executed."""
 
     def __init__(self, unit: Unit, homes: Mapping[Field, int]) -> None:
         self.unit = unit
@@ -98,6 +100,10 @@ class UnitEmitter(ABC, Generic[Cond]):
         """Give back to the budget."""
 
     @abstractmethod
+    def _add_one(self, number: int) -> int:
+        """Add 1 to the unit's counter; what of the code the core changes to say which that is. Changes the flags."""
+
+    @abstractmethod
     def _jump(self, label: Label) -> None:
         """Branch to the label."""
 
@@ -142,6 +148,16 @@ class UnitEmitter(ABC, Generic[Cond]):
             label = Label()
             self._charge(label)
             self.side_exits.append(_SideExit(label, None, self.unit.key, 0))
+        self._count(self.charged)
+
+    def _count(self, executed: int) -> int:
+        """Count, if that is wanted, that control came here when so many instructions had retired; the counter."""
+        if not self.counting:
+            return 0
+        number = len(self.result.unexecuted)
+        self.result.unexecuted.append(self.charged - executed)
+        self.result.counters.append(Counter(self._add_one(number), number))
+        return number
 
     def _exchange(self, outwards: bool) -> None:
         """Bring lent homes to their borrowers on the way in, back to their owners on the way out."""
@@ -150,18 +166,20 @@ class UnitEmitter(ABC, Generic[Cond]):
             self.regs.store_slot(leaving.index * layout.WORD, loan.register)
             self.regs.load_slot(loan.register, coming.index * layout.WORD)
 
-    def _call_exit(self, kind: ExitKind, target: int, refund: int, link: int = 0, inside: bool = False) -> None:
+    def _call_exit(
+        self, kind: ExitKind, target: int, refund: int, link: int = 0, inside: bool = False, counter: int = 0
+    ) -> None:
         self._call_stub()
-        self.result.exits.append(Exit(kind, self.asm.here, link, target, refund, inside))
+        self.result.exits.append(Exit(kind, self.asm.here, link, target, refund, inside, counter))
 
-    def _leave(self, target: int, inside: bool = False) -> None:
+    def _leave(self, target: int, inside: bool = False, counter: int = 0) -> None:
         """Go to a known guest pc, with nothing to give back. inside: of a basic block."""
         if self.unit.goes_round(target) and self.charged:
             self._jump(self.head)
             return
         self._exchange(outwards=True)
         link = self._jump_linked()
-        self._call_exit(ExitKind.JUMP, target, 0, link, inside)
+        self._call_exit(ExitKind.JUMP, target, 0, link, inside, counter)
 
     def _side_exit(self, condition: Operand, leave: Jump | Interpret, at: int) -> None:
         """Leave from instruction `at` if the condition holds."""
@@ -176,16 +194,24 @@ class UnitEmitter(ABC, Generic[Cond]):
     def _side_exit_stub(self, side: _SideExit) -> None:
         self.asm.bind(side.label)
         refund = self.charged - side.executed
-        if side.leave is None or isinstance(side.leave, Interpret):
+        if side.leave is None:
             self._exchange(outwards=True)
-            kind = ExitKind.BUDGET if side.leave is None else ExitKind.INTERPRET
-            self._call_exit(kind, side.pc, refund)
-        elif side.link and refund == 0 and not self.unit.goes_round(side.leave.target) and not self.lent:
+            self._call_exit(ExitKind.BUDGET, side.pc, refund)
+        elif isinstance(side.leave, Interpret):
+            counter = self._count(side.executed)
+            self._exchange(outwards=True)
+            self._call_exit(ExitKind.INTERPRET, side.pc, refund, counter=counter)
+        elif side.link and not self._has_to_do(side.leave, refund):
             self._call_exit(ExitKind.JUMP, side.leave.target, 0, side.link)
         else:
+            counter = self._count(side.executed)
             if refund:
                 self._refund(refund)
-            self._leave(side.leave.target)
+            self._leave(side.leave.target, counter=counter)
+
+    def _has_to_do(self, leave: Jump, refund: int) -> bool:
+        """Whether something is to be done between the branch in the body and where it leads."""
+        return refund > 0 or bool(self.lent) or self.counting or self.unit.goes_round(leave.target)
 
     def _terminal(self) -> None:
         match self.unit.terminal:
@@ -195,7 +221,8 @@ class UnitEmitter(ABC, Generic[Cond]):
                 self._jump_to(target)
             case Branch(condition=condition, taken=taken, fallthrough=fallthrough):
                 self._side_exit(condition, Jump(taken), len(self.unit.insns) - 1)
-                self._leave(fallthrough)
+                counter = self._count(self.charged) if self.unit.goes_round(taken) else 0
+                self._leave(fallthrough, counter=counter)
             case _:
                 self._call_exit(ExitKind.INTERPRET, self.unit.insns[-1].pc, 0)
 

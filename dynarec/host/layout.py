@@ -17,7 +17,10 @@ JUMP_SLOTS = 4096
 JUMP_SLOT_SIZE = 16
 JUMP_ENTRY = 8
 """Offset of the host address in a jump slot, behind the key."""
+COUNTERS = JUMPS + JUMP_SLOTS * JUMP_SLOT_SIZE
+COUNTER_COUNT = 1 << 17
+COUNTER_SIZE = 8
 MAX_HOMES = 32
 HOMES = -128
-CPU_SIZE = 128 + JUMPS + JUMP_SLOTS * JUMP_SLOT_SIZE
+CPU_SIZE = 128 + COUNTERS + COUNTER_COUNT * COUNTER_SIZE
 """Bytes of `struct dr_cpu`; the state array starts 128 bytes in."""

@@ -45,10 +45,11 @@ class Circumstances:
 class Exit:
     """One way out of a unit, in the order in which its code has them.
 
-    kind: "jump", "indirect", "interpret" or "budget". target: where it leads; of an indirect one, 0. executed: guest
-    instructions that a round has retired when it is left here. offset: of its call of the exit stub, from the start of
-    the unit. taken: how often it was; None if that was not counted. missed: how often the run loop was asked where to
-    go. linked: serial of the unit that it jumps to by itself.
+    kind: "jump", "indirect", "interpret" or "budget"; or "round": not out of the unit, but to its head before a round
+    is whole. target: where it leads; of an indirect one, 0. executed: guest instructions that a round has retired when
+    it is left here. offset: of its call of the exit stub, from the start of the unit. taken: how often it was; None if
+    that was not counted. missed: how often the run loop was asked where to go. linked: serial of the unit that it jumps
+    to by itself.
     """
 
     kind: str
@@ -88,6 +89,7 @@ class Unit:
     batch: number of the W^X batch that wrote it.
     rounds: how often its head was executed; None if that was not counted. instructions: guest instructions retired in
     it, the same. samples: how often the sampler found the CPU thread in it.
+    faulted: (index in `pcs`, times): rounds that ended before that instruction, since its access faulted.
     """
 
     serial: int
@@ -111,6 +113,7 @@ class Unit:
     rounds: int | None
     instructions: int | None
     samples: int
+    faulted: tuple[tuple[int, int], ...] = ()
 
     @property
     def alive(self) -> bool:
@@ -236,7 +239,9 @@ class Recording:
     interpreted: instructions that the interpreter retired, by address. answered: system calls that the machine
     answered, by address. first: instructions that the machine had retired when the recorder began.
     events: in their order; lost: older ones that the log has no room for.
-    elsewhere: samples outside of units: "interpreter", "runtime" (the C core), "python".
+    retired: those that it has retired since then, ones that were undone included: what `instructions` comes to.
+    elsewhere: samples outside of units: "core" (the C core: run loop, interpreter, devices), "python" (translation,
+    system calls, waiting).
     labels: by address. places: lines of the units' instructions, where the program has them. texts: source files'
     lines, where they were found.
     """
@@ -250,6 +255,7 @@ class Recording:
     interpreted: Mapping[int, int] = field(default_factory=dict)
     answered: Mapping[int, int] = field(default_factory=dict)
     first: int = 0
+    retired: int = 0
     events: tuple[Event, ...] = ()
     lost: int = 0
     elsewhere: Mapping[str, int] = field(default_factory=dict)

@@ -5,161 +5,395 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from dynarec.inspect.model import Cache, Circumstances, Death, Exit, Generation, Label, Moment, Recording, Subject, Unit
+from dynarec.core import DEATHS
+from dynarec.errors import DynarecError
+from dynarec.inspect.model import (
+    Cache,
+    Circumstances,
+    Death,
+    Event,
+    Exit,
+    Generation,
+    Label,
+    Moment,
+    Place,
+    Recording,
+    Subject,
+    Totals,
+    Unit,
+)
+from dynarec.ir.unit import Jump
+from dynarec.records import EVENTS, CoreEvent, Records, UnitState
+from dynarec.watcher import Watcher
 
 if TYPE_CHECKING:
+    from dynarec.debug.source import Source
     from dynarec.engine import Machine
-    from dynarec.translate import Translation
+    from dynarec.host.base import HostCode
+    from dynarec.stats import Stats
+    from dynarec.translate import Translation, Translator
+
+EVENT_ROOM = 1 << 16
+DEAD_ROOM = 1 << 14
+SAMPLE_SECONDS = 0.001
+MOST_SOURCE_LINES = 100_000
+"""Of one source file."""
+TRIES = 3
+TIER = "trace"
+BUDGET = "budget"
+BLAMING = frozenset({"store", "fence.i", "device"})
+"""Deaths that the instruction at pc brought about."""
+STATS = (
+    "blocks", "code_bytes", "code_dead", "discarded", "evictions", "faults", "flushes", "instructions",
+    "interpreted", "links", "lookups", "misses", "mixed_pages", "run_seconds", "install_seconds", "toggles",
+    "translated", "translated_instructions", "translation_seconds", "unlinks",
+)  # fmt: skip
+"""Of dynarec.stats.Stats, what a recording has."""
 
 
 @dataclass(slots=True)
-class _Born:
-    """A translation that was installed."""
+class _Known:
+    """A unit, with what its translation said, and what the core said last."""
 
-    serial: int
-    translation: Translation
-    circumstances: Circumstances
-    offset: int
-    code: bytes
-    host_insns: int
-    when: Moment
-    install_seconds: float
-    died: Death | None = None
+    unit: Unit
+    made: HostCode
+    state: UnitState | None = None
 
 
-class Recorder:
-    """Watches one machine from now on; made while that does not run. Any thread may ask it to `record`, at any time."""
+class Recorder(Watcher):
+    """Watches one machine until it is closed. Any thread may ask it to `record`, at any time."""
 
-    def __init__(self, machine: Machine) -> None:
-        """Raises DynarecError when the machine interprets everything, or has a recorder already."""
+    def __init__(self, machine: Machine, *, counts: bool = True, sampling: float | None = SAMPLE_SECONDS) -> None:
+        """counts: have translated code count how often it is executed, exactly. sampling: seconds between two looks at
+        where the time goes; None: none.
+
+        The code cache is emptied, for what is in it does not count. Raises DynarecError when the machine interprets
+        everything, or is closed.
+        """
+        if machine.translator is None:
+            raise DynarecError(f"{machine.program.name}: everything is interpreted: there is no code cache to inspect")
         self._machine = machine
-        self._since = time.perf_counter_ns()
-        self._units: list[_Born] = []
-        self._live: dict[int, _Born] = {}
-        self._deaths = machine.stats().discarded
+        self._translator: Translator = machine.translator
+        self._counts = counts
         self._lock = threading.Lock()
-        machine.watch_installs(self._installed)
+        self._since = _now()
+        self._alive: dict[int, _Known] = {}
+        self._dead: deque[Unit] = deque()
+        self._forgotten = Totals()
+        self._events: deque[Event] = deque(maxlen=EVENT_ROOM)
+        self._lost = 0
+        self._answered: Counter[int] = Counter()
+        self._death_times: dict[int, int] = {}
+        self._places: dict[int, Place | None] = {}
+        self._texts: dict[str, tuple[str, ...]] = {}
+        self._closed = False
+        machine.perform(lambda: self._begin(sampling))
+
+    def _begin(self, sampling: float | None) -> None:
+        machine = self._machine
+        self._records = Records(machine.core, EVENT_ROOM)
+        self._first = machine.instructions
+        self._first_retired = machine.stats().instructions
+        self._translator.host.counting = self._counts
+        machine.add_watcher(self)
+        if sampling is not None:
+            self._records.sample_every(sampling)
 
     def close(self) -> None:
-        """Watch no more. May be called twice."""
-        self._machine.watch_installs(None)
+        """Watch no more; the cache is emptied. May be called twice."""
+        if not self._closed:
+            self._closed = True
+            self._machine.perform(self._end)
 
-    def record(self) -> Recording:
-        """Everything that is known now."""
+    def _end(self) -> None:
+        self._machine.remove_watcher(self)
+        self._translator.host.counting = False
+        self._translator.overrides.clear()
+        self._records.close()
+
+    # -- what can be changed ------------------------------------------------------------------------------------------
+
+    def erase(self, serial: int) -> None:
+        """Let a unit die; its block is translated again when it is reached. Raises DynarecError if it does not live."""
+        key = self._key(serial)
+        self._machine.perform(lambda: self._machine.core.erase(key))
+
+    def retranslate(self, serial: int, without: Collection[str] = ()) -> None:
+        """Let a unit die, and leave out passes whenever its block is translated. Raises DynarecError."""
+        key = self._key(serial)
+        self._translator.leave_out(key, without)
+        self._machine.perform(lambda: self._machine.core.erase(key))
+
+    def _key(self, serial: int) -> int:
         with self._lock:
-            self._collect()
-            units = tuple(self._unit(born) for born in self._units)
-        machine = self._machine
-        stats = machine.core.stats()
-        return Recording(
-            subject=self._subject(),
-            taken=self._now(),
-            counted=False,
-            cache=Cache(
-                size=machine.cache_size,
-                policy=machine.core.policy,
-                generations=(Generation(0, machine.cache_size, 0),),
-                current=0,
-                stats={name: value for name, value in stats.items() if isinstance(value, int)},
-                deaths=machine.stats().deaths,
-                exits=machine.stats().exits,
-            ),
-            units=units,
-            labels=tuple(
-                sorted(
-                    (Label(s.address, s.size, s.name, s.is_function) for s in machine.symbols),
-                    key=lambda label: (label.address, label.size, label.name),
-                )
-            ),
-        )
+            self._update()
+            known = self._alive.get(serial)
+        if known is None:
+            raise DynarecError(f"unit {serial} is not in the cache: choose one that lives")
+        return known.unit.key
 
-    def _subject(self) -> Subject:
-        machine, program = self._machine, self._machine.program
-        digest = hashlib.sha256(b"".join(segment.data for segment in program.segments)).hexdigest()
-        host = machine.translator.host.name if machine.translator else ""
-        return Subject(
-            program.name,
-            digest,
-            machine.guest.name,
-            machine.profile.name,
-            host,
-            machine.core.tier.name.lower(),
-            program.entry,
-        )
+    # -- on the CPU thread --------------------------------------------------------------------------------------------
 
-    def _now(self) -> Moment:
-        return Moment(time.perf_counter_ns() - self._since, self._machine.core.instructions)
+    def installed(self, translation: Translation, serial: int, seconds: float) -> None:
+        """A unit to be watched."""
+        if serial:
+            unit = self._describe(translation, serial, seconds)
+            with self._lock:
+                self._alive[serial] = _Known(unit, translation.code)
 
-    def _installed(self, translation: Translation, install_seconds: float) -> None:
-        with self._lock:
-            self._collect()
-            core = self._machine.core
-            offset = core.find(translation.unit.key)
-            if offset is None:
-                return
-            code = core.read_code(offset, len(translation.code.code))
-            translator = self._machine.translator
-            assert translator is not None
-            host = translator.host
-            circumstances = Circumstances(
-                host.name,
-                tuple(field.name for field in host.home_fields),
-                translation.limit,
-                features=host.features,
-                checked=translation.checked,
-                without=(),
-                harden=tuple(each.value for each in host.harden),
-                counted=host.counting,
-            )
-            born = _Born(
-                len(self._units) + 1,
-                translation,
-                circumstances,
-                offset,
-                code,
-                len(host.disassemble(code)),
-                self._now(),
-                install_seconds,
-            )
-            self._units.append(born)
-            self._live[translation.unit.key] = born
+    def answered(self, pc: int) -> None:
+        """A system call."""
+        self._answered[pc] += 1
 
-    def _collect(self) -> None:
-        for death in self._machine.core.deaths(self._deaths):
-            self._deaths += 1
-            born = self._live.pop(death.key, None)
-            if born is not None:
-                when = Moment(self._now().time, death.instructions)
-                born.died = Death(when, death.reason, death.address, 0)
-
-    def _unit(self, born: _Born) -> Unit:
-        translation, unit = born.translation, born.translation.unit
-        code = translation.code
+    def _describe(self, translation: Translation, serial: int, seconds: float) -> Unit:
+        """What is known of a unit when it is installed."""
+        unit, made = translation.unit, translation.code
+        offset = self._machine.core.find(unit.key)
+        assert offset is not None
+        code = self._machine.core.read_code(offset, len(made.code))
         return Unit(
-            serial=born.serial,
+            serial=serial,
             key=unit.key,
-            tier="trace",
+            tier=TIER,
             ranges=tuple(translation.ranges),
             source=translation.source,
             pcs=tuple(insn.pc for insn in unit.insns),
             charged=unit.retired,
-            offset=born.offset,
-            code=born.code,
-            host_insns=born.host_insns,
-            marks=tuple((mark.offset, mark.op) for mark in code.marks),
+            offset=offset,
+            code=code,
+            host_insns=len(self._translator.host.disassemble(code)),
+            marks=tuple((mark.offset, mark.op) for mark in made.marks),
             op_insns=tuple(op.at for op in unit.ops),
-            exits=tuple(
-                Exit(e.kind.name.lower(), e.target, unit.retired - e.refund, e.ret, None, 0, None) for e in code.exits
-            ),
-            circumstances=born.circumstances,
-            phases={**translation.phases, "install": born.install_seconds},
+            exits=(),
+            circumstances=self._circumstances(translation),
+            phases={**translation.phases, "install": seconds},
             batch=0,
-            born=born.when,
-            died=born.died,
+            born=Moment(self._clock(), self._machine.core.instructions),
+            died=None,
             rounds=None,
             instructions=None,
             samples=0,
         )
+
+    def _circumstances(self, translation: Translation) -> Circumstances:
+        host, unit = self._translator.host, translation.unit
+        hooked = [(unit.key, True)] if unit.hooked else []
+        if isinstance(unit.terminal, Jump):
+            where = (unit.terminal.target, not unit.cut)
+            hooked += [where] if self._translator.is_hooked(*where) else []
+        return Circumstances(
+            host=host.name,
+            homes=tuple(field.name for field in host.home_fields),
+            limit=translation.limit,
+            left=tuple(insn.pc for insn in unit.insns[-1:] if insn.pc in self._translator.left),
+            hooked=tuple(hooked),
+            checked=translation.checked,
+            features=host.features,
+            without=tuple(self._translator.left_out(unit.key)),
+            harden=tuple(sorted(each.value for each in host.harden)),
+            counted=host.counting,
+        )
+
+    # -- recording ----------------------------------------------------------------------------------------------------
+
+    def record(self) -> Recording:
+        """Everything that is known now. Raises DynarecError when the machine is closed."""
+        with self._lock:
+            self._update()
+            self._read_code()
+            alive = [known.unit for known in self._alive.values()]
+            units = tuple(sorted((*self._dead, *alive), key=lambda unit: unit.serial))
+            events = tuple(self._events)
+            forgotten, lost = self._forgotten, self._lost
+        stats = self._machine.stats()
+        return Recording(
+            subject=self._subject,
+            taken=Moment(self._clock(), self._machine.core.instructions),
+            counted=self._counts,
+            cache=self._cache(stats),
+            units=units,
+            forgotten=forgotten,
+            interpreted=self._records.interpreted,
+            answered=dict(self._answered),
+            first=self._first,
+            retired=stats.instructions - self._first_retired,
+            events=events,
+            lost=lost,
+            elsewhere=self._records.samples_elsewhere,
+            labels=self._labels,
+            places=self._find_places(units),
+            texts=dict(self._texts),
+        )
+
+    def _update(self) -> None:
+        """Learn from the core what has happened since the last time."""
+        self._take_events()
+        for state in self._records.units():
+            known = self._alive.get(state.serial)
+            if known is None:
+                continue  # just being installed
+            known.state = state
+            known.unit = self._updated(known, state)
+            if not state.alive:
+                self._bury(self._alive.pop(state.serial).unit)
+
+    def _take_events(self) -> None:
+        events, lost = self._records.take_events()
+        self._lost += lost + max(0, len(self._events) + len(events) - EVENT_ROOM)
+        for event in events:
+            if EVENTS[event.kind] == "death":
+                self._death_times[event.serial] = event.time - self._since
+            self._events.append(self._event(event))
+
+    def _event(self, event: CoreEvent) -> Event:
+        when = Moment(event.time - self._since, event.instructions)
+        return Event(when, EVENTS[event.kind], event.serial, event.other, event.value)
+
+    def _bury(self, unit: Unit) -> None:
+        self._dead.append(unit)
+        if len(self._dead) > DEAD_ROOM:
+            old, totals = self._dead.popleft(), self._forgotten
+            self._forgotten = Totals(
+                totals.units + 1,
+                totals.rounds + (old.rounds or 0),
+                totals.instructions + (old.instructions or 0),
+                totals.samples + old.samples,
+            )
+
+    def _updated(self, known: _Known, state: UnitState) -> Unit:
+        unit, made = known.unit, known.made
+        faulted = tuple(
+            (unit.charged - site.refund, count) for site, count in zip(made.sites, state.faults, strict=True) if count
+        )
+        return replace(
+            unit,
+            exits=tuple(_exits(unit, made, state)),
+            batch=state.batch,
+            died=None if state.alive else self._death(state),
+            rounds=state.counters[0] if state.counters else None,
+            instructions=_instructions(unit, made, state, faulted) if state.counters else None,
+            samples=state.samples,
+            faulted=faulted,
+        )
+
+    def _death(self, state: UnitState) -> Death:
+        when = Moment(self._death_times.pop(state.serial, self._clock()), state.died)
+        reason = DEATHS[state.reason]
+        return Death(when, reason, state.address, state.pc if reason in BLAMING else 0)
+
+    def _read_code(self) -> None:
+        """Read the code of all units back, with its links as they are, from places that stay theirs meanwhile."""
+        for _ in range(TRIES):
+            turns = self._turns()
+            codes = {
+                serial: self._machine.core.read_code(known.unit.offset, len(known.unit.code))
+                for serial, known in self._alive.items()
+            }
+            if self._turns() == turns:
+                for serial, code in codes.items():
+                    self._alive[serial].unit = replace(self._alive[serial].unit, code=code)
+                return
+
+    def _turns(self) -> tuple[int, int]:
+        stats = self._machine.stats()
+        return stats.evictions, stats.flushes
+
+    def _cache(self, stats: Stats) -> Cache:
+        generations = list(self._records.generations)
+        return Cache(
+            size=max((each.end for each in generations), default=0),
+            policy=stats.policy,
+            generations=tuple(Generation(each.start, each.end, each.fill) for each in generations),
+            current=next((at for at, each in enumerate(generations) if each.current), 0),
+            stats={name: getattr(stats, name) for name in STATS},
+            deaths=dict(stats.deaths),
+            exits=dict(stats.exits),
+        )
+
+    @cached_property
+    def _subject(self) -> Subject:
+        machine, program = self._machine, self._machine.program
+        return Subject(
+            program=program.name,
+            digest=hashlib.sha256(b"".join(segment.data for segment in program.segments)).hexdigest(),
+            guest=machine.guest.name,
+            machine=machine.profile.name,
+            host=self._translator.host.name,
+            tier=machine.core.tier.name.lower(),
+            entry=program.entry,
+        )
+
+    @cached_property
+    def _labels(self) -> tuple[Label, ...]:
+        found = (Label(each.address, each.size, each.name, each.is_function) for each in self._machine.symbols)
+        return tuple(sorted(found, key=lambda label: (label.address, label.is_function, label.size, label.name)))
+
+    # -- source -------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _source(self) -> Source:
+        from dynarec.debug.source import Source
+
+        return Source(self._machine.program)
+
+    def _find_places(self, units: Iterable[Unit]) -> dict[int, Place]:
+        wanted = {pc for unit in units for pc in unit.pcs}
+        for pc in wanted - self._places.keys():
+            row = self._source.lines.at(pc)
+            self._places[pc] = Place(row.file, row.line) if row is not None and row.line else None
+        found = {pc: place for pc in sorted(wanted) if (place := self._places[pc]) is not None}
+        for place in found.values():
+            if place.file not in self._texts:
+                self._texts[place.file] = tuple(self._lines(place.file))
+        return found
+
+    def _lines(self, file: str) -> list[str]:
+        lines: list[str] = []
+        while len(lines) < MOST_SOURCE_LINES:
+            more = self._source.text.lines(file, len(lines) + 1)
+            if not more:
+                break
+            lines += more
+        return lines
+
+    def _clock(self) -> int:
+        return _now() - self._since
+
+
+def _now() -> int:
+    """The clock of native/record.c."""
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+
+
+def _instructions(unit: Unit, made: HostCode, state: UnitState, faulted: tuple[tuple[int, int], ...]) -> int:
+    """Guest instructions that have retired in a unit: all of each round, less what was left out."""
+    left_out = sum(count * missing for count, missing in zip(state.counters, made.unexecuted, strict=True))
+    return state.counters[0] * unit.charged - left_out - sum((unit.charged - at) * count for at, count in faulted)
+
+
+def _exits(unit: Unit, made: HostCode, state: UnitState) -> Iterable[Exit]:
+    """Its exits, and where a round ends early to begin anew."""
+    rest = state.counters[0] - sum(state.counters[1:]) - sum(state.faults) if state.counters else None
+    for each, (missed, linked) in zip(made.exits, state.exits, strict=True):
+        kind = each.kind.name.lower()
+        taken = rest if rest is None else max(rest, 0)
+        if kind == BUDGET:
+            taken = missed
+        elif taken is not None and each.counter:
+            taken = state.counters[each.counter]
+        executed = (
+            0 if kind == BUDGET else unit.charged - (made.unexecuted[each.counter] if each.counter else each.refund)
+        )
+        yield Exit(kind, each.target, executed, each.ret, taken, missed, linked or None)
+    used = {each.counter for each in made.exits}
+    for counter in made.counters[1:]:
+        if counter.number not in used:
+            executed = unit.charged - made.unexecuted[counter.number]
+            taken = state.counters[counter.number] if state.counters else None
+            yield Exit("round", unit.key, executed, counter.offset, taken, 0, unit.serial)

@@ -26,6 +26,23 @@ static inline void dr_branch_encode(struct dr_branch *branch, int64_t distance) 
     memcpy(branch->bytes, &word, sizeof word);
 }
 
+/* add x16, x28, #page, lsl #12; ldr x17, [x16, #place]; add x17, x17, #1; str x17, [x16, #place] */
+#define DR_COUNT_SIZE 16u
+#define DR_IMM12 UINT32_C(0xfff)
+
+/* Makes a count that was emitted for counter n add to counter first + n. */
+static inline void dr_move_count(uint8_t *at, uint32_t first) {
+    uint32_t words[DR_COUNT_SIZE / 4];
+    memcpy(words, at, sizeof words);
+    uint32_t offset = (words[0] >> 10 & DR_IMM12) << 12;
+    offset += ((words[1] >> 10 & DR_IMM12) + first) * (uint32_t)sizeof(uint64_t);
+    uint32_t place = (offset & DR_IMM12) / (uint32_t)sizeof(uint64_t);
+    words[0] = (words[0] & ~(DR_IMM12 << 10)) | offset >> 12 << 10;
+    words[1] = (words[1] & ~(DR_IMM12 << 10)) | place << 10;
+    words[3] = (words[3] & ~(DR_IMM12 << 10)) | place << 10;
+    memcpy(at, words, sizeof words);
+}
+
 #define DR_LINK_ALIGN 4u
 #define DR_MAX_CODE (UINT32_C(1) << 27) /* imm26 words */
 #define DR_VERIFY dr_verify_arm64

@@ -22,6 +22,15 @@ static inline void dr_branch_encode(struct dr_branch *branch, int64_t distance) 
     memcpy(branch->bytes, &relative, sizeof relative);
 }
 
+/* Makes a count that was emitted for counter n add to counter first + n. `at`: the displacement in it. */
+static inline void dr_move_count(uint8_t *at, uint32_t first) {
+    int32_t displacement;
+    memcpy(&displacement, at, sizeof displacement);
+    displacement += (int32_t)(first * sizeof(uint64_t));
+    memcpy(at, &displacement, sizeof displacement);
+}
+#define DR_COUNT_SIZE 4u /* bytes of what is changed there */
+
 #define DR_LINK_ALIGN 1u
 #define DR_MAX_CODE (UINT32_C(1) << 30) /* rel32 */
 #define DR_VERIFY dr_verify_x86_64

@@ -38,7 +38,7 @@ def test_unknown_policy_says_so() -> None:
 
 
 def test_layout_is_the_one_that_hosts_know() -> None:
-    names = ("window", "exit_pc", "exit", "pc", "budget", "state", "spill", "jumps", "homes")
+    names = ("window", "exit_pc", "exit", "pc", "budget", "state", "spill", "jumps", "homes", "counters")
     assert {name: lib.dr_layout(name.encode()) for name in names} == {
         name: getattr(layout, name.upper()) for name in names
     }

@@ -32,7 +32,7 @@ class Arm64(Host):
         lower(unit)
 
     def emit(self, unit: Unit) -> HostCode:
-        return Emitter(unit, self.homes, self.jump_shift, self.harden).emit()
+        return Emitter(unit, self.homes, self.jump_shift, self.harden, self.counting).emit()
 
     def disassemble(self, code: bytes, address: int = 0) -> list[tuple[int, bytes, str]]:
         return disasm.disassemble(code, address)

@@ -17,6 +17,8 @@ from dynarec.ir.state import Field
 from dynarec.ir.unit import Operand, Unit
 
 JUMP_SLOT_SHIFT = layout.JUMP_SLOT_SIZE.bit_length() - 1
+COUNTER_PAGE = 1 << 12
+"""What one addition reaches."""
 JUMP_INDEX_BITS = layout.JUMP_SLOTS.bit_length() - 1
 
 
@@ -26,9 +28,15 @@ class Emitter(Arithmetic, Memory):
     methods = complete("arm64", ARITHMETIC, CONDITIONS, MEMORY)
 
     def __init__(
-        self, unit: Unit, homes: Mapping[Field, int], jump_shift: int, harden: frozenset[Hardening] = frozenset()
+        self,
+        unit: Unit,
+        homes: Mapping[Field, int],
+        jump_shift: int,
+        harden: frozenset[Hardening] = frozenset(),
+        counting: bool = False,
     ) -> None:
         super().__init__(unit, homes)
+        self.counting = counting
         self.jump_shift = jump_shift
         self.harden = harden
 
@@ -42,6 +50,16 @@ class Emitter(Arithmetic, Memory):
 
     def _refund(self, instructions: int) -> None:
         self.asm.add_ri(BUDGET, BUDGET, instructions)
+
+    def _add_one(self, number: int) -> int:
+        """Four instructions; dynarec/host/arm64/__init__.py knows which of them say what counter it is."""
+        start = self.asm.here
+        page, within = divmod(layout.COUNTERS + number * layout.COUNTER_SIZE, COUNTER_PAGE)
+        self.asm.add_ri64(CALL, STATE, page * COUNTER_PAGE)
+        self.asm.ldr64(CONTEXT, CALL, within)
+        self.asm.add_ri64(CONTEXT, CONTEXT, 1)
+        self.asm.str64(CONTEXT, CALL, within)
+        return start
 
     def _jump(self, label: Label) -> None:
         self.asm.b(label)

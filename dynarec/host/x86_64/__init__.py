@@ -29,7 +29,7 @@ class X86_64(Host):  # noqa: N801 - the manual's spelling
         lower(unit)
 
     def emit(self, unit: Unit) -> HostCode:
-        return Emitter(unit, self.homes, self.jump_shift, self.bmi2).emit()
+        return Emitter(unit, self.homes, self.jump_shift, self.bmi2, self.counting).emit()
 
     def disassemble(self, code: bytes, address: int = 0) -> list[tuple[int, bytes, str]]:
         return disasm.disassemble(code, address)

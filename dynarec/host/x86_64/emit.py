@@ -29,8 +29,11 @@ class Emitter(Arithmetic, Memory):
 
     methods = complete("x86-64", ARITHMETIC, CONDITIONS, MEMORY)
 
-    def __init__(self, unit: Unit, homes: Mapping[Field, int], jump_shift: int, bmi2: bool) -> None:
+    def __init__(
+        self, unit: Unit, homes: Mapping[Field, int], jump_shift: int, bmi2: bool, counting: bool = False
+    ) -> None:
         super().__init__(unit, homes)
+        self.counting = counting
         self.jump_shift = jump_shift
         self.bmi2 = bmi2
 
@@ -40,6 +43,10 @@ class Emitter(Arithmetic, Memory):
 
     def _refund(self, instructions: int) -> None:
         self.asm.alu_mi(Alu.ADD, _BUDGET, instructions)
+
+    def _add_one(self, number: int) -> int:
+        self.asm.inc64_m(Mem(STATE, layout.COUNTERS + number * layout.COUNTER_SIZE))
+        return self.asm.here - layout.WORD
 
     def _jump(self, label: Label) -> None:
         self.asm.jmp(label)

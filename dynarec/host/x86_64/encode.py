@@ -148,6 +148,7 @@ class Assembler(Buffer):
     shrx = vex_shift("shrx r32, r32, r32", VEX_F2)
 
     jmp_r = one_r("jmp r64", b"\xff", 4)
+    inc64_m = one_m("inc m64", b"\xff", 0, _REX_W)
     jmp_m = one_m("jmp m64", b"\xff", 4)
     call_r = one_r("call r64", b"\xff", 2)
     call_m = one_m("call m64", b"\xff", 2)

@@ -231,11 +231,11 @@ def one_r(syntax: str, opcode: bytes, digit: int) -> _Reg:
     return encode
 
 
-def one_m(syntax: str, opcode: bytes, digit: int) -> _OneMem:
+def one_m(syntax: str, opcode: bytes, digit: int, rex: int = 0) -> _OneMem:
     """One memory operand, the ``/digit`` in the reg field."""
 
     def encode(self: Buffer, mem: Mem) -> None:
-        add_rm(self.code, opcode, digit, mem)
+        add_rm(self.code, opcode, digit, mem, rex)
 
     encode.__doc__ = syntax
     return encode
