@@ -25,7 +25,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Collection
-from contextlib import suppress
 from pathlib import Path
 
 from dynarec.errors import DynarecError
@@ -46,6 +45,8 @@ PIECE = 1 << 20
 REQUEST_SECONDS = 2.0
 REPLY_SECONDS = 30.0
 """For a client to take a reply."""
+PAUSE = 0.01
+"""Seconds between two clients if one was broken, lest all time goes into such."""
 PATIENCE = 60.0
 """Seconds that a client waits for a reply."""
 SUFFIX = ".inspect"
@@ -151,8 +152,10 @@ class Server:
             selector.register(self._listener, selectors.EVENT_READ)
             selector.register(self._wake, selectors.EVENT_READ)
             while all(key.fileobj is not self._wake for key, _ in selector.select()):
-                with suppress(OSError, _Broken):  # whatever a client does is its own affair
+                try:
                     self._answer_one()
+                except (OSError, _Broken):  # whatever a client does is its own affair
+                    time.sleep(PAUSE)
 
     def _answer_one(self) -> None:
         connection, _ = self._listener.accept()
@@ -170,6 +173,8 @@ class Server:
     def _reply(self, request: bytes) -> tuple[int, bytes]:
         try:
             return DONE, self._do(request)
+        except _Broken:
+            raise
         except DynarecError as error:
             return REFUSED, str(error).encode()
         except Exception as error:  # a mistake of ours must not end the thread

@@ -110,11 +110,11 @@ def column(name: str) -> Column:
 def ordered(recording: Recording, units: Iterable[Unit], by: str = "share", *, reverse: bool = False) -> list[Unit]:
     """The units by a column, what people look for first; what is unknown last. Raises DynarecError.
 
-    Units that are the same there are by serial.
+    Units that are the same there: first those that retired more instructions, then the older ones.
     """
     chosen = column(by)
     known, unknown = [], []
-    for unit in sorted(units, key=lambda unit: unit.serial):
+    for unit in sorted(units, key=lambda unit: (-(unit.instructions or 0), unit.serial)):
         value = chosen.value(recording, unit)
         if value is None:
             unknown.append(unit)

@@ -6,7 +6,7 @@ Addresses and keys are hexadecimal text, as no number of JavaScript holds 64 bit
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -97,7 +97,7 @@ def _cache(recording: Recording) -> dict[str, Any]:
 def _units(recording: Recording, texts: _Texts) -> dict[str, list[Any]]:
     """The columns of the table of units, in the order of their serials."""
     units, there = recording.units, _still_there(recording)
-    circumstances = {each: None for each in (unit.circumstances for unit in units)}
+    circumstances = dict.fromkeys(unit.circumstances for unit in units)
     numbers = {each: number for number, each in enumerate(circumstances)}
     columns: dict[str, list[Any]] = {
         "serial": [unit.serial for unit in units],
