@@ -18,9 +18,9 @@ const flameTree = (recording) => {
   return { name: shown(recording.data.subject.program), share: 1, children };
 };
 
-const elsewhere = ({ data: { basis, totals } }) => {
-  const all = totals[basis] || 1;
-  const parts = basis === 'samples' ? { ...totals.elsewhere, 'forgotten units': totals.forgotten.samples }
+const elsewhere = ({ measure, data: { totals } }) => {
+  const all = totals[measure] || 1;
+  const parts = measure === 'samples' ? { ...totals.elsewhere, 'forgotten units': totals.forgotten.samples }
     : { interpreter: totals.interpreted, 'system calls': totals.answered, 'forgotten units': totals.forgotten.instructions };
   return Object.entries(parts).filter(([, value]) => value > 0).map(([name, value]) => ({ name: `(${shown(name)})`, share: value / all, children: [], isOutside: true }));
 };

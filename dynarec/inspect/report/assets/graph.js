@@ -1,7 +1,9 @@
 // The block graph: units as boxes, ways between them as arrows as thick as they were taken often.
 
-const SIZES = [40, 120, 400, 1000];
-const DETAILED = 0.45;
+const SIZES = [30, 100, 300, 1000];
+const DETAILED = 0.38;
+const READABLE = 0.6;
+const EDGE = 20;
 const THICKEST = 7;
 const ZOOM = { least: 0.02, most: 4, step: 1.25 };
 
@@ -171,6 +173,7 @@ class GraphView {
     this.isFitted = true;
     this.fit();
     if (this.nodes.has(this.selected)) this.center(this.selected);
+    else if (this.at.k < READABLE && this.size === SIZES[0].toString()) this.center(this.app.recording.hottest[0].serial);
   }
 
   fit() {
@@ -183,7 +186,7 @@ class GraphView {
   center(serial) {
     const { x, y } = this.layout.at.get(serial);
     const k = Math.max(this.at.k, 0.8);
-    this.look({ k, x: this.box.width / 2 - x * k, y: this.box.height / 2 - y * k });
+    this.look({ k, x: inside(this.box.width / 2 - x * k, this.box.width, this.layout.width * k), y: inside(this.box.height / 2 - y * k, this.box.height, this.layout.height * k) });
   }
 
   look(at) {
@@ -301,6 +304,9 @@ class GraphView {
 }
 
 const shortened = (text, most) => (text.length <= most ? text : `${text.slice(0, most - 8)}\u2026${text.slice(-7)}`);
+
+// Where a drawing begins, so that it covers the window if it is larger than that, and lies in its middle if not.
+const inside = (start, window, size) => (size + 2 * EDGE <= window ? (window - size) / 2 : Math.max(window - size - EDGE, Math.min(EDGE, start)));
 
 const graphView = {
   label: 'Graph',

@@ -1,7 +1,7 @@
 // A layered drawing of a directed graph, after Sugiyama: break cycles, assign layers, order each layer to have few
 // crossings, place nodes near their neighbours. Components are drawn apart and packed in rows.
 
-const NODE = { width: 148, height: 46, gapX: 26, gapY: 58, margin: 40 };
+const NODE = { width: 148, height: 46, gapX: 26, gapY: 52, margin: 40 };
 const THIN = 10;
 const SWEEPS = 10;
 const MOST_BENDS = 30000;
@@ -176,7 +176,7 @@ const placeInLayers = (layers, links) => {
   const settle = (layer, ...near) => {
     for (const item of layer) {
       const others = near.flatMap((map) => map.get(item) ?? []);
-      item.pull = item.id === null ? 4 : 1 + others.length;
+      item.pull = item.id === null ? 8 : 1 + others.length;
       item.wish = others.length ? others.reduce((sum, other) => sum + other.x, 0) / others.length : item.x;
     }
     placed(layer);
@@ -185,7 +185,7 @@ const placeInLayers = (layers, links) => {
     layers.forEach((layer) => settle(layer, ups));
     [...layers].reverse().forEach((layer) => settle(layer, downs));
   }
-  layers.forEach((layer) => settle(layer, ups, downs));
+  for (let sweep = 0; sweep < SWEEPS; sweep += 1) layers.forEach((layer) => settle(layer, ups, downs));
 };
 
 const finished = (layers, chains, turned) => {
@@ -206,7 +206,7 @@ const finished = (layers, chains, turned) => {
 
 const route = (chain, y, port) => {
   const half = NODE.height / 2;
-  const points = chain.slice(1, -1).flatMap((bend) => [[bend.x, y(bend.layer) - half], [bend.x, y(bend.layer) + half]]);
+  const points = chain.slice(1, -1).map((bend) => [bend.x, y(bend.layer)]);
   const [first, last] = [chain[0], chain[chain.length - 1]];
   return [[first.x + port, y(first.layer) + half], ...points, [last.x + port, y(last.layer) - half]];
 };

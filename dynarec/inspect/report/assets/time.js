@@ -19,26 +19,27 @@ const timeChart = (app, { height, axis = 'time', onbin = null, chosen = null }) 
   }
   const reasons = [...new Set(recording.units.map((unit) => unit.reason).filter((reason) => reason))];
   const [up, down] = [Math.max(...bins.map((bin) => bin.born)), Math.max(...bins.map((bin) => bin.deaths))];
-  const scale = (height - 26) / Math.max(1, up + down);
-  const zero = 4 + up * scale;
+  const half = (height - 8) / (down ? 2 : 1);
+  const zero = 4 + half;
+  const scale = { up: half / Math.max(1, up), down: half / Math.max(1, down) };
   const written = (value) => (axis === 'time' ? duration(Math.round(value)) : brief(Math.round(value)));
   const svg = draw('svg', { class: 'time-chart', viewBox: `0 0 960 ${height}`, preserveAspectRatio: 'none', role: 'img', 'aria-label': `Translations and deaths by ${axis}`, style: { height: `${height}px` } });
   bins.forEach((bin, index) => svg.append(timeBin(bin, index, { height, zero, scale, reasons, end, written, onbin, chosen })));
   svg.append(draw('line', { class: 'axis', x1: 0, x2: 960, y1: zero, y2: zero }));
   const labels = el('div', { class: 'ticks' }, [0, 0.25, 0.5, 0.75, 1].map((at) => el('span', {}, written(end * at))));
-  const legend = el('div', { class: 'tools' }, el('span', { class: 'legend' }, el('i', { class: 'swatch born' }), `translated (at most ${up} in ${written(end / BINS)})`), reasons.length ? reasonLegend(reasons) : el('span', { class: 'muted' }, 'nothing died'));
+  const legend = el('div', { class: 'tools' }, el('span', { class: 'legend' }, el('i', { class: 'swatch born' }), `translated, up: at most ${count(up)} a bar (${written(end / BINS)})`), reasons.length ? [el('span', { class: 'muted' }, `died, down: at most ${count(down)} a bar`), reasonLegend(reasons)] : el('span', { class: 'muted' }, 'nothing died'));
   return { node: el('div', {}, svg, labels, legend), end };
 };
 
 const timeBin = (bin, index, { height, zero, scale, reasons, end, written, onbin, chosen }) => {
   const rect = (y, tall, name) => draw('rect', { x: index * 10 + 0.75, width: 8.5, y: y.toFixed(2), height: tall.toFixed(2), class: name });
   const parts = [];
-  if (bin.born) parts.push(rect(zero - bin.born * scale, bin.born * scale, 'born'));
+  if (bin.born) parts.push(rect(zero - bin.born * scale.up, bin.born * scale.up, 'born'));
   let y = zero;
   for (const reason of reasons) {
     if (!bin.died[reason]) continue;
-    parts.push(rect(y, bin.died[reason] * scale, reasonClass(reason)));
-    y += bin.died[reason] * scale;
+    parts.push(rect(y, bin.died[reason] * scale.down, reasonClass(reason)));
+    y += bin.died[reason] * scale.down;
   }
   const range = [(index / BINS) * end, ((index + 1) / BINS) * end];
   const lines = [`${written(range[0])} to ${written(range[1])}`, `${bin.born} translated`, ...Object.entries(bin.died).map(([reason, number]) => `${number} died: ${reason}`)];

@@ -117,7 +117,9 @@ class Listings {
   }
 
   line(index, data, heat, ...children) {
-    return el('li', { role: 'option', 'data-index': index, ...data, style: heat === null ? {} : { 'border-left-color': theme.heat(heat) } }, ...children);
+    const { class: kind, ...more } = data;
+    const classes = [kind, heat === 0 ? 'never' : null].filter((name) => name).join(' ');
+    return el('li', { role: 'option', 'data-index': index, class: classes || null, ...more, style: heat ? { 'border-left-color': theme.heat(heat) } : {} }, ...children);
   }
 
   heat(insn) {

@@ -1,7 +1,7 @@
 // The table of units.
 
 const heatBar = (share, most) => el('span', { class: 'heatbar' },
-  el('i', { style: { width: `${most ? (100 * share) / most : 0}%`, background: theme.heat(heatOf(share, most)) } }),
+  el('i', { class: share > 0 ? null : 'none', style: { width: `${most ? (100 * share) / most : 0}%`, background: theme.heat(heatOf(share, most)) } }),
   el('b', {}, percent(share)));
 
 const stateText = (unit) => (unit.alive
@@ -59,7 +59,7 @@ const unitsView = {
       button(word, () => { input.value = toggledWord(input.value, word); apply(input.value); }, { class: 'chip' }));
     const node = el('section', { class: 'units' },
       el('div', { class: 'tools' }, input, quick, said),
-      el('p', { class: 'muted hint' }, 'Words narrow it down together: part of a symbol or a file, an address (the units that hold it), ',
+      el('p', { class: 'muted hint' }, 'Words narrow it down together: part of a symbol or a file; an address, ', el('code', {}, 'main+0x10'), ' or ', el('code', {}, 'file.c:12'), ' (the units that hold it); ',
         el('code', {}, 'hot'), ', ', el('code', {}, 'live'), ', ', el('code', {}, 'dead'), ', ', el('code', {}, 'reason:store'), '. Press / to filter, arrows and Enter to open.'),
       rows.node);
     apply(input.value);
