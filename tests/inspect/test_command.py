@@ -15,6 +15,7 @@ import pytest
 
 from dynarec.inspect import dump, tables
 from tests.inspect.recordings import full, recorded
+from tests.pseudo_terminal import on_terminal
 from tests.test_cli import dynarec, one_line
 from tests.test_machine import A0, A7, CODE, ECALL, LOOP, ROMS, addi, exit_with, lui, lw, program
 
@@ -154,7 +155,7 @@ def test_files(dumped: Path, tmp_path: Path) -> None:
 
 def test_a_page(dumped: Path, tmp_path: Path) -> None:
     assert shown(dumped, "--html", tmp_path / "page.html") == ""
-    assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
+    assert (tmp_path / "page.html").read_text().lower().startswith("<!doctype html>")
 
 
 @pytest.mark.parametrize(
@@ -209,6 +210,18 @@ def test_conditions(dumped: Path, other: Path, condition: str, status: int) -> N
     done = dynarec("inspect", "diff", dumped, other, "--fail-on", condition)
     assert done.returncode == status
     assert bool(done.stderr) == bool(status)
+
+
+# -- in a terminal -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["dump", "program"])
+def test_in_a_terminal_one_walks_around(dumped: Path, what: str) -> None:
+    pytest.importorskip("textual", reason="needs textual")
+    with on_terminal([sys.executable, "-m", "dynarec", "inspect", dumped if what == "dump" else HELLO]) as terminal:
+        terminal.expect(b"hello.elf" if what == "program" else b"dump")
+        terminal.type(b"q")
+        assert terminal.ended() == 0
 
 
 # -- run --------------------------------------------------------------------------------------------------------------
