@@ -26,7 +26,8 @@ Cond = TypeVar("Cond")
 class _SideExit:
     """A side exit whose stub is still to come; `leave` is None for the one that is out of budget.
 
-    `counted`: its stub is to count, if anything does. `link` is the patchable branch in the unit's body that leads here; 0 if it cannot be patched.
+    `counted`: its stub is to count, if anything does. `link` is the patchable branch in the unit's body that leads
+    here; 0 if it cannot be patched.
     """
 
     __slots__ = ("counted", "executed", "label", "leave", "link", "pc")

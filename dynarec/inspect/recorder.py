@@ -69,9 +69,11 @@ class _Known:
 class Recorder(Watcher):
     """Watches one machine until it is closed. Any thread may ask it to `record`, at any time."""
 
-    def __init__(self, machine: Machine, *, counts: bool = True, sampling: float | None = SAMPLE_SECONDS) -> None:
-        """counts: have translated code count how often it is executed, exactly. sampling: seconds between two looks at
-        where the time goes; None: none.
+    def __init__(
+        self, machine: Machine, *, counts: bool = True, sampling: float | None = SAMPLE_SECONDS, keep: int = DEAD_ROOM
+    ) -> None:
+        """keep: dead units that are remembered one by one. counts: have translated code count how often it is executed,
+        exactly. sampling: seconds between two looks at where the time goes; None: none.
 
         The code cache is emptied, for what is in it does not count. Raises DynarecError when the machine interprets
         everything, or is closed.
@@ -85,6 +87,7 @@ class Recorder(Watcher):
         self._since = _now()
         self._alive: dict[int, _Known] = {}
         self._dead: deque[Unit] = deque()
+        self._keep = keep
         self._forgotten = Totals()
         self._events: deque[Event] = deque(maxlen=EVENT_ROOM)
         self._lost = 0
@@ -258,7 +261,7 @@ class Recorder(Watcher):
 
     def _bury(self, unit: Unit) -> None:
         self._dead.append(unit)
-        if len(self._dead) > DEAD_ROOM:
+        if len(self._dead) > self._keep:
             old, totals = self._dead.popleft(), self._forgotten
             self._forgotten = Totals(
                 totals.units + 1,

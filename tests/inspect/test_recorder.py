@@ -17,7 +17,7 @@ from dynarec.host import native_host_name
 from dynarec.inspect.code import UnitCode
 from dynarec.inspect.live import LiveSource
 from dynarec.inspect.model import Recording, Unit
-from dynarec.inspect.recorder import DEAD_ROOM, Recorder
+from dynarec.inspect.recorder import Recorder
 from dynarec.opt import PASS_NAMES
 from tests.differential.programs import CODE as RANDOM_CODE
 from tests.differential.programs import random_program
@@ -295,14 +295,13 @@ def test_events_tell_the_story() -> None:
 
 def test_dead_units_that_are_forgotten_are_still_counted() -> None:
     with load(loop(0x7FFFF000) + EXIT, tier="jit") as machine:
-        recorder = Recorder(machine, sampling=None)
-        for _ in range(DEAD_ROOM // 1000 + 1):
-            for _ in range(1000):
-                machine.run(40)
-                machine.perform(machine.core.flush)
+        recorder = Recorder(machine, sampling=None, keep=10)
+        for _ in range(50):
+            machine.run(40)
+            machine.perform(machine.core.flush)
         recording = recorder.record()
-        assert recording.forgotten.units > 0
-        assert len(recording.dead) == DEAD_ROOM
+        assert len(recording.dead) == 10
+        assert recording.forgotten.units + 10 == machine.stats().discarded
         assert recording.instructions == recording.retired == machine.instructions
 
 
