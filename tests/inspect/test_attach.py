@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Collection, Iterator
@@ -51,10 +52,12 @@ class Asked:
 
 
 @pytest.fixture(autouse=True)
-def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    monkeypatch.setattr(attach, "REQUEST_SECONDS", 0.2)
-    return tmp_path / "dynarec"
+def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where the sockets are; the folders of tests have names that are too long for such on some systems."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="dr-") as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        monkeypatch.setattr(attach, "REQUEST_SECONDS", 0.2)
+        yield Path(folder) / "dynarec"
 
 
 @pytest.fixture
