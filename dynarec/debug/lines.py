@@ -95,6 +95,13 @@ class Lines:
         """The lines of these files that have code, sorted."""
         return sorted({line for table in self._tables(name) for line in table})
 
+    def stretches(self) -> Iterator[tuple[str, int, int]]:
+        """(file, line, address): where the code of each line begins, once for each stretch of it."""
+        for file, table in self._by_line.items():
+            for line, addresses in table.items():
+                for address in addresses:
+                    yield self._names[file], line, address
+
     def after_prologue(self, low: int, high: int) -> int:
         """Where the body of the function [low, high) begins: its parameters are in place there."""
         rows = self._rows
