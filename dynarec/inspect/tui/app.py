@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -82,12 +82,12 @@ class InspectorApp(App[int]):
     def compose(self) -> ComposeResult:
         yield Static(id="status", markup=False)
         yield Static(id="tabs")
+        yield Static(id="facts", markup=False)
         with Horizontal(id="upper", classes="band"):
             yield UnitTable(PANES["units"])
             with Vertical(id="beside"):
                 yield LinkPane("links", PANES["links"])
                 yield Pane("hints", PANES["hints"])
-        yield Static(id="facts", markup=False)
         yield CodePanes()
         with Horizontal(id="lower", classes="band"):
             yield MapPane("map", PANES["map"], has_cursor=False)
@@ -168,25 +168,30 @@ class InspectorApp(App[int]):
 
     def _take(self, view: View) -> None:
         """A view has come: show what is new of it."""
-        self.view = view
+        before, self.view = self.view, view
         if self.unit is None and view.units:
             self.select(view.units[0].serial)
         unit = self.unit
         if unit is not None and self.panes.is_stale(unit):
             self._read(unit)
-        self.show_panes()
+        if before is None or before.recording is not view.recording:
+            self.show_panes()
+            return
+        parts = ("units", "map", "time", "events")
+        self.show_panes([name for name in parts if getattr(before, name) is not getattr(view, name)])
 
-    def show_panes(self) -> None:
-        """All panes that are in sight, as the view is now."""
+    def show_panes(self, names: Collection[str] = tuple(PANES)) -> None:
+        """Those of these panes that are in sight, as the view is now."""
         self._show_status()
         if self.view is None:
             return
         shows = {"units": self._show_units, "links": self._show_links, "hints": self._show_hints, "map": self._show_map,
                  "time": self._show_time, "events": self._show_events}  # fmt: skip
         for name, show in shows.items():
-            if self.pane(name).display:
+            if name in names and self.pane(name).display:
                 show()
-        self.panes.show(self.view.recording, self.unit)
+        if "guest" in names:
+            self.panes.show(self.view.recording, self.unit)
 
     def _show_status(self) -> None:
         status = self.query_one("#status", Static)
@@ -241,7 +246,7 @@ class InspectorApp(App[int]):
         self.watcher.choose(selected=serial)
         if self.unit is not None:
             self._read(self.unit)
-        self.show_panes()
+        self.show_panes(["units", "links"])
 
     def go(self, serial: int) -> None:
         """Select a unit, and be able to come back."""
@@ -266,7 +271,7 @@ class InspectorApp(App[int]):
     def _has_read(self, code: linked.Code) -> None:
         if code.unit.serial == self.selected:
             self.panes.take(code)
-            self.show_panes()
+            self.show_panes(["guest"])
 
     # -- the layout ---------------------------------------------------------------------------------------------------
 

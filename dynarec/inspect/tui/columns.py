@@ -10,6 +10,7 @@ from dynarec.inspect.model import Recording, Unit
 from dynarec.inspect.tui.heat import percent, short
 
 MICRO = 1e6
+DIED = "†"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +40,21 @@ def links_in(recording: Recording, unit: Unit) -> int:
 
 def state(unit: Unit) -> str:
     """Whether it lives, or what it died of."""
-    return "live" if unit.died is None else f"dead: {unit.died.reason}"
+    return "live" if unit.died is None else f"{DIED} {unit.died.reason}"
 
 
 COLUMNS = (
     Column("address", 8, lambda r, u: u.key, lambda r, u: f"{u.key:08x}", False, "address"),
-    Column("symbol", 18, lambda r, u: r.name(u.key), lambda r, u: r.name(u.key), False, "name"),
+    Column("symbol", 15, lambda r, u: r.name(u.key), lambda r, u: r.name(u.key), False, "name"),
     Column("share", 6, lambda r, u: r.share(u), lambda r, u: percent(r.share(u))),
     _count("rounds", 6, lambda r, u: u.rounds),
     _count("instrs", 6, lambda r, u: u.instructions),
+    Column("state", 12, lambda r, u: state(u), lambda r, u: state(u), False, "faint"),
     _count("guest", 5, lambda r, u: len(u.pcs)),
     _count("bytes", 5, lambda r, u: len(u.code)),
     _count("out", 3, lambda r, u: len(u.links_out)),
     _count("in", 3, links_in),
     Column("us", 5, lambda r, u: u.seconds, lambda r, u: short(round(u.seconds * MICRO)), role="faint"),
-    Column("state", 16, lambda r, u: state(u), lambda r, u: state(u), False, "faint"),
     Column("tier", 5, lambda r, u: u.tier, lambda r, u: u.tier, False, "faint"),
     Column("serial", 6, lambda r, u: u.serial, lambda r, u: str(u.serial), False, "faint"),
 )

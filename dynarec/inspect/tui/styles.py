@@ -16,7 +16,7 @@ Input, Input:focus { border: none; height: 1; padding: 0 1; background: $surface
 #lower { height: 11fr; }
 .pane { height: 100%; width: 1fr; border: round $surface-lighten-2; border-title-color: $text-muted; padding: 0; }
 .pane:focus { border: round $accent; border-title-color: $text-accent; }
-#units { width: 92; }
+#units { width: 101; }
 #beside { width: 1fr; height: 100%; }
 #beside .pane { height: 1fr; }
 Listing { background: $background; scrollbar-size-horizontal: 0; scrollbar-size-vertical: 1; }

@@ -60,17 +60,39 @@ class View:
     time: list[Row]
 
 
-def make_view(recording: Recording, wish: Wish) -> View:
-    """Choose and sort."""
+def make_view(recording: Recording, wish: Wish, before: View | None = None) -> View:
+    """Choose and sort. before: the last view, of which is taken what would be the same."""
+    old = before.wish if before is not None and before.recording is recording else None
+    if before is None or old is None:
+        return View(recording, wish, *_table(recording, wish), *_rest(recording, wish))
+    is_same_table = (old.filter, old.sort, old.is_reversed) == (wish.filter, wish.sort, wish.is_reversed)
+    table = (before.units, before.rank) if is_same_table else _table(recording, wish)
+    shown = before.events if old.events == wish.events else tuple(events(recording, wish.events))
+    bars = before.time if old.time == wish.time else _bars(recording, wish)
+    return View(recording, wish, *table, shown, before.most, before.hints, _cells(recording, wish), bars)
+
+
+def _table(recording: Recording, wish: Wish) -> tuple[tuple[Unit, ...], dict[int, int]]:
     units = chosen(recording, wish.filter)
     column = BY_NAME[wish.sort]
     units.sort(key=lambda unit: column.value(recording, unit), reverse=column.falls != wish.is_reversed)
-    rank = {unit.serial: at for at, unit in enumerate(units)}
+    return tuple(units), {unit.serial: at for at, unit in enumerate(units)}
+
+
+def _rest(
+    recording: Recording, wish: Wish
+) -> tuple[tuple[Event, ...], float, tuple[Hint, ...], CacheMap | None, list[Row]]:
     most = max(map(recording.share, recording.units), default=0.0)
-    cells = None if wish.map == NOT_SHOWN else cache_map(recording, wish.selected, *wish.map, wish.scale)
-    bars = [] if wish.time == NOT_SHOWN else time_rows(recording, *wish.time)
     shown = tuple(events(recording, wish.events))
-    return View(recording, wish, tuple(units), rank, shown, most, tuple(hints(recording)), cells, bars)
+    return shown, most, tuple(hints(recording)), _cells(recording, wish), _bars(recording, wish)
+
+
+def _cells(recording: Recording, wish: Wish) -> CacheMap | None:
+    return None if wish.map == NOT_SHOWN else cache_map(recording, wish.selected, *wish.map, wish.scale)
+
+
+def _bars(recording: Recording, wish: Wish) -> list[Row]:
+    return [] if wish.time == NOT_SHOWN else time_rows(recording, *wish.time)
 
 
 class Watcher:
@@ -86,6 +108,7 @@ class Watcher:
         self._is_due = True
         self._is_stale = self._is_closed = self._is_busy = self._has_failed = False
         self._recording: Recording | None = None
+        self._view: View | None = None
         self._next = 0.0
         self.is_frozen = not source.live
         self._thread = threading.Thread(target=self._work, name="dynarec-inspector", daemon=True)
@@ -167,7 +190,8 @@ class Watcher:
             is_new = is_due or bool(jobs) or self._recording is None
             recording = self._source.record() if is_new or self._recording is None else self._recording
             self._recording = recording
-            self._shown(make_view(recording, wish))
+            self._view = make_view(recording, wish, self._view)
+            self._shown(self._view)
             if is_new:
                 self._next = time.monotonic() + max(PERIOD, REST * (time.monotonic() - began))
         except DynarecError as error:
