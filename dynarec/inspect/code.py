@@ -13,11 +13,11 @@ from functools import cached_property
 
 from dynarec.errors import DynarecError
 from dynarec.host import make_host
-from dynarec.host.base import Hardening, Host, HostCode
+from dynarec.host.base import Host, HostCode
 from dynarec.inspect.model import HEAD, Circumstances, Unit
 from dynarec.ir import unit as ir
 from dynarec.ir.text import format_ops
-from dynarec.loading import find_guest
+from dynarec.loading import find_guest, hardening
 from dynarec.translate import Translator
 from guest_isa.guest import Guest
 
@@ -141,7 +141,7 @@ class UnitCode:
         return found
 
     def _host(self, circumstances: Circumstances) -> Host:
-        harden = frozenset(Hardening(name) for name in circumstances.harden)
+        harden = hardening(circumstances.harden)
         host = make_host(circumstances.host, self.guest, bmi2="bmi2" in circumstances.features, harden=harden)
         fields = {field.name: field for field in self.guest.layout.fields}
         if unknown := set(circumstances.homes) - set(fields):

@@ -4,8 +4,8 @@ The counts are those of the units, of the interpreter and of the system calls: e
 
 lcov: geninfo(1) of lcov, section FILES. TN, then for each source file SF, FN and FNDA (functions), BRDA (branches), DA
 (lines), the totals of each, end_of_record.
-drcov: as DynamoRIO 7 writes it and Lighthouse reads it: text up to the table of blocks, which is binary; version 2 of the
-format, version 2 of the table of modules.
+drcov: as DynamoRIO 7 writes it and Lighthouse reads it: version 2 of the format and of its table of modules; text, and
+behind it the binary table of blocks.
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ BLOCK = struct.Struct("<IHH")
 """Of drcov: offset in the module, bytes, number of the module."""
 MOST_BYTES = 0xFFFF
 """Of a block of drcov."""
+OUT_OF_BUDGET = "budget"
+"""Kind of the exit before the head counts a round."""
+JUMPS = frozenset({"jump", "round"})
+"""Kinds of exits that a branch may take."""
 WORD = 8
 """Bytes that hold the longest instruction of a guest."""
 
@@ -67,10 +71,11 @@ def executed(recording: Recording) -> dict[int, int]:
 
 
 def _counts(unit: Unit) -> list[int]:
-    """For each instruction of a round, how often it was executed: less with each exit on the way."""
-    left = Counter[int]()
+    """For each instruction of a round, how often it was executed: less with each exit and each fault on the way."""
+    left = Counter(dict(unit.faulted))
     for each in unit.exits:
-        left[each.executed] += each.taken or 0
+        if each.kind != OUT_OF_BUDGET:
+            left[each.executed] += each.taken or 0
     running, counts = unit.rounds or 0, []
     for index in range(unit.charged):
         running -= left[index]
@@ -95,7 +100,7 @@ def _ways(unit: Unit) -> Iterator[tuple[int, int, int]]:
     """(address, target, times) for the branches of a unit. The way that leads to no exit goes on, or to its head."""
     counts = _counts(unit)
     for index, pc in enumerate(unit.pcs[: unit.charged]):
-        here = [each for each in unit.exits if each.executed == index + 1 and each.kind == "jump"]
+        here = [each for each in unit.exits if each.executed == index + 1 and each.kind in JUMPS]
         if not here:
             continue
         for each in here:
@@ -141,9 +146,10 @@ def _count_lines(source: Source, counts: Mapping[int, int], files: dict[str, _Fi
         copies[file, line].setdefault(_copy(source, address), 0)
     for pc, count in counts.items():
         row = source.lines.at(pc)
-        if row is not None and (row.file, row.line) in copies:
-            copy, of_line = _copy(source, pc), copies[row.file, row.line]
-            of_line[copy] = max(of_line.get(copy, 0), count)
+        of_line = copies.get((row.file, row.line), {}) if row is not None else {}
+        copy = _copy(source, pc)
+        if copy in of_line:  # assembly without lines may follow the last line of a function
+            of_line[copy] = max(of_line[copy], count)
     for (file, line), each in copies.items():
         files[file].lines[line] = sum(each.values())
 

@@ -80,13 +80,13 @@ def _go(recording: Recording) -> str:
     return "is spent" if recording.samples else "are executed"
 
 
-TRANSLATING_SHARE = 0.1
-"""Of the time, from which on translating is named."""
+TRANSLATING_SHARE, TRANSLATING_SECONDS = 0.1, 0.1
+"""Of the time, and at least so long, from which on translating is named."""
 
 
 def _translating(recording: Recording) -> Iterator[Hint]:
     seconds, run = _translation_seconds(recording), _run_seconds(recording)
-    if not run or seconds / run < TRANSLATING_SHARE:
+    if not run or seconds < TRANSLATING_SECONDS or seconds / run < TRANSLATING_SHARE:
         return
     phases: Counter[str] = Counter()
     for unit in recording.units:
@@ -103,6 +103,8 @@ SELDOM = 2
 SELDOM_UNITS = 0.5
 """Share of such units, from which on they are named."""
 LEAST_UNITS = 20
+SELDOM_SECONDS = 0.02
+"""That their translation took, below which it does not matter."""
 
 
 def _seldom(recording: Recording) -> Iterator[Hint]:
@@ -111,7 +113,7 @@ def _seldom(recording: Recording) -> Iterator[Hint]:
     if len(counted) < LEAST_UNITS or len(seldom) < SELDOM_UNITS * len(counted):
         return
     share = _cost(recording, seldom)
-    if share < LEAST_WEIGHT:
+    if share < LEAST_WEIGHT or share * _run_seconds(recording) < SELDOM_SECONDS:
         return
     text = f"{len(seldom)} of {len(counted)} units were executed {SELDOM} times or less; {_percent(share)} of the time"
     yield _hint(share, f"{text} went into their translation", "raise `hot` of Machine.load (tier auto)", seldom)

@@ -12,6 +12,7 @@ Value: TypeAlias = "int | bytes | str | list[Value] | dict[str, Value]"
 State: TypeAlias = dict[str, Value]
 T = TypeVar("T")
 
+SNAPSHOT = "snapshot"
 NO_LIMIT = 1 << 64
 MOST_DEPTH = 16
 """Lists and dicts in each other."""
@@ -38,14 +39,15 @@ class Stateful(Protocol):
 class Fields:
     """The fields of a State that may come from anywhere. Each method raises BadState if a field is not as asked for.
 
-    where: what the state is of, for messages.
+    where: what the state is of, for messages; what: of what kind of file.
     """
 
-    def __init__(self, state: Value, where: str) -> None:
+    def __init__(self, state: Value, where: str, what: str = SNAPSHOT) -> None:
         if not isinstance(state, dict):
-            raise BadState(f"the snapshot is damaged: {where} is no table")
+            raise BadState(f"the {what} is damaged: {where} is no table")
         self._state = state
         self._where = where
+        self._what = what
 
     def __contains__(self, name: str) -> bool:
         return name in self._state
@@ -106,15 +108,15 @@ class Fields:
 
     def fields(self, name: str) -> Fields:
         """The fields of a State inside of this one."""
-        return Fields(self.state(name), f"{self._where}.{name}")
+        return Fields(self.state(name), f"{self._where}.{name}", self._what)
 
     def parts(self, name: str) -> list[Fields]:
         """The fields of each State of a list."""
-        return [Fields(item, f"{self._where}.{name}[{i}]") for i, item in enumerate(self.items(name))]
+        return [Fields(item, f"{self._where}.{name}[{i}]", self._what) for i, item in enumerate(self.items(name))]
 
     def bad(self, name: str, what: str) -> BadState:
         """The error that a field is not what it must be."""
-        return BadState(f"the snapshot is damaged: {self._where}.{name} {what}")
+        return BadState(f"the {self._what} is damaged: {self._where}.{name} {what}")
 
     def _get(self, name: str, kind: type[T]) -> T:
         value = self._state.get(name)
@@ -140,35 +142,39 @@ def encode(value: Value) -> bytes:
     return struct.pack(HEADER, DICT, len(value)) + b"".join(items)
 
 
-def decode(data: bytes) -> Value:
-    """The value that these bytes are of. Raises BadState."""
-    reader = _Reader(data)
+def decode(data: bytes, what: str = SNAPSHOT) -> Value:
+    """The value that these bytes are of. what: the kind of file they are from. Raises BadState."""
+    reader = _Reader(data, what)
     value = reader.value(0)
     if reader.at != len(data):
-        raise BadState("the snapshot is damaged: there is more than its state")
+        raise reader.bad("there is more than its state")
     return value
 
 
 class _Reader:
     """Nothing is allocated before the bytes for it are there: an item takes at least as many as its header."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, what: str) -> None:
         self.data = data
+        self.what = what
         self.at = 0
+
+    def bad(self, why: str) -> BadState:
+        return BadState(f"the {self.what} is damaged: {why}")
 
     def value(self, depth: int) -> Value:
         kind, size = self._header()
         if size > len(self.data) - self.at or depth > MOST_DEPTH:
-            raise BadState("the snapshot is damaged: its state is cut off, or nested too deep")
+            raise self.bad("its state is cut off, or nested too deep")
         known = READERS.get(kind)
         if known is None:
-            raise BadState(f"the snapshot is damaged: there is no kind of value {kind!r}")
+            raise self.bad(f"there is no kind of value {kind!r}")
         return known(self, size, depth)
 
     def _header(self) -> tuple[bytes, int]:
         size = struct.calcsize(HEADER)
         if size > len(self.data) - self.at:
-            raise BadState("the snapshot is damaged: its state is cut off")
+            raise self.bad("its state is cut off")
         kind, count = struct.unpack_from(HEADER, self.data, self.at)
         self.at += size
         return kind, count
@@ -179,7 +185,7 @@ class _Reader:
 
     def integer(self, size: int, depth: int) -> Value:
         if size > MOST_INT_BYTES:
-            raise BadState(f"the snapshot is damaged: it has a number of {size} bytes")
+            raise self.bad(f"it has a number of {size} bytes")
         return int.from_bytes(self._take(size), "little", signed=True)
 
     def bytes_(self, size: int, depth: int) -> Value:
@@ -189,7 +195,7 @@ class _Reader:
         try:
             return self._take(size).decode("utf-8", "surrogatepass")
         except UnicodeDecodeError:
-            raise BadState("the snapshot is damaged: it has a text that is none") from None
+            raise self.bad("it has a text that is none") from None
 
     def list_(self, size: int, depth: int) -> Value:
         return [self.value(depth + 1) for _ in range(size)]
@@ -201,7 +207,7 @@ class _Reader:
         for _ in range(size):
             name = self.value(depth + 1)
             if not isinstance(name, str):
-                raise BadState("the snapshot is damaged: a field has no name")
+                raise self.bad("a field has no name")
             yield name, self.value(depth + 1)
 
 

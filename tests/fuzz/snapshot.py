@@ -16,8 +16,9 @@ from pathlib import Path
 from dynarec import snapshot_file
 from dynarec.engine import Machine
 from dynarec.machine.base import Hardware
+from dynarec.sections import HEADER, SECTION
 from dynarec.snapshot import Snapshot
-from dynarec.snapshot_file import HEADER, MOST_META, SECTION
+from dynarec.snapshot_file import MOST_META
 from tests.fuzz.oracle import bounded_memory, may_refuse
 from tests.machine.elf import Part, R, W, X, build
 from tests.native.guests import EXIT, asm, li, lui

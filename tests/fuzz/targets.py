@@ -22,6 +22,7 @@ MODULES = {
     "language": "tests.fuzz.language",
     "snapshot": "tests.fuzz.snapshot",
     "packets": "tests.fuzz.packets",
+    "dump": "tests.fuzz.dump",
 }
 Mutate = Callable[[bytes, int, int], bytes]
 CORPUS = Path(__file__).parent / "corpus"

@@ -14,7 +14,8 @@ import pytest
 from dynarec import Snapshot, snapshot_file
 from dynarec.errors import DynarecError
 from dynarec.machine.state import MOST_DEPTH, BadState, Fields, State, Value, decode, encode
-from dynarec.snapshot_file import HEADER, MAGIC, META, SECTION, VERSION
+from dynarec.sections import HEADER, SECTION, Format
+from dynarec.snapshot_file import MAGIC, META, VERSION
 from tests.fuzz import snapshot as fuzz
 from tests.fuzz.oracle import bounded_memory, check_line
 from tests.fuzz.targets import find_target
@@ -123,10 +124,10 @@ def test_what_was_there_stays_when_writing_fails(
 ) -> None:
     (tmp_path / "kept").write_bytes(b"the old one")
 
-    def full(file: object, kind: bytes, data: bytes) -> None:
+    def full(format_: Format, file: object, kind: bytes, data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(snapshot_file, "_write_section", full)
+    monkeypatch.setattr(Format, "write_section", full)
     with pytest.raises(DynarecError, match="No space left"):
         kept.save(tmp_path / "kept")
     assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("kept", b"the old one")]
