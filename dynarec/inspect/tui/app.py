@@ -35,7 +35,8 @@ from dynarec.inspect.tui.links import link_rows, serial_of
 from dynarec.inspect.tui.pane import LinkPane, MapPane, Pane, Rows
 from dynarec.inspect.tui.styles import CSS
 from dynarec.inspect.tui.unit_table import UnitTable
-from dynarec.inspect.tui.watcher import NOT_SHOWN, View, Watcher
+from dynarec.inspect.tui.view import NOT_SHOWN, View
+from dynarec.inspect.tui.watcher import Watcher
 from dynarec.opt import PASS_NAMES
 from dynarec.tui.listing import Listing
 from dynarec.tui.terminal import DARK, end_on_signals, is_large, switch_theme
@@ -69,7 +70,7 @@ class InspectorApp(App[int]):
         self._been: list[int] = []
         self._opened: set[str] = set()
         self._note = ""
-        self._is_zoomed = False
+        self._is_zoomed = self._is_reading = False
         self._working = 0
         self._room = Size()
         self._queue: SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]]] = SimpleQueue()
@@ -169,16 +170,16 @@ class InspectorApp(App[int]):
     def _take(self, view: View) -> None:
         """A view has come: show what is new of it."""
         before, self.view = self.view, view
-        if self.unit is None and view.units:
-            self.select(view.units[0].serial)
+        if self.unit is None and view.table.units:
+            self.select(view.table.units[0].serial)
         unit = self.unit
         if unit is not None and self.panes.is_stale(unit):
             self._read(unit)
         if before is None or before.recording is not view.recording:
             self.show_panes()
             return
-        parts = ("units", "map", "time", "events")
-        self.show_panes([name for name in parts if getattr(before, name) is not getattr(view, name)])
+        parts = {"units": "table", "map": "map", "time": "time", "events": "events"}
+        self.show_panes([pane for pane, part in parts.items() if getattr(before, part) is not getattr(view, part)])
 
     def show_panes(self, names: Collection[str] = tuple(PANES)) -> None:
         """Those of these panes that are in sight, as the view is now."""
@@ -197,8 +198,9 @@ class InspectorApp(App[int]):
         status = self.query_one("#status", Static)
         mode = "" if not self.source.live else "FROZEN" if self.watcher.is_frozen else "live"
         text = telling.status(self.source.name, self.view, mode) if self.view else f"{self.source.name}  reading ..."
-        status.update(self._note or text)
-        status.set_class(bool(self._note), "-noted")
+        problem = self.view.table.problem if self.view else ""
+        status.update(self._note or problem or text)
+        status.set_class(bool(self._note or problem), "-noted")
         status.set_class(mode == "FROZEN", "-frozen")
         if self.view is not None:
             line = telling.facts(self.view.recording, self.unit, self.panes.is_reproduced)
@@ -259,7 +261,10 @@ class InspectorApp(App[int]):
         self.select(serial)
 
     def _read(self, unit: Unit) -> None:
-        assert self.view is not None
+        """Have its code read, but when one is being read already: then by and by."""
+        if self._is_reading or self.view is None:
+            return
+        self._is_reading = True
         guest = self.view.recording.subject.guest
 
         def job() -> Callable[[], None]:
@@ -269,9 +274,12 @@ class InspectorApp(App[int]):
         self._work(job)
 
     def _has_read(self, code: linked.Code) -> None:
+        self._is_reading = False
         if code.unit.serial == self.selected:
             self.panes.take(code)
             self.show_panes(["guest"])
+        elif self.unit is not None:
+            self._read(self.unit)
 
     # -- the layout ---------------------------------------------------------------------------------------------------
 

@@ -60,7 +60,7 @@ HELP = """\
   /             filter units, or events in their pane; Escape leaves
   hot dead live           the hottest, the dead, the living
   0x10074 main+0x10 a.c:12    made from what stands there
-  reason:evicted          died of that
+  reason:evicted  #12     died of that; the unit of that number
   draw                    part of a symbol; of several words, all hold
 
 [b]Code[/b]

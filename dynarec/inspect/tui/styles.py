@@ -4,7 +4,7 @@ CSS = """
 Screen { layout: vertical; }
 #status { height: 1; background: $primary; color: $text; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
 #status.-frozen { background: $accent; color: $text; }
-#status.-failed { background: $error-darken-1; color: $text; }
+#status.-noted { background: $warning-darken-1; color: $text; }
 #tabs { height: 1; background: $surface; color: $text-muted; padding: 0 1; text-wrap: nowrap; }
 #facts { height: 1; background: $surface; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
 #prompt { height: 1; background: $surface; }
@@ -16,7 +16,7 @@ Input, Input:focus { border: none; height: 1; padding: 0 1; background: $surface
 #lower { height: 11fr; }
 .pane { height: 100%; width: 1fr; border: round $surface-lighten-2; border-title-color: $text-muted; padding: 0; }
 .pane:focus { border: round $accent; border-title-color: $text-accent; }
-#units { width: 101; }
+#units { width: 103; }
 #beside { width: 1fr; height: 100%; }
 #beside .pane { height: 1fr; }
 Listing { background: $background; scrollbar-size-horizontal: 0; scrollbar-size-vertical: 1; }

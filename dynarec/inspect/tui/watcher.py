@@ -1,98 +1,21 @@
-"""A thread that asks the source, and sorts and filters what it says, so that the interface never waits."""
+"""A thread that asks the source, and has what it says sorted and filtered, so that the interface never waits."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dynarec.errors import DynarecError
-from dynarec.inspect.hints import Hint, hints
-from dynarec.inspect.model import Event, Recording, Unit
+from dynarec.inspect.model import Recording
 from dynarec.inspect.source import Source
-from dynarec.inspect.tui.cache_map import CacheMap, cache_map
-from dynarec.inspect.tui.columns import BY_NAME
-from dynarec.inspect.tui.events import events
-from dynarec.inspect.tui.filters import chosen
-from dynarec.inspect.tui.time_line import time_rows
-from dynarec.tui.rows import Row
+from dynarec.inspect.tui.view import View, Wish, make_view
 
 PERIOD = 0.5
 """Seconds between two recordings."""
 REST = 3
 """A recording that took long is followed by a rest so many times as long: the program shares its processor."""
-
-
-NOT_SHOWN = (0, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What is to be shown. sort: a name of columns.BY_NAME. selected: a serial. map, time: sizes of the
-    panes. scale: of the map."""
-
-    filter: str = ""
-    sort: str = "share"
-    is_reversed: bool = False
-    events: str = ""
-    selected: int = 0
-    map: tuple[int, int] = NOT_SHOWN
-    scale: int = 0
-    time: tuple[int, int] = NOT_SHOWN
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """A recording, and of it what is wished for.
-
-    rank: places of the units by their serials. most: the largest share of a unit.
-    """
-
-    recording: Recording
-    wish: Wish
-    units: tuple[Unit, ...]
-    rank: dict[int, int]
-    events: tuple[Event, ...]
-    most: float
-    hints: tuple[Hint, ...]
-    map: CacheMap | None
-    time: list[Row]
-
-
-def make_view(recording: Recording, wish: Wish, before: View | None = None) -> View:
-    """Choose and sort. before: the last view, of which is taken what would be the same."""
-    old = before.wish if before is not None and before.recording is recording else None
-    if before is None or old is None:
-        return View(recording, wish, *_table(recording, wish), *_rest(recording, wish))
-    is_same_table = (old.filter, old.sort, old.is_reversed) == (wish.filter, wish.sort, wish.is_reversed)
-    table = (before.units, before.rank) if is_same_table else _table(recording, wish)
-    shown = before.events if old.events == wish.events else tuple(events(recording, wish.events))
-    bars = before.time if old.time == wish.time else _bars(recording, wish)
-    return View(recording, wish, *table, shown, before.most, before.hints, _cells(recording, wish), bars)
-
-
-def _table(recording: Recording, wish: Wish) -> tuple[tuple[Unit, ...], dict[int, int]]:
-    units = chosen(recording, wish.filter)
-    column = BY_NAME[wish.sort]
-    units.sort(key=lambda unit: column.value(recording, unit), reverse=column.falls != wish.is_reversed)
-    return tuple(units), {unit.serial: at for at, unit in enumerate(units)}
-
-
-def _rest(
-    recording: Recording, wish: Wish
-) -> tuple[tuple[Event, ...], float, tuple[Hint, ...], CacheMap | None, list[Row]]:
-    most = max(map(recording.share, recording.units), default=0.0)
-    shown = tuple(events(recording, wish.events))
-    return shown, most, tuple(hints(recording)), _cells(recording, wish), _bars(recording, wish)
-
-
-def _cells(recording: Recording, wish: Wish) -> CacheMap | None:
-    return None if wish.map == NOT_SHOWN else cache_map(recording, wish.selected, *wish.map, wish.scale)
-
-
-def _bars(recording: Recording, wish: Wish) -> list[Row]:
-    return [] if wish.time == NOT_SHOWN else time_rows(recording, *wish.time)
 
 
 class Watcher:
