@@ -222,7 +222,7 @@ class InspectorApp(App[int]):
     def _show_map(self) -> None:
         assert self.view is not None
         if self.view.map is not None:
-            self.pane("map").show(self.view.map.rows)
+            self.pane("map").show(self.view.map.rows(self.unit))
 
     def _show_time(self) -> None:
         assert self.view is not None
@@ -245,10 +245,10 @@ class InspectorApp(App[int]):
         self.selected = serial
         self._opened.clear()
         self.panes.clear()
-        self.watcher.choose(selected=serial)
+        self._follow()
         if self.unit is not None:
             self._read(self.unit)
-        self.show_panes(["units", "links"])
+        self.show_panes(["units", "links", "map"])
 
     def go(self, serial: int) -> None:
         """Select a unit, and be able to come back."""
@@ -437,6 +437,11 @@ class InspectorApp(App[int]):
 
     def action_scale(self, step: int) -> None:
         self.watcher.choose(scale=min(max(0, self.watcher.wish.scale + step), MOST_ZOOM))
+        self._follow()
+
+    def _follow(self) -> None:
+        """The part of the cache that is looked at is that of the selected unit; the whole is the same for all."""
+        self.watcher.choose(selected=self.selected if self.watcher.wish.scale else 0)
 
     def action_neighbour(self, step: int) -> None:
         if self.view and (serial := neighbour(self.view.recording, self.selected, step)):

@@ -21,8 +21,8 @@ NOT_SHOWN = (0, 0)
 class Wish:
     """What is to be shown.
 
-    filter: of units; events: of these. sort: a name of tables.COLUMNS. selected: a serial. map, time: sizes of the
-    panes. scale: of the map.
+    filter: of units; events: of these. sort: a name of tables.COLUMNS. map, time: sizes of the panes. scale: of the
+    map; selected: the serial of a unit that is on it.
     """
 
     filter: str = ""
@@ -64,9 +64,8 @@ def make_view(recording: Recording, wish: Wish, before: View | None = None) -> V
         most = max(map(recording.share, recording.units), default=0.0)
         said = tuple(hints(recording))
         shown = tuple(events(recording, wish.events))
-        return View(
-            recording, wish, _table(recording, wish), most, said, shown, _map(recording, wish), _time(recording, wish)
-        )
+        cells, bars = _map(recording, wish), _time(recording, wish)
+        return View(recording, wish, _table(recording, wish), most, said, shown, cells, bars)
     old = before.wish
     is_same = (old.filter, old.sort, old.is_reversed) == (wish.filter, wish.sort, wish.is_reversed)
     table = before.table if is_same else _table(recording, wish)
