@@ -414,7 +414,7 @@ class InspectorApp(App[int]):
             self.note("this is a recording: nothing changes any more")
             return
         self.watcher.freeze(not self.watcher.is_frozen)
-        self._show_status()
+        self._forget(self._note)
 
     def action_refresh(self) -> None:
         self.watcher.refresh()
@@ -452,17 +452,27 @@ class InspectorApp(App[int]):
             self.marked = self.selected
             self.note(f"unit {self.selected} is marked: c on another unit compares them")
 
+    @property
+    def _living(self) -> Unit | None:
+        """The selected unit, or if that is dead the one that came after it."""
+        unit = self.unit
+        if unit is None or unit.alive or self.view is None:
+            return unit
+        return next((each for each in self.view.recording.live if each.key == unit.key), unit)
+
     def action_erase(self) -> None:
-        if self.unit is None:
+        unit = self._living
+        if unit is None:
             return
-        serial = self.selected
+        serial = unit.serial
         self._ask(lambda: self.source.erase(serial), f"unit {serial} is erased")
 
     def action_translate(self) -> None:
         """Ask for passes, and translate again without them."""
-        if self.unit is None:
+        unit = self._living
+        if unit is None:
             return
-        serial = self.selected
+        serial = unit.serial
 
         def answered(names: list[str] | None) -> None:
             if names is not None:
@@ -470,7 +480,7 @@ class InspectorApp(App[int]):
                 self._ask(lambda: self.source.retranslate(serial, names), told)
 
         title = f"Translate unit {serial} again without"
-        self.push_screen(Several(title, PASS_NAMES, self.unit.circumstances.without), answered)
+        self.push_screen(Several(title, PASS_NAMES, unit.circumstances.without), answered)
 
     def _ask(self, job: Callable[[], None], told: str) -> None:
         def work() -> None:

@@ -16,12 +16,12 @@ Input, Input:focus { border: none; height: 1; padding: 0 1; background: $surface
 #lower { height: 11fr; }
 .pane { height: 100%; width: 1fr; border: round $surface-lighten-2; border-title-color: $text-muted; padding: 0; }
 .pane:focus { border: round $accent; border-title-color: $text-accent; }
-#units { width: 103; }
+#units { width: 63%; }
 #beside { width: 1fr; height: 100%; }
 #beside .pane { height: 1fr; }
 Listing { background: $background; scrollbar-size-horizontal: 0; scrollbar-size-vertical: 1; }
 .-narrow .pane, .-narrow .pane:focus { border: none; width: 1fr; height: 1fr; }
-.-narrow #beside { width: 1fr; }
+.-narrow #units, .-narrow #beside { width: 1fr; }
 .listing--head { text-style: bold; color: $text-primary; background: $surface; }
 .listing--sorted { text-style: bold; color: $text-accent; background: $surface; }
 .listing--address { color: $text-secondary; }
@@ -60,6 +60,6 @@ Dialog > Vertical { width: 76; max-width: 96%; height: auto; max-height: 94%; }
 Dialog > Vertical { border: round $accent; background: $surface; padding: 0 1; }
 Dialog #title { text-style: bold; color: $text-accent; }
 Dialog #hint { color: $text-muted; }
-Dialog OptionList, Dialog SelectionList { height: auto; max-height: 16; border: none; background: $surface; }
+Dialog OptionList { height: auto; max-height: 16; border: none; background: $surface; }
 Dialog VerticalScroll { height: auto; max-height: 100%; }
 """
