@@ -15,7 +15,7 @@ from textual.containers import Horizontal, Vertical
 from textual.events import DescendantFocus, Resize
 from textual.geometry import Size
 from textual.message import Message
-from textual.widgets import Footer, Input, Label, Static
+from textual.widgets import Footer, Input, Static
 
 from dynarec.errors import DynarecError
 from dynarec.inspect.model import Unit
@@ -29,10 +29,12 @@ from dynarec.inspect.tui.compare import Side
 from dynarec.inspect.tui.dialogs import Choice, Help, Several
 from dynarec.inspect.tui.events import WIDTH as EVENT_WIDTH
 from dynarec.inspect.tui.events import event_row
+from dynarec.inspect.tui.filter_line import FilterLine
 from dynarec.inspect.tui.hint_rows import hint_rows
 from dynarec.inspect.tui.keys import BINDINGS, CODE, HELP, PANES, SIDE_BY_SIDE
-from dynarec.inspect.tui.links import link_rows, serial_of
-from dynarec.inspect.tui.pane import LinkPane, MapPane, Pane, Rows
+from dynarec.inspect.tui.link_pane import LinkPane
+from dynarec.inspect.tui.links import serial_of
+from dynarec.inspect.tui.pane import MapPane, Pane, Rows
 from dynarec.inspect.tui.styles import CSS
 from dynarec.inspect.tui.unit_table import UnitTable
 from dynarec.inspect.tui.view import NOT_SHOWN, View
@@ -42,9 +44,6 @@ from dynarec.tui.listing import Listing
 from dynarec.tui.terminal import DARK, end_on_signals, is_large, switch_theme
 
 NOTE_SECONDS = 6.0
-FILTERS = {"units": "hot, dead, live, 0x10074, main+0x10, file.c:12, reason:evicted, part of a symbol",
-           "events": "install, death, link, evict, a reason, #12, part of a symbol"}  # fmt: skip
-"""What may be typed, by what it filters."""
 
 
 class Arrived(Message):
@@ -66,9 +65,7 @@ class InspectorApp(App[int]):
         self.view: View | None = None
         self.chosen = "units"
         self.selected = self.marked = 0
-        self._filtered = "units"
         self._been: list[int] = []
-        self._opened: set[str] = set()
         self._note = ""
         self._is_zoomed = self._is_reading = False
         self._working = 0
@@ -87,16 +84,14 @@ class InspectorApp(App[int]):
         with Horizontal(id="upper", classes="band"):
             yield UnitTable(PANES["units"])
             with Vertical(id="beside"):
-                yield LinkPane("links", PANES["links"])
+                yield LinkPane(PANES["links"])
                 yield Pane("hints", PANES["hints"])
         yield CodePanes()
         with Horizontal(id="lower", classes="band"):
             yield MapPane("map", PANES["map"], has_cursor=False)
             yield Pane("time", PANES["time"], has_cursor=False)
             yield Pane("events", PANES["events"])
-        with Horizontal(id="prompt"):
-            yield Label("filter")
-            yield Input(id="filter", placeholder=FILTERS["units"], select_on_focus=False, compact=True)
+        yield FilterLine()
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -212,7 +207,7 @@ class InspectorApp(App[int]):
 
     def _show_links(self) -> None:
         assert self.view is not None
-        self.pane("links").show(link_rows(self.view.recording, self.unit, self._opened))
+        self.query_one(LinkPane).show_links(self.view.recording, self.unit)
 
     def _show_hints(self) -> None:
         assert self.view is not None
@@ -243,7 +238,6 @@ class InspectorApp(App[int]):
         if serial == self.selected:
             return
         self.selected = serial
-        self._opened.clear()
         self.panes.clear()
         self._follow()
         if self.unit is not None:
@@ -295,7 +289,7 @@ class InspectorApp(App[int]):
         return name in SIDE_BY_SIDE
 
     def _lay_out(self) -> None:
-        self.screen.set_class(not self._is_wide, "-narrow")
+        self.default_screen.set_class(not self._is_wide, "-narrow")
         for name in PANES:
             self.pane(name).display = self._is_shown(name)
         self.query_one("#beside").display = self._is_shown("links") or self._is_shown("hints")
@@ -355,27 +349,23 @@ class InspectorApp(App[int]):
         if serial:
             self.go(serial)
 
-    def on_input_changed(self, event: Input.Changed) -> None:
-        self.watcher.choose(**{"filter" if self._filtered == "units" else "events": event.value})
+    def on_filter_line_typed(self, event: FilterLine.Typed) -> None:
+        self.watcher.choose(**{"events" if event.pane == "events" else "filter": event.text})
 
-    def on_input_submitted(self) -> None:
-        self.action_escape()
+    def on_filter_line_left(self, event: FilterLine.Left) -> None:
+        self.action_pane(event.pane)
 
     def action_filter(self) -> None:
         """Type a filter: for events, in their pane."""
-        self._filtered = "events" if self.chosen == "events" else "units"
-        field = self.query_one("#filter", Input)
         wish = self.watcher.wish
-        with self.prevent(Input.Changed):
-            field.value = wish.events if self._filtered == "events" else wish.filter
-        field.placeholder = FILTERS[self._filtered]
-        self.query_one("#prompt Label", Label).update("filter" if self._filtered == "units" else "events")
-        field.focus()
+        is_for_events = self.chosen == "events"
+        pane, text = ("events", wish.events) if is_for_events else ("units", wish.filter)
+        self.query_one(FilterLine).begin(pane, text)
 
     def action_escape(self) -> None:
         """Back to the panes; from comparing, to the code."""
         if isinstance(self.focused, Input):
-            self.action_pane(self._filtered)
+            self.query_one(FilterLine).leave()
         elif self.chosen == "compare":
             self.action_pane("guest")
 
@@ -425,15 +415,6 @@ class InspectorApp(App[int]):
             if self.view and serial in self.view.recording.by_serial:
                 self.select(serial)
                 return
-
-    def action_branch(self, is_open: bool) -> None:
-        pane = self.pane("links")
-        key = pane.rows[pane.cursor].key if pane.cursor < len(pane.rows) else ""
-        if serial_of(key) and is_open:
-            self._opened.add(key)
-        else:
-            self._opened.discard(key)
-        self._show_links()
 
     def action_scale(self, step: int) -> None:
         self.watcher.choose(scale=min(max(0, self.watcher.wish.scale + step), MOST_ZOOM))

@@ -80,15 +80,6 @@ class Pane(Listing):
         self.refresh()
 
 
-class LinkPane(Pane):
-    """A tree: its branches are opened and closed."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right,l", "app.branch(True)", "Open", show=False),
-        Binding("left,h", "app.branch(False)", "Close", show=False),
-    ]
-
-
 class MapPane(Pane):
     """Cells that stand for units. Posts Pointed when one is clicked."""
 
