@@ -87,7 +87,7 @@ def cache_map(recording: Recording, selected: int, width: int, height: int, scal
     room = width * max(1, height - len(facts) - 1)
     part = _part(recording, selected, scale, room)
     each = max(SMALLEST_CELL, -(-len(part) // room))
-    facts.append(Row((*LEGEND, (_scale(cache, part, each), "faint"))))
+    facts.append(Row(((_scale(cache, part, each), "faint"), *LEGEND)))
     made = CacheMap(facts, part, each, width, [Cell() for _ in range(-(-len(part) // each))])
     for unit in held(recording):
         made.paint(unit, recording.share(unit))
@@ -108,7 +108,7 @@ def _part(recording: Recording, selected: int, scale: int, room: int) -> range:
 
 def _scale(cache: Cache, part: range, each: int) -> str:
     where = "" if len(part) == cache.size else f" from {part.start:#x}"
-    return f"  a cell: {size(each)}{where}"
+    return f"{size(each)} each{where}  "
 
 
 def held(recording: Recording) -> Iterator[Unit]:

@@ -11,6 +11,7 @@ from dynarec.inspect.tui.heat import percent, short
 
 MICRO = 1e6
 DIED = "†"
+SYMBOL_WIDTH = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +46,29 @@ def _place(recording: Recording, unit: Unit) -> str:
     return f"{place.file.rpartition('/')[2]}:{place.line}" if place else ""
 
 
+def _symbol(recording: Recording, unit: Unit) -> str:
+    """Long ones lose letters before the offset."""
+    name = recording.name(unit.key)
+    symbol, plus, offset = name.rpartition("+")
+    room = SYMBOL_WIDTH - len(plus + offset) - 1
+    return name if len(name) <= SYMBOL_WIDTH or not plus or room < 1 else f"{symbol[:room]}…{plus}{offset}"
+
+
 COLUMNS = (
     Column("address", "address", 8, lambda r, u: f"{u.key:08x}", "address", True),
-    Column("symbol", "symbol", 15, lambda r, u: r.name(u.key), "name", True),
+    Column("symbol", "symbol", SYMBOL_WIDTH, _symbol, "name", True),
     Column("share", "share", 6, lambda r, u: percent(r.share(u))),
-    _count("rounds", "rounds", 6),
-    _count("instructions", "instrs", 6),
+    _count("rounds", "rounds", 7),
+    _count("instructions", "instrs", 7),
     Column("reason", "state", 12, _state, "faint", True),
-    _count("guest_insns", "guest", 5),
-    _count("host_bytes", "bytes", 5),
-    _count("links_out", "out", 3),
+    _count("guest_insns", "guest", 6),
+    _count("host_bytes", "bytes", 6),
+    _count("links_out", "out", 4),
     _count("links_in", "in", 3),
     _count("translation_us", "us", 5),
     Column("place", "line", 16, _place, "source", True),
     Column("tier", "tier", 5, lambda r, u: u.tier, "faint", True),
-    _count("serial", "serial", 6),
+    _count("serial", "serial", 7),
 )
 """bytes: of host code. out, in: links to and from other units. us: microseconds that the translation took."""
 NAMES = tuple(column.name for column in COLUMNS)

@@ -65,7 +65,7 @@ HELP = """\
 
 [b]Code[/b]
   up, down      mark what a line came from and what it became
-  [ and ]       the IR as lifted, and behind each pass
+  \\[ and ]       the IR as lifted, and behind each pass
   The heat says how often an instruction was executed.
 
 [b]Links and cache[/b]

@@ -88,7 +88,8 @@ class Watcher:
         while True:
             with self._changed:
                 self._is_busy = False
-                self._changed.wait_for(self._has_work, self._patience())
+                while not (self._has_work() or self._is_time()):
+                    self._changed.wait(self._patience())
                 if self._is_closed:
                     return
                 jobs, wish, is_due = self._jobs, self._wish, self._is_due or self._is_time()
