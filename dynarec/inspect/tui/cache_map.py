@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dynarec.inspect.model import Cache, Recording, Unit
-from dynarec.inspect.tui.heat import HEAT, heat, percent, short, size
+from dynarec.inspect.tui.heat import percent, short, size, warmth
 from dynarec.tui.rows import Row, Span
 
 EMPTIED = ("evicted", "flush")
@@ -17,10 +17,10 @@ SMALLEST_CELL = 64
 """Bytes."""
 ZOOM_BITS, MOST_ZOOM = 2, 12
 LEGEND = (
-    (LIVE, HEAT[4]), (" live ", "faint"), (DEAD, "corpse"), (" dead ", "faint"), (FREE, "free"), (" free ", "faint"),
-    (BORDER, "changed"), (" generation", "faint"),
+    (LIVE, "warm4"), ("live ", "faint"), (DEAD, "corpse"), ("dead ", "faint"), (FREE, "free"), ("free ", "faint"),
+    (BORDER, "changed"), ("generation", "faint"),
 )  # fmt: skip
-FACTS = ("toggles", "flushes", "evictions", "links", "unlinks", "lookups", "misses", "faults", "mixed_pages")
+FACTS = ("toggles", "flushes", "evictions", "links", "unlinks", "lookups", "misses")
 
 
 @dataclass(slots=True)
@@ -108,7 +108,7 @@ def _part(recording: Recording, selected: int, scale: int, room: int) -> range:
 
 def _scale(cache: Cache, part: range, each: int) -> str:
     where = "" if len(part) == cache.size else f" from {part.start:#x}"
-    return f"{size(each)} each{where}  "
+    return f"{size(each)}{where}  "
 
 
 def held(recording: Recording) -> Iterator[Unit]:
@@ -128,7 +128,7 @@ def _span(cell: Cell, most: float) -> Span:
     if cell.is_border:
         return BORDER, "changed"
     if cell.live:
-        return MIXED if cell.dead else LIVE, heat(cell.heat, most) if cell.heat else "birth"
+        return MIXED if cell.dead else LIVE, warmth(cell.heat, most)
     return (DEAD, "corpse") if cell.dead else (FREE, "free")
 
 

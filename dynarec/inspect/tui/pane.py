@@ -11,13 +11,13 @@ from textual.geometry import Size
 from textual.message import Message
 
 from dynarec.core import DEATHS
-from dynarec.inspect.tui.heat import HEAT
+from dynarec.inspect.tui.heat import HEAT, WARMTH
 from dynarec.tui.listing import Listing
 from dynarec.tui.rows import Row
 
 DEATH_ROLES = {reason: f"death{number}" for number, reason in enumerate(DEATHS)}
 NO_ROLE = "faint"
-MORE_ROLES = (*HEAT, *DEATH_ROLES.values(), "birth", "free", "corpse", "chosen", "linked", "head", "sorted")
+MORE_ROLES = (*HEAT, *WARMTH, *DEATH_ROLES.values(), "birth", "free", "corpse", "chosen", "linked", "head", "sorted")
 
 
 class Rows(Sequence[Row]):

@@ -43,6 +43,13 @@ Listing { background: $background; scrollbar-size-horizontal: 0; scrollbar-size-
 .listing--heat4 { background: $error 52%; color: $text; }
 .listing--heat5 { background: $error 70%; color: $text; }
 .listing--heat6 { background: $error 90%; color: $text; text-style: bold; }
+.listing--warm0 { color: $success; }
+.listing--warm1 { color: $error 40%; }
+.listing--warm2 { color: $error 52%; }
+.listing--warm3 { color: $error 64%; }
+.listing--warm4 { color: $error 76%; }
+.listing--warm5 { color: $error 88%; }
+.listing--warm6 { color: $error; text-style: bold; }
 .listing--death0 { color: $error; }
 .listing--death1 { color: $warning; }
 .listing--death2 { color: $accent; }

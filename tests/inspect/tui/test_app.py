@@ -134,9 +134,10 @@ def test_the_cursor_stays_on_its_unit() -> None:
     drive(test, full())
 
 
-@pytest.mark.parametrize(
-    "words", ["dead", "live", "hot", "{key:#x}", "#{serial}", "reason:evicted live", "main", "b.c:3"]
-)
+FILTERS = ("dead", "live", "hot", "{key:#x}", "#{serial}", "reason:evicted live", "main", "b.c:3")
+
+
+@pytest.mark.parametrize("words", FILTERS)
 def test_filters_are_those_of_the_tables(words: str) -> None:
     recording = full()
     unit = recording.units[0]
@@ -304,10 +305,8 @@ def test_help_and_themes() -> None:
 
 def test_nothing_was_translated() -> None:
     async def test(driver: Driver) -> None:
-        await driver.press(
-            "down", "enter", "d", "t", "c", "m", "backspace", "right_square_bracket", "2", "down", "5", "right"
-        )
-        await driver.press("6", "right", "plus", "8", "enter", "9", "enter", "0")
+        await driver.press("down", "enter", "d", "t", "c", "m", "backspace", "right_square_bracket")
+        await driver.press("2", "down", "5", "right", "6", "right", "plus", "8", "enter", "9", "enter", "0")
         assert "nothing has been translated" in driver.facts
 
     drive(test, interpreted(), SMALL)
@@ -335,9 +334,8 @@ def test_a_guest_that_is_not_installed() -> None:
 @pytest.mark.parametrize("size", [1 << 16, 1 << 27])
 def test_small_and_large_caches(size: int) -> None:
     base = full()
-    cache = replace(
-        base.cache, size=size, generations=(Generation(0, size // 2, size // 4), Generation(size // 2, size, size))
-    )
+    half = size // 2
+    cache = replace(base.cache, size=size, generations=(Generation(0, half, half), Generation(half, size, half)))
 
     async def test(driver: Driver) -> None:
         await driver.press("6")
