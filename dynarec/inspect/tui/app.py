@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -15,7 +15,7 @@ from textual.containers import Horizontal, Vertical
 from textual.events import DescendantFocus, Resize
 from textual.geometry import Size
 from textual.message import Message
-from textual.widgets import Footer, Input, Label, Static
+from textual.widgets import Footer, Input, Static
 
 from dynarec.errors import DynarecError
 from dynarec.inspect.model import Unit
@@ -29,21 +29,21 @@ from dynarec.inspect.tui.compare import Side
 from dynarec.inspect.tui.dialogs import Choice, Help, Several
 from dynarec.inspect.tui.events import WIDTH as EVENT_WIDTH
 from dynarec.inspect.tui.events import event_row
+from dynarec.inspect.tui.filter_line import FilterLine
 from dynarec.inspect.tui.hint_rows import hint_rows
 from dynarec.inspect.tui.keys import BINDINGS, CODE, HELP, PANES, SIDE_BY_SIDE
-from dynarec.inspect.tui.links import link_rows, serial_of
-from dynarec.inspect.tui.pane import LinkPane, MapPane, Pane, Rows
+from dynarec.inspect.tui.link_pane import LinkPane
+from dynarec.inspect.tui.links import serial_of
+from dynarec.inspect.tui.pane import MapPane, Pane, Rows
 from dynarec.inspect.tui.styles import CSS
 from dynarec.inspect.tui.unit_table import UnitTable
-from dynarec.inspect.tui.watcher import NOT_SHOWN, View, Watcher
+from dynarec.inspect.tui.view import NOT_SHOWN, View
+from dynarec.inspect.tui.watcher import Watcher
 from dynarec.opt import PASS_NAMES
 from dynarec.tui.listing import Listing
 from dynarec.tui.terminal import DARK, end_on_signals, is_large, switch_theme
 
 NOTE_SECONDS = 6.0
-FILTERS = {"units": "hot, dead, live, 0x10074, main+0x10, file.c:12, reason:evicted, part of a symbol",
-           "events": "install, death, link, evict, a reason, #12, part of a symbol"}  # fmt: skip
-"""What may be typed, by what it filters."""
 
 
 class Arrived(Message):
@@ -65,11 +65,9 @@ class InspectorApp(App[int]):
         self.view: View | None = None
         self.chosen = "units"
         self.selected = self.marked = 0
-        self._filtered = "units"
         self._been: list[int] = []
-        self._opened: set[str] = set()
         self._note = ""
-        self._is_zoomed = False
+        self._is_zoomed = self._is_reading = False
         self._working = 0
         self._room = Size()
         self._queue: SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]]] = SimpleQueue()
@@ -82,20 +80,18 @@ class InspectorApp(App[int]):
     def compose(self) -> ComposeResult:
         yield Static(id="status", markup=False)
         yield Static(id="tabs")
+        yield Static(id="facts", markup=False)
         with Horizontal(id="upper", classes="band"):
             yield UnitTable(PANES["units"])
             with Vertical(id="beside"):
-                yield LinkPane("links", PANES["links"])
+                yield LinkPane(PANES["links"])
                 yield Pane("hints", PANES["hints"])
-        yield Static(id="facts", markup=False)
         yield CodePanes()
         with Horizontal(id="lower", classes="band"):
             yield MapPane("map", PANES["map"], has_cursor=False)
             yield Pane("time", PANES["time"], has_cursor=False)
             yield Pane("events", PANES["events"])
-        with Horizontal(id="prompt"):
-            yield Label("filter")
-            yield Input(id="filter", placeholder=FILTERS["units"], select_on_focus=False, compact=True)
+        yield FilterLine()
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -168,32 +164,38 @@ class InspectorApp(App[int]):
 
     def _take(self, view: View) -> None:
         """A view has come: show what is new of it."""
-        self.view = view
-        if self.unit is None and view.units:
-            self.select(view.units[0].serial)
+        before, self.view = self.view, view
+        if self.unit is None and view.table.units:
+            self.select(view.table.units[0].serial)
         unit = self.unit
         if unit is not None and self.panes.is_stale(unit):
             self._read(unit)
-        self.show_panes()
+        if before is None or before.recording is not view.recording:
+            self.show_panes()
+            return
+        parts = {"units": "table", "map": "map", "time": "time", "events": "events"}
+        self.show_panes([pane for pane, part in parts.items() if getattr(before, part) is not getattr(view, part)])
 
-    def show_panes(self) -> None:
-        """All panes that are in sight, as the view is now."""
+    def show_panes(self, names: Collection[str] = tuple(PANES)) -> None:
+        """Those of these panes that are in sight, as the view is now."""
         self._show_status()
         if self.view is None:
             return
         shows = {"units": self._show_units, "links": self._show_links, "hints": self._show_hints, "map": self._show_map,
                  "time": self._show_time, "events": self._show_events}  # fmt: skip
         for name, show in shows.items():
-            if self.pane(name).display:
+            if name in names and self.pane(name).display:
                 show()
-        self.panes.show(self.view.recording, self.unit)
+        if "guest" in names:
+            self.panes.show(self.view.recording, self.unit)
 
     def _show_status(self) -> None:
         status = self.query_one("#status", Static)
         mode = "" if not self.source.live else "FROZEN" if self.watcher.is_frozen else "live"
         text = telling.status(self.source.name, self.view, mode) if self.view else f"{self.source.name}  reading ..."
-        status.update(self._note or text)
-        status.set_class(bool(self._note), "-noted")
+        problem = self.view.table.problem if self.view else ""
+        status.update(self._note or problem or text)
+        status.set_class(bool(self._note or problem), "-noted")
         status.set_class(mode == "FROZEN", "-frozen")
         if self.view is not None:
             line = telling.facts(self.view.recording, self.unit, self.panes.is_reproduced)
@@ -205,7 +207,7 @@ class InspectorApp(App[int]):
 
     def _show_links(self) -> None:
         assert self.view is not None
-        self.pane("links").show(link_rows(self.view.recording, self.unit, self._opened))
+        self.query_one(LinkPane).show_links(self.view.recording, self.unit)
 
     def _show_hints(self) -> None:
         assert self.view is not None
@@ -215,7 +217,7 @@ class InspectorApp(App[int]):
     def _show_map(self) -> None:
         assert self.view is not None
         if self.view.map is not None:
-            self.pane("map").show(self.view.map.rows)
+            self.pane("map").show(self.view.map.rows(self.unit))
 
     def _show_time(self) -> None:
         assert self.view is not None
@@ -236,12 +238,11 @@ class InspectorApp(App[int]):
         if serial == self.selected:
             return
         self.selected = serial
-        self._opened.clear()
         self.panes.clear()
-        self.watcher.choose(selected=serial)
+        self._follow()
         if self.unit is not None:
             self._read(self.unit)
-        self.show_panes()
+        self.show_panes(["units", "links", "map"])
 
     def go(self, serial: int) -> None:
         """Select a unit, and be able to come back."""
@@ -254,7 +255,10 @@ class InspectorApp(App[int]):
         self.select(serial)
 
     def _read(self, unit: Unit) -> None:
-        assert self.view is not None
+        """Have its code read, but when one is being read already: then by and by."""
+        if self._is_reading or self.view is None:
+            return
+        self._is_reading = True
         guest = self.view.recording.subject.guest
 
         def job() -> Callable[[], None]:
@@ -264,9 +268,12 @@ class InspectorApp(App[int]):
         self._work(job)
 
     def _has_read(self, code: linked.Code) -> None:
+        self._is_reading = False
         if code.unit.serial == self.selected:
             self.panes.take(code)
-            self.show_panes()
+            self.show_panes(["guest"])
+        elif self.unit is not None:
+            self._read(self.unit)
 
     # -- the layout ---------------------------------------------------------------------------------------------------
 
@@ -282,7 +289,7 @@ class InspectorApp(App[int]):
         return name in SIDE_BY_SIDE
 
     def _lay_out(self) -> None:
-        self.screen.set_class(not self._is_wide, "-narrow")
+        self.default_screen.set_class(not self._is_wide, "-narrow")
         for name in PANES:
             self.pane(name).display = self._is_shown(name)
         self.query_one("#beside").display = self._is_shown("links") or self._is_shown("hints")
@@ -342,27 +349,23 @@ class InspectorApp(App[int]):
         if serial:
             self.go(serial)
 
-    def on_input_changed(self, event: Input.Changed) -> None:
-        self.watcher.choose(**{"filter" if self._filtered == "units" else "events": event.value})
+    def on_filter_line_typed(self, event: FilterLine.Typed) -> None:
+        self.watcher.choose(**{"events" if event.pane == "events" else "filter": event.text})
 
-    def on_input_submitted(self) -> None:
-        self.action_escape()
+    def on_filter_line_left(self, event: FilterLine.Left) -> None:
+        self.action_pane(event.pane)
 
     def action_filter(self) -> None:
         """Type a filter: for events, in their pane."""
-        self._filtered = "events" if self.chosen == "events" else "units"
-        field = self.query_one("#filter", Input)
         wish = self.watcher.wish
-        with self.prevent(Input.Changed):
-            field.value = wish.events if self._filtered == "events" else wish.filter
-        field.placeholder = FILTERS[self._filtered]
-        self.query_one("#prompt Label", Label).update("filter" if self._filtered == "units" else "events")
-        field.focus()
+        is_for_events = self.chosen == "events"
+        pane, text = ("events", wish.events) if is_for_events else ("units", wish.filter)
+        self.query_one(FilterLine).begin(pane, text)
 
     def action_escape(self) -> None:
         """Back to the panes; from comparing, to the code."""
         if isinstance(self.focused, Input):
-            self.action_pane(self._filtered)
+            self.query_one(FilterLine).leave()
         elif self.chosen == "compare":
             self.action_pane("guest")
 
@@ -401,7 +404,7 @@ class InspectorApp(App[int]):
             self.note("this is a recording: nothing changes any more")
             return
         self.watcher.freeze(not self.watcher.is_frozen)
-        self._show_status()
+        self._forget(self._note)
 
     def action_refresh(self) -> None:
         self.watcher.refresh()
@@ -413,17 +416,13 @@ class InspectorApp(App[int]):
                 self.select(serial)
                 return
 
-    def action_branch(self, is_open: bool) -> None:
-        pane = self.pane("links")
-        key = pane.rows[pane.cursor].key if pane.cursor < len(pane.rows) else ""
-        if serial_of(key) and is_open:
-            self._opened.add(key)
-        else:
-            self._opened.discard(key)
-        self._show_links()
-
     def action_scale(self, step: int) -> None:
         self.watcher.choose(scale=min(max(0, self.watcher.wish.scale + step), MOST_ZOOM))
+        self._follow()
+
+    def _follow(self) -> None:
+        """The part of the cache that is looked at is that of the selected unit; the whole is the same for all."""
+        self.watcher.choose(selected=self.selected if self.watcher.wish.scale else 0)
 
     def action_neighbour(self, step: int) -> None:
         if self.view and (serial := neighbour(self.view.recording, self.selected, step)):
@@ -434,17 +433,27 @@ class InspectorApp(App[int]):
             self.marked = self.selected
             self.note(f"unit {self.selected} is marked: c on another unit compares them")
 
+    @property
+    def _living(self) -> Unit | None:
+        """The selected unit, or if that is dead the one that came after it."""
+        unit = self.unit
+        if unit is None or unit.alive or self.view is None:
+            return unit
+        return next((each for each in self.view.recording.live if each.key == unit.key), unit)
+
     def action_erase(self) -> None:
-        if self.unit is None:
+        unit = self._living
+        if unit is None:
             return
-        serial = self.selected
+        serial = unit.serial
         self._ask(lambda: self.source.erase(serial), f"unit {serial} is erased")
 
     def action_translate(self) -> None:
         """Ask for passes, and translate again without them."""
-        if self.unit is None:
+        unit = self._living
+        if unit is None:
             return
-        serial = self.selected
+        serial = unit.serial
 
         def answered(names: list[str] | None) -> None:
             if names is not None:
@@ -452,7 +461,7 @@ class InspectorApp(App[int]):
                 self._ask(lambda: self.source.retranslate(serial, names), told)
 
         title = f"Translate unit {serial} again without"
-        self.push_screen(Several(title, PASS_NAMES, self.unit.circumstances.without), answered)
+        self.push_screen(Several(title, PASS_NAMES, unit.circumstances.without), answered)
 
     def _ask(self, job: Callable[[], None], told: str) -> None:
         def work() -> None:

@@ -7,62 +7,94 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dynarec.inspect.model import Cache, Recording, Unit
-from dynarec.inspect.tui.heat import HEAT, heat, percent, short, size
+from dynarec.inspect.tui.heat import percent, short, size, warmth
 from dynarec.tui.rows import Row, Span
 
 EMPTIED = ("evicted", "flush")
 """Units that died of these leave no bytes behind: where they were is filled anew."""
-FREE, LIVE, DEAD, MIXED, BORDER = "·", "■", "▒", "◪", "┃"
+FREE, LIVE, DEAD, MIXED, BORDER, CHOSEN = "·", "■", "▒", "◪", "┃", "◆"
 SMALLEST_CELL = 64
 """Bytes."""
 ZOOM_BITS, MOST_ZOOM = 2, 12
 LEGEND = (
-    (LIVE, HEAT[4]), (" live ", "faint"), (DEAD, "corpse"), (" dead ", "faint"), (FREE, "free"), (" free ", "faint"),
-    (BORDER, "changed"), (" generation", "faint"),
+    (LIVE, "warm4"), ("live ", "faint"), (DEAD, "corpse"), ("dead ", "faint"), (FREE, "free"), ("free ", "faint"),
+    (BORDER, "changed"), ("generation", "faint"),
 )  # fmt: skip
-FACTS = ("toggles", "flushes", "evictions", "links", "unlinks", "lookups", "misses", "faults", "mixed_pages")
+FACTS = ("toggles", "flushes", "evictions", "links", "unlinks", "lookups", "misses")
 
 
 @dataclass(slots=True)
-class _Cell:
+class Cell:
+    """live, dead: units that have bytes in it. heat: of those that live. serial: of the hottest, or 0."""
+
     live: int = 0
     dead: int = 0
     heat: float = 0.0
+    hottest: float = -1.0
     serial: int = 0
-    is_chosen: bool = False
     is_border: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class CacheMap:
-    """rows: of which the first `facts` are text. bytes: of a cell. serials: the hottest unit in each cell, or 0."""
+    """A part of the region, as cells of `each` bytes in rows of `width`. facts: the rows above it."""
 
-    rows: list[Row]
-    facts: int
+    facts: list[Row]
+    part: range
+    each: int
     width: int
-    serials: list[int]
+    cells: list[Cell]
+
+    def rows(self, chosen: Unit | None) -> list[Row]:
+        """With the place of a unit marked."""
+        most = max((cell.heat for cell in self.cells), default=0.0)
+        spans = [_span(cell, most) for cell in self.cells]
+        if chosen is not None:
+            for at in self._places(chosen):
+                spans[at] = (CHOSEN, "chosen")
+        lines = [Row(_joined(spans[at : at + self.width])) for at in range(0, len(spans), self.width)]
+        return [*self.facts, *lines]
 
     def unit_at(self, x: int, y: int) -> int:
-        """The serial of the unit at a cell of the pane; 0 if none is there."""
-        at = (y - self.facts) * self.width + x
-        return self.serials[at] if y >= self.facts and x < self.width and at < len(self.serials) else 0
+        """The serial of the hottest unit in a cell of the pane; 0 if none is there."""
+        at = (y - len(self.facts)) * self.width + x
+        is_inside = y >= len(self.facts) and x < self.width and at < len(self.cells)
+        return self.cells[at].serial if is_inside else 0
+
+    def paint(self, unit: Unit, share: float) -> None:
+        """Add a unit."""
+        for at in self._places(unit):
+            cell = self.cells[at]
+            cell.live += unit.alive
+            cell.dead += not unit.alive
+            cell.heat += share if unit.alive else 0.0
+            weight = share if unit.alive else -0.5
+            if weight > cell.hottest:
+                cell.hottest, cell.serial = weight, unit.serial
+
+    def _places(self, unit: Unit) -> range:
+        first, last = unit.offset - self.part.start, unit.offset + len(unit.code) - 1 - self.part.start
+        return range(max(0, first // self.each), min(len(self.cells), last // self.each + 1))
 
 
 def cache_map(recording: Recording, selected: int, width: int, height: int, scale: int = 0) -> CacheMap:
-    """For a pane of so many columns and rows. scale: that often, a quarter of the region is looked at."""
+    """For a pane of so many columns and rows. scale: that often, a quarter of the region is looked at: the one with
+    the selected unit."""
     facts = list(fact_rows(recording, width))
-    width = max(1, width)
-    if not recording.cache.size:
-        return CacheMap(facts, len(facts), width, [])
+    width, cache = max(1, width), recording.cache
+    if not cache.size:
+        return CacheMap(facts, range(0), SMALLEST_CELL, width, [])
     room = width * max(1, height - len(facts) - 1)
     part = _part(recording, selected, scale, room)
     each = max(SMALLEST_CELL, -(-len(part) // room))
-    cells = _cells(recording, selected, part, each)
-    most = max((cell.heat for cell in cells), default=0.0)
-    spans = [_span(cell, most) for cell in cells]
-    rows = [Row(_joined(spans[at : at + width])) for at in range(0, len(spans), width)]
-    legend = Row((*LEGEND, (_scale(recording.cache, part, each), "faint")))
-    return CacheMap([*facts, legend, *rows], len(facts) + 1, width, [cell.serial for cell in cells])
+    facts.append(Row(((_scale(cache, part, each), "faint"), *LEGEND)))
+    made = CacheMap(facts, part, each, width, [Cell() for _ in range(-(-len(part) // each))])
+    for unit in held(recording):
+        made.paint(unit, recording.share(unit))
+    for generation in cache.generations[1:]:
+        if generation.start in part:
+            made.cells[(generation.start - part.start) // each].is_border = True
+    return made
 
 
 def _part(recording: Recording, selected: int, scale: int, room: int) -> range:
@@ -76,54 +108,27 @@ def _part(recording: Recording, selected: int, scale: int, room: int) -> range:
 
 def _scale(cache: Cache, part: range, each: int) -> str:
     where = "" if len(part) == cache.size else f" from {part.start:#x}"
-    return f"  a cell: {size(each)}{where}"
+    return f"{size(each)}{where}  "
 
 
-def held(cache: Cache, unit: Unit) -> bool:
-    """Whether the bytes of a dead unit still take room."""
-    if unit.died is None:
-        return True
-    if unit.died.reason in EMPTIED:
-        return False
-    return any(each.start <= unit.offset < each.fill for each in cache.generations)
-
-
-def _cells(recording: Recording, selected: int, part: range, each: int) -> list[_Cell]:
-    cache = recording.cache
-    cells = [_Cell() for _ in range(-(-len(part) // each))]
+def held(recording: Recording) -> Iterator[Unit]:
+    """The units whose bytes take room: those that live, and the dead since whose birth their place was not emptied."""
+    starts = [each.start for each in recording.cache.generations]
+    emptied = [-1] * (len(starts) + 1)
+    for unit in recording.dead:
+        if unit.died and unit.died.reason in EMPTIED:
+            at = bisect.bisect_right(starts, unit.offset)
+            emptied[at] = max(emptied[at], unit.died.when.time)
     for unit in recording.units:
-        if unit.code and held(cache, unit):
-            first, last = unit.offset - part.start, unit.offset + len(unit.code) - 1 - part.start
-            _paint(
-                unit,
-                recording.share(unit),
-                unit.serial == selected,
-                cells[max(0, first // each) : max(0, last // each + 1)],
-            )
-    for generation in cache.generations[1:]:
-        if generation.start in part:
-            cells[(generation.start - part.start) // each].is_border = True
-    return cells
+        if unit.alive or unit.born.time > emptied[bisect.bisect_right(starts, unit.offset)]:
+            yield unit
 
 
-def _paint(unit: Unit, share: float, is_chosen: bool, cells: list[_Cell]) -> None:
-    for cell in cells:
-        cell.live += unit.alive
-        cell.dead += not unit.alive
-        cell.is_chosen |= is_chosen
-        if not cell.serial or is_chosen or (unit.alive and share >= cell.heat and not cell.is_chosen):
-            cell.serial = unit.serial
-        if unit.alive:
-            cell.heat += share
-
-
-def _span(cell: _Cell, most: float) -> Span:
-    if cell.is_chosen:
-        return "◆", "chosen"
+def _span(cell: Cell, most: float) -> Span:
     if cell.is_border:
         return BORDER, "changed"
     if cell.live:
-        return MIXED if cell.dead else LIVE, heat(cell.heat, most) if cell.heat else "birth"
+        return MIXED if cell.dead else LIVE, warmth(cell.heat, most)
     return (DEAD, "corpse") if cell.dead else (FREE, "free")
 
 
@@ -145,7 +150,7 @@ def fact_rows(recording: Recording, width: int) -> Iterator[Row]:
         yield Row((("no code region: this machine interprets everything", "faint"),))
         return
     live = sum(len(unit.code) for unit in recording.live)
-    dead = int(cache.stats.get("code_dead", 0))
+    dead = sum(len(unit.code) for unit in held(recording) if not unit.alive)
     filled = live + dead
     words = [
         f"{size(live)} of {size(cache.size)} live ({percent(live / cache.size)})",

@@ -54,9 +54,6 @@ class CodePanes(Horizontal):
         """Another unit is selected."""
         self._code = None
         self._line = FIRST_LINE
-        for name in CODE:
-            self.pane(name).show([])
-            self.pane(name).link(())
 
     def take(self, code: linked.Code) -> None:
         """The code of the selected unit has been read."""

@@ -6,6 +6,8 @@ LEVELS = (0.5, 0.2, 0.1, 0.03, 0.01)
 """Shares of the largest one, from which on a level is reached, the hottest first."""
 HEAT = tuple(f"heat{level}" for level in range(len(LEVELS) + 2))
 """Roles: nothing, and then hotter and hotter."""
+WARMTH = tuple(role.replace("heat", "warm") for role in HEAT)
+"""The same for letters that are drawings."""
 STEP = 1000
 LARGEST_PLAIN = 10_000
 UNITS = " kMGTPE"
@@ -16,6 +18,11 @@ def heat(value: float | None, most: float) -> str:
     if not value or most <= 0:
         return HEAT[0]
     return HEAT[len(LEVELS) + 1 - sum(1 for least in LEVELS if value / most < least)]
+
+
+def warmth(value: float | None, most: float) -> str:
+    """The role of a drawing for a value."""
+    return WARMTH[HEAT.index(heat(value, most))]
 
 
 def short(value: int | None) -> str:

@@ -48,35 +48,34 @@ BINDINGS: list[BindingType] = [
 
 HELP = """\
 [b]Panes[/b]
-  1 to 9, 0     a pane by its number; a click on its name does the same
+  1 to 9, 0     a pane by its number, or click on its name
   Tab, F8       the next pane; Shift-Tab: the one before
   z             one pane alone, and back
-  Enter         what is under the cursor: a unit's code, the other end of a link, the unit of an event or hint
-  Backspace     the unit that was chosen before
+  Enter         go to what is under the cursor; Backspace: back
+  T             light or dark; q: leave
 
 [b]Units[/b]
-  /             filter; Escape leaves it; in the pane of events, what is typed filters events
-  s S           sort by the next column, the one before; r turns the order round; a click on a heading does both
-  Words of a filter, of which all must hold:
-    hot  dead  live           the hottest, those that have died, those that have not
-    0x10074  main+0x10  a.c:12      units that were made from what stands there
-    reason:evicted            units that died of that
-    draw                      part of a symbol
+  s  S  r       sort by the next column, the one before, backwards;
+                a click on a heading does the same
+  /             filter units, or events in their pane; Escape leaves
+  hot dead live           the hottest, the dead, the living
+  0x10074 main+0x10 a.c:12    made from what stands there
+  reason:evicted  #12     died of that; the unit of that number
+  draw                    part of a symbol; of several words, all hold
 
 [b]Code[/b]
-  [ and ]       the IR as lifted, and behind each pass
-  up, down      what a line came from and what it became is marked in the other two panes
-  heat          how often an instruction was executed
+  up, down      mark what a line came from and what it became
+  \\[ and ]       the IR as lifted, and behind each pass
+  The heat says how often an instruction was executed.
 
-[b]Links[/b]
-  right, left   open and close a branch; Enter goes there
-
-[b]Cache[/b]
-  + and -       look closer at the part around the unit, and less close; right, left: the next unit in it
+[b]Links and cache[/b]
+  right, left   open and close a branch; the next unit in the cache
+  + and -       look closer at the cache around the unit, or less close
 
 [b]Doing[/b]
-  Space         freeze the view, and let it go; F5 brings it up to now once
-  d             erase the unit; t: translate it again, with passes left out
-  c             compare its host code: other passes, the other host, another unit; m marks that one
-  T             light or dark;  q: leave
+  Space         freeze the view, and let it go; F5: up to now, once
+  d             erase the unit
+  t             translate it again, with passes left out
+  c             compare it: other passes, the other host, another unit
+  m             mark the unit that the next one is compared with
 """

@@ -66,7 +66,7 @@ def _exit(recording: Recording, number: int, each: Exit, most: int) -> tuple[Spa
     if each.kind == "indirect":
         return (count, kind, ("computed", "faint"), asked)
     where = recording.name(each.target)
-    told = "comes back" if each.kind == "budget" else "not linked" if each.kind == "jump" else "interpreted"
+    told = "resumes" if each.kind == "budget" else "not linked" if each.kind == "jump" else "interpreted"
     return (count, kind, (where, "name"), (f"  {told}", "faint"), asked)
 
 

@@ -11,13 +11,13 @@ from textual.geometry import Size
 from textual.message import Message
 
 from dynarec.core import DEATHS
-from dynarec.inspect.tui.heat import HEAT
+from dynarec.inspect.tui.heat import HEAT, WARMTH
 from dynarec.tui.listing import Listing
 from dynarec.tui.rows import Row
 
 DEATH_ROLES = {reason: f"death{number}" for number, reason in enumerate(DEATHS)}
 NO_ROLE = "faint"
-MORE_ROLES = (*HEAT, *DEATH_ROLES.values(), "birth", "free", "corpse", "chosen", "linked", "head", "sorted")
+MORE_ROLES = (*HEAT, *WARMTH, *DEATH_ROLES.values(), "birth", "free", "corpse", "chosen", "linked", "head", "sorted")
 
 
 class Rows(Sequence[Row]):
@@ -78,15 +78,6 @@ class Pane(Listing):
         if moved:
             self.scroll_to(y=max(0, self.scroll_offset.y + moved), animate=False, force=True)
         self.refresh()
-
-
-class LinkPane(Pane):
-    """A tree: its branches are opened and closed."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right,l", "app.branch(True)", "Open", show=False),
-        Binding("left,h", "app.branch(False)", "Close", show=False),
-    ]
 
 
 class MapPane(Pane):

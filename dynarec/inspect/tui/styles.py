@@ -4,7 +4,7 @@ CSS = """
 Screen { layout: vertical; }
 #status { height: 1; background: $primary; color: $text; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
 #status.-frozen { background: $accent; color: $text; }
-#status.-failed { background: $error-darken-1; color: $text; }
+#status.-noted { background: $warning-darken-1; color: $text; }
 #tabs { height: 1; background: $surface; color: $text-muted; padding: 0 1; text-wrap: nowrap; }
 #facts { height: 1; background: $surface; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
 #prompt { height: 1; background: $surface; }
@@ -16,12 +16,12 @@ Input, Input:focus { border: none; height: 1; padding: 0 1; background: $surface
 #lower { height: 11fr; }
 .pane { height: 100%; width: 1fr; border: round $surface-lighten-2; border-title-color: $text-muted; padding: 0; }
 .pane:focus { border: round $accent; border-title-color: $text-accent; }
-#units { width: 92; }
+#units { width: 63%; }
 #beside { width: 1fr; height: 100%; }
 #beside .pane { height: 1fr; }
 Listing { background: $background; scrollbar-size-horizontal: 0; scrollbar-size-vertical: 1; }
 .-narrow .pane, .-narrow .pane:focus { border: none; width: 1fr; height: 1fr; }
-.-narrow #beside { width: 1fr; }
+.-narrow #units, .-narrow #beside { width: 1fr; }
 .listing--head { text-style: bold; color: $text-primary; background: $surface; }
 .listing--sorted { text-style: bold; color: $text-accent; background: $surface; }
 .listing--address { color: $text-secondary; }
@@ -43,6 +43,13 @@ Listing { background: $background; scrollbar-size-horizontal: 0; scrollbar-size-
 .listing--heat4 { background: $error 52%; color: $text; }
 .listing--heat5 { background: $error 70%; color: $text; }
 .listing--heat6 { background: $error 90%; color: $text; text-style: bold; }
+.listing--warm0 { color: $success; }
+.listing--warm1 { color: $error 40%; }
+.listing--warm2 { color: $error 52%; }
+.listing--warm3 { color: $error 64%; }
+.listing--warm4 { color: $error 76%; }
+.listing--warm5 { color: $error 88%; }
+.listing--warm6 { color: $error; text-style: bold; }
 .listing--death0 { color: $error; }
 .listing--death1 { color: $warning; }
 .listing--death2 { color: $accent; }
@@ -60,6 +67,6 @@ Dialog > Vertical { width: 76; max-width: 96%; height: auto; max-height: 94%; }
 Dialog > Vertical { border: round $accent; background: $surface; padding: 0 1; }
 Dialog #title { text-style: bold; color: $text-accent; }
 Dialog #hint { color: $text-muted; }
-Dialog OptionList, Dialog SelectionList { height: auto; max-height: 16; border: none; background: $surface; }
+Dialog OptionList { height: auto; max-height: 16; border: none; background: $surface; }
 Dialog VerticalScroll { height: auto; max-height: 100%; }
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dynarec.inspect.model import Recording, Unit
 from dynarec.inspect.tui.heat import percent, seconds, short, size
-from dynarec.inspect.tui.watcher import View
+from dynarec.inspect.tui.view import View
 
 MICRO = 1e6
 
@@ -13,7 +13,7 @@ def status(name: str, view: View, mode: str) -> str:
     """What is looked at, and how much of it there is."""
     recording = view.recording
     subject = recording.subject
-    shown = len(view.units)
+    shown = len(view.table.units)
     found = f"{shown:,} of {len(recording.units):,} units" if view.wish.filter else f"{shown:,} units"
     lost = f", {recording.forgotten.units:,} forgotten" if recording.forgotten.units else ""
     counted = "" if recording.counted else "  not counted"

@@ -8,7 +8,7 @@ from textual.message import Message
 from dynarec.inspect.tui.columns import COLUMNS, Column
 from dynarec.inspect.tui.heat import heat
 from dynarec.inspect.tui.pane import Pane, Rows
-from dynarec.inspect.tui.watcher import View, Wish
+from dynarec.inspect.tui.view import View, Wish
 from dynarec.tui.rows import Row, Span
 
 UP, DOWN = "▲", "▼"
@@ -35,8 +35,8 @@ class UnitTable(Pane):
     def show_view(self, view: View, selected: int) -> None:
         """Show the units of a view; the cursor is on the selected one where it is among them."""
         self._view, self.selected = view, selected
-        cursor = view.rank.get(selected, min(self.cursor, max(0, len(view.units) - 1)))
-        self.show_long(Rows(len(view.units), self._row), WIDTH, cursor)
+        cursor = view.table.rank.get(selected, min(self.cursor, max(0, len(view.table.units) - 1)))
+        self.show_long(Rows(len(view.table.units), self._row), WIDTH, cursor)
 
     def head(self, y: int) -> Row:
         assert y == 0
@@ -45,7 +45,7 @@ class UnitTable(Pane):
 
     def _row(self, at: int) -> Row:
         assert self._view is not None
-        view, unit = self._view, self._view.units[at]
+        view, unit = self._view, self._view.table.units[at]
         spans = [_cell(column, view, at) for column in COLUMNS]
         return Row(tuple(spans), str(unit.serial))
 
@@ -73,17 +73,17 @@ def _fit(column: Column, text: str) -> str:
 
 def _heading(column: Column, sort: str, is_reversed: bool) -> Span:
     if column.name != sort:
-        return _fit(column, column.name), "head"
+        return _fit(column, column.title), "head"
     arrow = DOWN if column.falls != is_reversed else UP
-    text = column.name[: column.width - 1]
+    text = column.title[: column.width - 1]
     return _fit(column, text + arrow if column.is_text else arrow + text), "sorted"
 
 
 def _cell(column: Column, view: View, at: int) -> Span:
-    unit = view.units[at]
+    unit = view.table.units[at]
     role = column.role
     if column.name == "share":
         role = heat(view.recording.share(unit), view.most)
-    elif column.name == "state" and unit.died is not None:
+    elif column.name == "reason" and unit.died is not None:
         role = "error"
     return _fit(column, column.text(view.recording, unit)), role

@@ -1,76 +1,21 @@
-"""A thread that asks the source, and sorts and filters what it says, so that the interface never waits."""
+"""A thread that asks the source, and has what it says sorted and filtered, so that the interface never waits."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dynarec.errors import DynarecError
-from dynarec.inspect.hints import Hint, hints
-from dynarec.inspect.model import Event, Recording, Unit
+from dynarec.inspect.model import Recording
 from dynarec.inspect.source import Source
-from dynarec.inspect.tui.cache_map import CacheMap, cache_map
-from dynarec.inspect.tui.columns import BY_NAME
-from dynarec.inspect.tui.events import events
-from dynarec.inspect.tui.filters import chosen
-from dynarec.inspect.tui.time_line import time_rows
-from dynarec.tui.rows import Row
+from dynarec.inspect.tui.view import View, Wish, make_view
 
 PERIOD = 0.5
 """Seconds between two recordings."""
 REST = 3
 """A recording that took long is followed by a rest so many times as long: the program shares its processor."""
-
-
-NOT_SHOWN = (0, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What is to be shown. sort: a name of columns.BY_NAME. selected: a serial. map, time: sizes of the
-    panes. scale: of the map."""
-
-    filter: str = ""
-    sort: str = "share"
-    is_reversed: bool = False
-    events: str = ""
-    selected: int = 0
-    map: tuple[int, int] = NOT_SHOWN
-    scale: int = 0
-    time: tuple[int, int] = NOT_SHOWN
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """A recording, and of it what is wished for.
-
-    rank: places of the units by their serials. most: the largest share of a unit.
-    """
-
-    recording: Recording
-    wish: Wish
-    units: tuple[Unit, ...]
-    rank: dict[int, int]
-    events: tuple[Event, ...]
-    most: float
-    hints: tuple[Hint, ...]
-    map: CacheMap | None
-    time: list[Row]
-
-
-def make_view(recording: Recording, wish: Wish) -> View:
-    """Choose and sort."""
-    units = chosen(recording, wish.filter)
-    column = BY_NAME[wish.sort]
-    units.sort(key=lambda unit: column.value(recording, unit), reverse=column.falls != wish.is_reversed)
-    rank = {unit.serial: at for at, unit in enumerate(units)}
-    most = max(map(recording.share, recording.units), default=0.0)
-    cells = None if wish.map == NOT_SHOWN else cache_map(recording, wish.selected, *wish.map, wish.scale)
-    bars = [] if wish.time == NOT_SHOWN else time_rows(recording, *wish.time)
-    shown = tuple(events(recording, wish.events))
-    return View(recording, wish, tuple(units), rank, shown, most, tuple(hints(recording)), cells, bars)
 
 
 class Watcher:
@@ -86,6 +31,7 @@ class Watcher:
         self._is_due = True
         self._is_stale = self._is_closed = self._is_busy = self._has_failed = False
         self._recording: Recording | None = None
+        self._view: View | None = None
         self._next = 0.0
         self.is_frozen = not source.live
         self._thread = threading.Thread(target=self._work, name="dynarec-inspector", daemon=True)
@@ -142,7 +88,8 @@ class Watcher:
         while True:
             with self._changed:
                 self._is_busy = False
-                self._changed.wait_for(self._has_work, self._patience())
+                while not (self._has_work() or self._is_time()):
+                    self._changed.wait(self._patience())
                 if self._is_closed:
                     return
                 jobs, wish, is_due = self._jobs, self._wish, self._is_due or self._is_time()
@@ -167,7 +114,8 @@ class Watcher:
             is_new = is_due or bool(jobs) or self._recording is None
             recording = self._source.record() if is_new or self._recording is None else self._recording
             self._recording = recording
-            self._shown(make_view(recording, wish))
+            self._view = make_view(recording, wish, self._view)
+            self._shown(self._view)
             if is_new:
                 self._next = time.monotonic() + max(PERIOD, REST * (time.monotonic() - began))
         except DynarecError as error:
