@@ -92,7 +92,7 @@ class CacheView {
     tip.hide();
     this.colors = Object.fromEntries(['free', 'filled', 'live', 'line', 'edge', 'accent', 'text'].map((name) => [name, theme.color(name)]));
     this.reasons = new Map(REASONS.map((reason) => [reason, reasonColor(reason)]));
-    const reasons = [...new Set(this.units.map((unit) => unit.reason).filter((reason) => reason))];
+    const reasons = reasonsOf(this.units);
     const swatch = (name, words) => el('li', {}, el('i', { class: `swatch ${name}` }), words);
     this.legend.replaceChildren(...(this.mode === 'heat' ? [heatLegend('Time')] : []),
       ' ', el('ul', { class: 'legend' }, this.mode === 'heat' ? '' : swatch('live', 'live'), ...reasons.map((reason) => swatch(reasonClass(reason), `dead: ${reason}`)), swatch('filled', 'between units'), swatch('free', 'free')));

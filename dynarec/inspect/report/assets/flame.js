@@ -25,6 +25,14 @@ const elsewhere = ({ measure, data: { totals } }) => {
   return Object.entries(parts).filter(([, value]) => value > 0).map(([name, value]) => ({ name: `(${shown(name)})`, share: value / all, children: [], isOutside: true }));
 };
 
+// The children of a node, those that are too narrow to be seen as one.
+const drawn = ({ children }, least) => {
+  const wide = children.filter((child) => child.share >= least);
+  const share = children.reduce((sum, child) => sum + (child.share < least ? child.share : 0), 0);
+  const rest = { name: `(${count(children.length - wide.length)} narrower)`, share, children: [], isOutside: true };
+  return share >= least ? [...wide, rest] : wide;
+};
+
 class Flame {
   constructor(app) {
     this.app = app;
@@ -53,12 +61,10 @@ class Flame {
       const next = [];
       for (const [node, start] of levels) {
         let left = start;
-        for (const child of node.children) {
+        for (const child of drawn(node, LEAST_WIDTH * (top.share || 1))) {
           const width = child.share / (top.share || 1);
-          if (width >= LEAST_WIDTH) {
-            found.push(this.bar(child, left, width, depth));
-            next.push([child, left]);
-          }
+          found.push(this.bar(child, left, width, depth));
+          next.push([child, left]);
           left += width;
         }
       }

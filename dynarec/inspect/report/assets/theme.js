@@ -66,5 +66,7 @@ const reasonColor = (reason) => theme.color(reasonClass(reason));
 const heatLegend = (label) => el('span', { class: 'legend heat-legend' }, `${label}: less`,
   el('span', { class: 'ramp', style: { background: `linear-gradient(to right, ${[0, 0.2, 0.4, 0.6, 0.8, 1].map((at) => theme.heat(at)).join(', ')})` } }),
   'more');
+// Those of some units' deaths, in the order of the legend.
+const reasonsOf = (units) => REASONS.filter((reason) => units.some((unit) => unit.reason === reason));
 const reasonLegend = (reasons) => el('ul', { class: 'legend', 'aria-label': 'Reasons of deaths' },
   reasons.map((reason) => el('li', {}, el('i', { class: `swatch ${reasonClass(reason)}` }), reason)));

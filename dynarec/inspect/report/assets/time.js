@@ -17,7 +17,7 @@ const timeChart = (app, { height, axis = 'time', onbin = null, chosen = null }) 
       bin.deaths += 1;
     }
   }
-  const reasons = [...new Set(recording.units.map((unit) => unit.reason).filter((reason) => reason))];
+  const reasons = reasonsOf(recording.units);
   const [up, down] = [Math.max(...bins.map((bin) => bin.born)), Math.max(...bins.map((bin) => bin.deaths))];
   const half = (height - 8) / (down ? 2 : 1);
   const zero = 4 + half;

@@ -14,7 +14,7 @@ const unitColumns = (recording) => {
   const text = (name, label, width, hint, value, cell, more = {}) =>
     ({ name, label, width, hint, value, cell, text: true, ...more });
   return [
-    number('serial', '#', '3.6rem', 'Number of the unit, in the order of installation', undefined, undefined, { narrow: '2.6rem', wide: false }),
+    number('serial', '#', '3.6rem', 'Number of the unit, in the order of installation', undefined, (unit) => String(unit.serial), { narrow: '2.6rem', wide: false }),
     text('start', 'Address', '6.6rem', 'Guest address it begins at', (unit) => unit.start, (unit) => el('code', {}, unit.key), { wide: true }),
     text('name', 'Symbol', 'minmax(9rem, 2fr)', 'Symbol and source line', (unit) => unit.name.toLowerCase(),
       (unit) => [el('code', {}, unit.name), unit.place ? el('small', {}, ` ${unit.place}`) : null], { narrow: 'minmax(6rem, 1fr)' }),
