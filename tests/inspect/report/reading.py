@@ -18,6 +18,7 @@ class Page(HTMLParser):
     elements: list[tuple[str, dict[str, str | None]]] = field(default_factory=list)
     raw: list[str] = field(default_factory=list)
     title: str = ""
+    inside: str = ""
 
     def __post_init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -26,14 +27,17 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
+        self.inside = tag
         if tag in ("script", "style"):
             self.raw.append("")
 
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = ""
+
     def handle_data(self, data: str) -> None:
-        tag = self.elements[-1][0] if self.elements else ""
-        if tag in ("script", "style"):
+        if self.inside in ("script", "style"):
             self.raw[-1] += data
-        elif tag == "title":
+        elif self.inside == "title":
             self.title += data
 
     def all(self, tag: str) -> list[dict[str, str | None]]:

@@ -68,7 +68,7 @@ def hostile(recording: Recording) -> Recording:
     names = [HOSTILE[index % len(HOSTILE)] for index in range(len(recording.labels))]
     labels = tuple(replace(label, name=name) for label, name in zip(recording.labels, names, strict=True))
     places = {pc: replace(place, file=HOSTILE[place.line % 4]) for pc, place in recording.places.items()}
-    texts = {name: (HOSTILE[0],) * 100 for name in HOSTILE[:4]}
+    texts = dict.fromkeys(HOSTILE[:4], (HOSTILE[0],) * 100)
     subject = replace(recording.subject, program=HOSTILE[0])
     return replace(recording, labels=labels, places=places, texts=texts, subject=subject)
 

@@ -21,7 +21,8 @@ class App {
     this.state = parsed(location.hash);
     addEventListener('hashchange', () => { this.state = parsed(location.hash); this.open(); });
     addEventListener('keydown', (event) => this.key(event));
-    addEventListener('beforeprint', () => this.current.print?.());
+    addEventListener('beforeprint', () => this.current.print?.(true));
+    addEventListener('afterprint', () => this.current.print?.(false));
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.repaint());
     this.themeButton();
     this.measureChoice();

@@ -8,7 +8,8 @@ class Rows {
   // onopen(item): Enter or a click. onsort(name, descending): after a click on a heading; absent: it cannot be sorted.
   constructor({ label, columns, sort = null, onopen, onsort = null, empty = 'Nothing fits.' }) {
     Object.assign(this, { columns, sort, onopen, onsort, empty });
-    this.items = [];
+    this.items = this.given = [];
+    this.isPrinted = false;
     this.cursor = 0;
     this.head = el('div', { class: 'row head', role: 'row', 'aria-rowindex': 1 });
     this.body = el('div', { class: 'body', role: 'rowgroup' });
@@ -27,15 +28,16 @@ class Rows {
   }
 
   show(items) {
-    this.items = items;
+    this.given = items;
     this.order();
   }
 
   order() {
     const column = this.sort && this.columns.find((each) => each.name === this.sort.name);
+    this.items = this.given;
     if (column) {
       const sign = this.sort.descending ? -1 : 1;
-      const keyed = this.items.map((item) => [column.value(item) ?? (typeof column.value(this.items[0]) === 'string' ? '' : -1), item]);
+      const keyed = this.items.map((item) => [column.value(item) ?? -1, item]);
       keyed.sort(([a], [b]) => (a < b ? -sign : a > b ? sign : 0));
       this.items = keyed.map(([, item]) => item);
     }
@@ -73,7 +75,14 @@ class Rows {
     return parseFloat(getComputedStyle(this.node).getPropertyValue('--row')) || 28;
   }
 
-  paint(all = false) {
+  // Paper has no window to scroll.
+  print(isPrinted) {
+    this.isPrinted = isPrinted;
+    this.paint();
+  }
+
+  paint() {
+    const all = this.isPrinted;
     const height = this.rowHeight;
     const first = all ? 0 : Math.max(0, Math.floor(this.node.scrollTop / height) - MARGIN_ROWS);
     const visible = all ? PRINTED_ROWS : Math.ceil(this.node.clientHeight / height) + 2 * MARGIN_ROWS;

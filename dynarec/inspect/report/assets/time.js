@@ -121,6 +121,6 @@ const timeView = {
   label: 'Time line',
   open(app) {
     const view = new TimeView(app);
-    return { node: view.node, close: () => view.rows.close(), print: () => view.rows.paint(true), repaint: () => { view.rows.painted = null; view.rows.paint(); } };
+    return { node: view.node, close: () => view.rows.close(), print: (isPrinted) => view.rows.print(isPrinted), repaint: () => { view.rows.painted = null; view.rows.paint(); } };
   },
 };

@@ -261,7 +261,7 @@ class Listings {
     const sameOp = op !== null && op !== undefined && op >= 0 && line.dataset.op === String(op);
     const sameInsn = insn !== null && insn !== undefined && line.dataset.insn === String(insn);
     const samePart = (head && line.dataset.op === String(HEAD)) || (exit !== undefined && line.dataset.exit === String(exit));
-    const isExact = sameOp || samePart || (sameInsn && (pane === 'guest' || op === null || op === undefined));
+    const isExact = sameOp || samePart || (sameInsn && (pane === 'guest' || ((op === null || op === undefined) && exit === undefined)));
     line.classList.toggle('chosen', isPicked);
     line.classList.toggle('marked', !isPicked && isExact);
     line.classList.toggle('kin', !isPicked && !isExact && sameInsn);

@@ -63,7 +63,7 @@ const unitsView = {
         el('code', {}, 'hot'), ', ', el('code', {}, 'live'), ', ', el('code', {}, 'dead'), ', ', el('code', {}, 'reason:store'), '. Press / to filter, arrows and Enter to open.'),
       rows.node);
     apply(input.value);
-    return { node, close: () => rows.close(), print: () => rows.paint(true), repaint: () => { rows.painted = null; rows.paint(); } };
+    return { node, close: () => rows.close(), print: (isPrinted) => rows.print(isPrinted), repaint: () => { rows.painted = null; rows.paint(); } };
   },
 };
 
