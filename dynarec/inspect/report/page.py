@@ -22,8 +22,8 @@ from dynarec.inspect.report.listings import Listings
 from dynarec.inspect.report.packing import packed
 
 SCRIPTS = (
-    "elements.js", "recording.js", "rows.js", "theme.js", "summary.js", "units.js", "unit.js", "layers.js", "graph.js",
-    "cache.js", "time.js", "flame.js", "app.js",
+    "elements.js", "recording.js", "rows.js", "theme.js", "summary.js", "units.js", "listings.js", "unit.js",
+    "layers.js", "graph.js", "cache.js", "time.js", "flame.js", "app.js",
 )  # fmt: skip
 """In the order in which they are joined to one script."""
 STYLES = ("page.css", "views.css")

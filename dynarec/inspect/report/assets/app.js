@@ -1,16 +1,37 @@
 // Which view is shown, and how it is addressed: #unit=12, #view=units&q=hot&sort=-bytes.
 
-const VIEWS = { summary: summaryView, units: unitsView, unit: unitView, graph: graphView, cache: cacheView, time: timeView, flame: flameView };
+const VIEWS = {
+  summary: summaryView,
+  units: unitsView,
+  unit: unitView,
+  graph: graphView,
+  cache: cacheView,
+  time: timeView,
+  flame: flameView,
+};
 
 const parsed = (hash) => {
   const params = new URLSearchParams(hash.replace(/^#/, ''));
   const unit = params.has('unit') ? Number(params.get('unit')) : null;
   const view = params.get('view') ?? (unit !== null ? 'unit' : 'summary');
-  return { view: Object.hasOwn(VIEWS, view) ? view : 'summary', unit, q: params.get('q'), sort: params.get('sort'), size: params.get('size'), by: params.get('by') };
+  return {
+    view: Object.hasOwn(VIEWS, view) ? view : 'summary',
+    unit,
+    q: params.get('q'),
+    sort: params.get('sort'),
+    size: params.get('size'),
+    by: params.get('by'),
+  };
 };
 
 const written = (state) => {
-  const pairs = Object.entries(state).filter(([name, value]) => value !== null && value !== undefined && value !== '' && !(name === 'view' && value === 'unit' && state.unit !== null));
+  const pairs = Object.entries(state).filter(
+    ([name, value]) =>
+      value !== null &&
+      value !== undefined &&
+      value !== '' &&
+      !(name === 'view' && value === 'unit' && state.unit !== null),
+  );
   return `#${new URLSearchParams(pairs)}`;
 };
 
@@ -19,7 +40,10 @@ class App {
     this.recording = recording;
     this.content = document.getElementById('content');
     this.state = parsed(location.hash);
-    addEventListener('hashchange', () => { this.state = parsed(location.hash); this.open(); });
+    addEventListener('hashchange', () => {
+      this.state = parsed(location.hash);
+      this.open();
+    });
     addEventListener('keydown', (event) => this.key(event));
     addEventListener('beforeprint', () => this.current.print?.(true));
     addEventListener('afterprint', () => this.current.print?.(false));
@@ -55,18 +79,37 @@ class App {
   }
 
   tabs() {
-    document.getElementById('tabs').replaceChildren(...Object.entries(VIEWS).map(([name, view]) => el('a', {
-      href: written({ view: name, by: this.state.by, unit: name === 'unit' || name === 'graph' || name === 'cache' ? this.state.unit : null }),
-      'aria-current': name === this.state.view ? 'page' : null, 'data-view': name,
-    }, view.label)));
+    document.getElementById('tabs').replaceChildren(
+      ...Object.entries(VIEWS).map(([name, view]) =>
+        el(
+          'a',
+          {
+            href: written({
+              view: name,
+              by: this.state.by,
+              unit: name === 'unit' || name === 'graph' || name === 'cache' ? this.state.unit : null,
+            }),
+            'aria-current': name === this.state.view ? 'page' : null,
+            'data-view': name,
+          },
+          view.label,
+        ),
+      ),
+    );
     document.querySelector('[aria-current=page]').scrollIntoView({ block: 'nearest', inline: 'center' });
   }
 
   themeButton() {
     const box = document.getElementById('theme');
-    const label = () => { box.textContent = theme.isDark ? '\u2600 Light' : '\u263e Dark'; };
+    const label = () => {
+      box.textContent = theme.isDark ? '\u2600 Light' : '\u263e Dark';
+    };
     box.setAttribute('title', 'Change between light and dark');
-    box.addEventListener('click', () => { theme.toggle(); label(); this.repaint(); });
+    box.addEventListener('click', () => {
+      theme.toggle();
+      label();
+      this.repaint();
+    });
     this.relabel = label;
     label();
   }
@@ -75,10 +118,18 @@ class App {
   measureChoice() {
     const { measures } = this.recording;
     if (measures.length < 2) return;
-    document.getElementById('theme').before(choice('Time by', measures.map((name) => [name, name]), this.state.by, (by) => {
-      this.remember({ by: by === measures[0] ? null : by });
-      this.open();
-    }, { id: 'measure' }));
+    document.getElementById('theme').before(
+      choice(
+        'Time by',
+        measures.map((name) => [name, name]),
+        this.state.by,
+        (by) => {
+          this.remember({ by: by === measures[0] ? null : by });
+          this.open();
+        },
+        { id: 'measure' },
+      ),
+    );
   }
 
   // Colours that were computed are computed again.
@@ -112,6 +163,10 @@ const start = async () => {
 };
 
 start().catch((error) => {
-  document.getElementById('content').replaceChildren(el('p', { class: 'note' }, `This page cannot be read: ${error.message}. It needs a browser of 2024 or later.`));
+  document
+    .getElementById('content')
+    .replaceChildren(
+      el('p', { class: 'note' }, `This page cannot be read: ${error.message}. It needs a browser of 2024 or later.`),
+    );
   throw error;
 });

@@ -13,12 +13,27 @@ class Rows {
     this.cursor = 0;
     this.head = el('div', { class: 'row head', role: 'row', 'aria-rowindex': 1 });
     this.body = el('div', { class: 'body', role: 'rowgroup' });
-    this.node = el('div', {
-      class: 'rows', role: 'grid', tabindex: 0, 'aria-label': label, onkeydown: (event) => this.key(event),
-      onscroll: () => this.paint(),
-    }, el('div', { role: 'rowgroup', class: 'heads' }, this.head), this.body);
+    this.node = el(
+      'div',
+      {
+        class: 'rows',
+        role: 'grid',
+        tabindex: 0,
+        'aria-label': label,
+        onkeydown: (event) => this.key(event),
+        onscroll: () => this.paint(),
+      },
+      el('div', { role: 'rowgroup', class: 'heads' }, this.head),
+      this.body,
+    );
     this.node.style.setProperty('--columns', columns.map((column) => column.width).join(' '));
-    this.node.style.setProperty('--narrow', columns.filter((column) => !column.wide).map((column) => column.narrow ?? column.width).join(' '));
+    this.node.style.setProperty(
+      '--narrow',
+      columns
+        .filter((column) => !column.wide)
+        .map((column) => column.narrow ?? column.width)
+        .join(' '),
+    );
     this.watch = new ResizeObserver(() => this.paint());
     this.watch.observe(this.node);
   }
@@ -49,14 +64,24 @@ class Rows {
   }
 
   paintHead() {
-    this.head.replaceChildren(...this.columns.map((column) => {
-      const isSorted = this.sort && this.sort.name === column.name;
-      const direction = isSorted ? (this.sort.descending ? 'descending' : 'ascending') : 'none';
-      const inside = this.onsort
-        ? button(column.label, () => this.sortBy(column), { title: column.hint, tabindex: 0, 'data-sort': column.name })
-        : el('span', { title: column.hint }, column.label);
-      return el('div', { role: 'columnheader', class: this.cellClass(column), 'aria-sort': this.onsort ? direction : null }, inside);
-    }));
+    this.head.replaceChildren(
+      ...this.columns.map((column) => {
+        const isSorted = this.sort && this.sort.name === column.name;
+        const direction = isSorted ? (this.sort.descending ? 'descending' : 'ascending') : 'none';
+        const inside = this.onsort
+          ? button(column.label, () => this.sortBy(column), {
+              title: column.hint,
+              tabindex: 0,
+              'data-sort': column.name,
+            })
+          : el('span', { title: column.hint }, column.label);
+        return el(
+          'div',
+          { role: 'columnheader', class: this.cellClass(column), 'aria-sort': this.onsort ? direction : null },
+          inside,
+        );
+      }),
+    );
   }
 
   sortBy(column) {
@@ -92,17 +117,31 @@ class Rows {
     this.painted = painted;
     this.body.style.height = `${Math.max(1, all ? last : this.items.length) * height}px`;
     if (!this.items.length) this.body.replaceChildren(el('p', { class: 'note' }, this.empty));
-    else this.body.replaceChildren(...this.items.slice(first, last).map((item, index) => this.row(item, first + index, height)));
+    else
+      this.body.replaceChildren(
+        ...this.items.slice(first, last).map((item, index) => this.row(item, first + index, height)),
+      );
     const active = this.items.length ? `row-${this.cursor}` : '';
     if (active) this.node.setAttribute('aria-activedescendant', active);
   }
 
   row(item, index, height) {
-    return el('div', {
-      class: `row${index === this.cursor ? ' cursor' : ''}`, role: 'row', id: `row-${index}`, 'aria-rowindex': index + 2,
-      style: { transform: `translateY(${index * height}px)` },
-      onclick: () => { this.cursor = index; this.paint(); this.onopen(item); },
-    }, this.columns.map((column) => el('div', { role: 'gridcell', class: this.cellClass(column) }, column.cell(item))));
+    return el(
+      'div',
+      {
+        class: `row${index === this.cursor ? ' cursor' : ''}`,
+        role: 'row',
+        id: `row-${index}`,
+        'aria-rowindex': index + 2,
+        style: { transform: `translateY(${index * height}px)` },
+        onclick: () => {
+          this.cursor = index;
+          this.paint();
+          this.onopen(item);
+        },
+      },
+      this.columns.map((column) => el('div', { role: 'gridcell', class: this.cellClass(column) }, column.cell(item))),
+    );
   }
 
   key(event) {
