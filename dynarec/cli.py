@@ -14,6 +14,7 @@ from dynarec.errors import DynarecError
 COMMANDS = {
     "run": "run a program",
     "debug": "run a program in the debugger",
+    "inspect": "look into the code cache: what was translated, why it died, what it cost",
     "disasm": "list a program's code",
     "translate": "show how a block is translated, step by step",
     "doctor": "say what dynarec finds on this computer",

@@ -10,24 +10,24 @@ bytes, lists or tables). A column is bytes, one number behind the other, little-
 of 1, 2, 4, 8 bytes, i is a signed one of 4, d a real one of 8. A column of lists has another one beside it whose name
 ends in " counts" (I): how many numbers, or bytes, belong to each item.
 
-META  "subject": the fields of Subject. "taken": Q, time and instructions. "counted": 0 or 1. "first", "lost": numbers.
-      "forgotten": Q, the fields of Totals. "cache": "size", "policy", "current", "generations" (Q: start, end, fill of
-      each), "deaths" and "exits" (numbers by name), "stats" (whole numbers by name), "more stats" (names) with
-      "more values" (d). "elsewhere": numbers by name. "interpreted addresses" I, "interpreted" Q; "answered" likewise.
-      "labels": names, with "label addresses" I, "label sizes" I, "label functions" B. "files": names, with "place
-      addresses" I, "place files" I (index into them), "place lines" I. What units refer to by index: "tiers" (names),
-      "phases" (names), "circumstances" (tables of the fields of Circumstances; of the lists, "left" is I and "hooked"
-      is Q, twice the address, and 1 if it begins a block).
+META  "subject": the fields of Subject. "taken": Q, time and instructions. "counted": 0 or 1. "first", "retired",
+      "lost": numbers. "forgotten": Q, the fields of Totals. "cache": "size", "policy", "current", "generations" (Q:
+      start, end, fill of each), "deaths" and "exits" (numbers by name), "stats" (whole numbers by name), "more stats"
+      (names) with "more values" (d). "elsewhere": numbers by name. "interpreted addresses" I, "interpreted" Q;
+      "answered" likewise. "labels": names, with "label addresses" I, "label sizes" I, "label functions" B. "files":
+      names, with "place addresses" I, "place files" I (index into them), "place lines" I. What units refer to by index:
+      "tiers" (names), "phases" (names), "circumstances" (tables of the fields of Circumstances; of the lists, "left" is
+      I and "hooked" is Q, twice the address, and 1 if it begins a block).
 UNIT  up to 1024 units by serial. Q: "serial", "key", "charged", "offset", "host insns", "batch", "samples"; "rounds"
       and "instructions" are one more than the number, and 0 for what was not counted. I: "tier", "circumstances".
-      Lists: "ranges" I (address, size), "pcs" I, "mark offsets" I, "mark ops" i, "op insns" H, "phase names" H,
-      "phases" d, "exit kinds" B (index into dynarec.core.EXIT_KINDS), "exit targets" I, "exit executed" I, "exit
-      offsets" I, "exit taken" Q (as rounds), "exit missed" Q, "exit linked" Q (a serial, or 0). Bytes: "source",
-      "code". "born" Q: time, instructions. "reason" B: 0 for a living one, or one more than the index into
-      dynarec.core.DEATHS; "died" Q: time, instructions, address, pc of each that is dead.
-EVNT  up to 65536 events in their order. B: "kind" (index into EVENTS). Q: "time", "instructions", "serial", "other",
-      "value".
-TEXT  "file": its name; "lines": its text, lines with a line feed in between.
+      Lists: "ranges" I (address, size), "pcs" I, "faulted" Q (index into pcs, times), "mark offsets" I, "mark ops" i,
+      "op insns" H, "phase names" H, "phases" d, "exit kinds" B (index into unit_columns.KINDS), "exit targets" I, "exit
+      executed" I, "exit offsets" I, "exit taken" Q (as rounds), "exit missed" Q, "exit linked" Q (a serial, or 0).
+      Bytes: "source", "code". "born" Q: time, instructions. "reason" B: 0 for a living one, or one more than the index
+      into dynarec.core.DEATHS; "died" Q: time, instructions, address, pc of each that is dead.
+EVNT  up to 65536 events in their order. B: "kind" (index into dynarec.records.EVENTS). Q: "time", "instructions",
+      "serial", "other", "value".
+TEXT  "file": its name; "lines": its text; each line ends in a line feed.
 END   Q: the numbers of units and of events.
 
 A reader trusts nothing: sizes are checked before anything is allocated, and views may rely on what it returns: serials
@@ -63,6 +63,7 @@ from dynarec.inspect.model import (
 from dynarec.inspect.unit_columns import Shared
 from dynarec.machine.state import State, Value
 from dynarec.machine.state import encode as encode_state
+from dynarec.records import EVENTS
 from dynarec.sections import Format, SectionReader
 from dynarec.trace import TRACE_LIMIT
 
@@ -70,7 +71,6 @@ MAGIC = b"\x89DRDUMP\n"
 VERSION = 1
 FORMAT = Format(MAGIC, VERSION, WHAT, "written by dynarec run --dump or dynarec inspect --dump", ratio=64)
 META, UNITS, EVENTS_OF, TEXT, END = b"META", b"UNIT", b"EVNT", b"TEXT", b"END "
-EVENTS = ("install", "death", "link", "unlink", "evict", "flush", "batch", "mixed")
 END_COUNTS = struct.Struct("<QQ")
 MOST_SECTION = 64 << 20
 UNITS_IN_SECTION = 1024
@@ -125,7 +125,7 @@ def _write(recording: Recording, file: BinaryIO) -> None:
     for start in range(0, len(events), EVENTS_IN_SECTION):
         FORMAT.write_section(file, EVENTS_OF, encode_state(_events(events[start : start + EVENTS_IN_SECTION])))
     for name, lines in recording.texts.items():
-        FORMAT.write_section(file, TEXT, encode_state({"file": name, "lines": "\n".join(lines)}))
+        FORMAT.write_section(file, TEXT, encode_state({"file": name, "lines": "".join(f"{line}\n" for line in lines)}))
     FORMAT.write_section(file, END, END_COUNTS.pack(len(units), len(events)))
 
 
@@ -134,7 +134,8 @@ def _meta(recording: Recording, shared: Shared) -> State:
     subject = recording.subject
     table.state |= {
         "subject": {**{name: getattr(subject, name) for name in SUBJECT}, "entry": subject.entry},
-        "counted": int(recording.counted), "first": recording.first, "lost": recording.lost,
+        "counted": int(recording.counted), "first": recording.first, "retired": recording.retired,
+        "lost": recording.lost,
         "cache": _cache(recording.cache), "elsewhere": dict(recording.elsewhere),
         "tiers": list(shared.tiers), "phases": list(shared.phases),
         "circumstances": [_circumstances(each) for each in shared.circumstances],
@@ -215,7 +216,7 @@ def _read(file: BinaryIO, size: int) -> Recording:
             events += _read_events(Table.decode(data, "events"), taken.time, len(cache.generations))
         elif kind == TEXT:
             text = Table.decode(data, "text")
-            texts[text.label("file")] = tuple(shown(line, "\t") for line in text.text("lines").split("\n"))
+            texts[text.label("file")] = tuple(shown(line, "\t") for line in text.text("lines").split("\n")[:-1])
         else:
             break
     if data != END_COUNTS.pack(len(units), len(events)) or not reader.at_end:
@@ -226,7 +227,8 @@ def _read(file: BinaryIO, size: int) -> Recording:
         subject=_read_subject(meta), taken=taken, counted=meta.flag("counted"), cache=cache, units=tuple(units),
         forgotten=Totals(*meta.column("forgotten", LONG, len(TOTALS))),
         interpreted=meta.counts("interpreted"), answered=meta.counts("answered"),
-        first=meta.number("first", 1 << 63), events=tuple(events), lost=meta.number("lost", 1 << 63),
+        first=meta.number("first", 1 << 63), retired=meta.number("retired", 1 << 63), events=tuple(events),
+        lost=meta.number("lost", 1 << 63),
         elsewhere=meta.named("elsewhere"), labels=_read_labels(meta), places=_read_places(meta), texts=texts,
     )  # fmt: skip
 

@@ -9,6 +9,8 @@ from dynarec.inspect.model import Recording, Unit
 
 LOOP = "loop"
 """Kind of the edge from a unit to its own head within its own code; the other kinds are those of exits."""
+ROUND = "round"
+"""The kind of exit that is one, before a round is whole."""
 FOLLOWED = "jump"
 """The kind of exit that leads to one known place."""
 LEFT_OUT = "budget"
@@ -72,11 +74,14 @@ def hottest(recording: Recording, count: int) -> list[Unit]:
 
 
 def loops(unit: Unit) -> int | None:
-    """How often a unit went back to its own head by itself: rounds that no exit has ended. None if not counted."""
-    taken = [each.taken for each in unit.exits]
-    if unit.rounds is None or None in taken:
+    """How often a unit went back to its own head by itself. None if that was not counted.
+
+    A round ends in an exit, in a fault, or there; the exit for a budget that is used up comes before a round.
+    """
+    taken = _sum(each.taken for each in unit.exits if each.kind not in (LEFT_OUT, ROUND))
+    if unit.rounds is None or taken is None:
         return None
-    return max(0, unit.rounds - sum(each or 0 for each in taken))
+    return max(0, unit.rounds - taken - sum(times for _, times in unit.faulted))
 
 
 def _neighbours(recording: Recording, chosen: dict[int, Unit]) -> dict[int, Unit]:
@@ -100,7 +105,7 @@ def _edges(unit: Unit, among: Container[int], keys: dict[int, int]) -> Iterator[
     """Those that begin in a unit; they end in units whose serials are in `among`."""
     ways: dict[tuple[int | None, int, str], list[int]] = {}
     for number, each in enumerate(unit.exits):
-        if each.kind != LEFT_OUT:
+        if each.kind not in (LEFT_OUT, ROUND):
             target = _target(unit, number, among, keys)
             ways.setdefault((target, each.target, each.kind), []).append(number)
     for (target, address, kind), numbers in ways.items():
@@ -109,8 +114,9 @@ def _edges(unit: Unit, among: Container[int], keys: dict[int, int]) -> Iterator[
         yield Edge(
             unit.serial, target, address, kind, tuple(numbers), count, any(each.linked is not None for each in exits)
         )
-    if count := loops(unit):
-        yield Edge(unit.serial, unit.serial, unit.key, LOOP, (), count, True)
+    early = tuple(number for number, each in enumerate(unit.exits) if each.kind == ROUND)
+    if early or loops(unit):
+        yield Edge(unit.serial, unit.serial, unit.key, LOOP, early, loops(unit), True)
 
 
 def _target(unit: Unit, number: int, among: Container[int], keys: dict[int, int]) -> int | None:

@@ -21,7 +21,7 @@ PLAIN = ("serial", "key", "charged", "offset", "host insns", "batch", "samples")
 """Columns of one number of 8 bytes for each unit, after whose names the attributes of Unit are called."""
 REASONS = {name: index + 1 for index, name in enumerate(DEATHS)}
 """0: it lives."""
-KINDS = {name: index for index, name in enumerate(EXIT_KINDS)}
+KINDS = (*EXIT_KINDS, "round")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ def _write_code(table: Writer, units: Sequence[Unit]) -> None:
     table.lists("mark offsets", WORD, [[offset for offset, _ in unit.marks] for unit in units])
     table.lists("mark ops", SIGNED, [[op for _, op in unit.marks] for unit in units])
     table.lists("op insns", HALF, [unit.op_insns for unit in units])
+    table.lists("faulted", LONG, [[number for site in unit.faulted for number in site] for unit in units])
 
 
 def _write_times(table: Writer, units: Sequence[Unit], shared: Shared) -> None:
@@ -80,7 +81,7 @@ def _write_exits(table: Writer, units: Sequence[Unit], known: frozenset[int]) ->
     def links(unit: Unit) -> list[int]:
         return [each.linked if each.linked is not None and each.linked in known else 0 for each in unit.exits]
 
-    table.lists("exit kinds", BYTE, [[KINDS[each.kind] for each in unit.exits] for unit in units])
+    table.lists("exit kinds", BYTE, [[KINDS.index(each.kind) for each in unit.exits] for unit in units])
     table.lists("exit targets", WORD, [[each.target for each in unit.exits] for unit in units])
     table.lists("exit executed", WORD, [[each.executed for each in unit.exits] for unit in units])
     table.lists("exit offsets", WORD, [[each.offset for each in unit.exits] for unit in units])
@@ -109,14 +110,16 @@ def read(table: Table, shared: Shared, now: int) -> Iterator[Unit]:
         _read_phases(table, count, shared),
         _read_lives(table, count, now),
         _read_exits(table, count),
+        _read_pairs(table, "faulted", LONG, count),
         strict=True,
     )
-    for numbers, tier, circumstances, code, phases, (born, died), exits in columns:
+    for numbers, tier, circumstances, code, phases, (born, died), exits, faulted in columns:
         serial, key, charged, offset, host_insns, batch, samples, rounds, instructions = numbers
         ranges, source, pcs, data, marks, op_insns = code
         unit = Unit(
             serial, key, shared.tiers[tier], ranges, source, pcs, charged, offset, data, host_insns, marks, op_insns,
             exits, shared.circumstances[circumstances], phases, batch, born, died, rounds, instructions, samples,
+            faulted,
         )  # fmt: skip
         _check(unit)
         yield unit
@@ -131,11 +134,8 @@ def _read_code(table: Table, count: int) -> Iterator[_Code]:
     offsets = table.lists("mark offsets", WORD, count, MOST_OPS)
     ops = table.lists("mark ops", SIGNED, count, MOST_OPS)
     marks = (_pairs(table, "mark ops", some, others) for some, others in zip(offsets, ops, strict=True))
-    ranges = (
-        _pairs(table, "ranges", each[::2], each[1::2]) for each in table.lists("ranges", WORD, count, 2 * MOST_INSNS)
-    )
     return zip(
-        ranges,
+        _read_pairs(table, "ranges", WORD, count),
         table.blobs("source", count, MOST_SOURCE),
         table.lists("pcs", WORD, count, MOST_INSNS),
         table.blobs("code", count, MOST_CODE),
@@ -143,6 +143,10 @@ def _read_code(table: Table, count: int) -> Iterator[_Code]:
         table.lists("op insns", HALF, count, MOST_OPS),
         strict=True,
     )
+
+
+def _read_pairs(table: Table, name: str, kind: str, count: int) -> Iterator[_Pairs]:
+    return (_pairs(table, name, each[::2], each[1::2]) for each in table.lists(name, kind, count, 2 * MOST_INSNS))
 
 
 def _pairs(table: Table, name: str, some: tuple[int, ...], others: tuple[int, ...]) -> _Pairs:
@@ -176,7 +180,7 @@ def _read_lives(table: Table, count: int, now: int) -> Iterator[tuple[Moment, De
 
 def _read_exits(table: Table, count: int) -> Iterator[tuple[Exit, ...]]:
     columns = zip(
-        table.lists("exit kinds", BYTE, count, MOST_EXITS, len(EXIT_KINDS)),
+        table.lists("exit kinds", BYTE, count, MOST_EXITS, len(KINDS)),
         *(table.lists(f"exit {name}", WORD, count, MOST_EXITS) for name in ("targets", "executed", "offsets")),
         *(table.lists(f"exit {name}", LONG, count, MOST_EXITS) for name in ("taken", "missed", "linked")),
         strict=True,
@@ -185,7 +189,7 @@ def _read_exits(table: Table, count: int) -> Iterator[tuple[Exit, ...]]:
         if len(set(map(len, columns_of_one))) != 1:
             raise table.bad("exit kinds", "has another number of exits than the columns beside it")
         yield tuple(
-            Exit(EXIT_KINDS[kind], target, executed, offset, _count(taken), missed, linked or None)
+            Exit(KINDS[kind], target, executed, offset, _count(taken), missed, linked or None)
             for kind, target, executed, offset, taken, missed, linked in zip(*columns_of_one, strict=True)
         )
 
@@ -202,6 +206,7 @@ def _check(unit: Unit) -> None:
         ("guest bytes that are not those of its ranges", sum(size for _, size in unit.ranges) == len(unit.source)),
         ("an instruction outside of its ranges", all(map(unit.holds, unit.pcs[:-1]))),
         ("more host instructions than bytes", unit.host_insns <= len(unit.code)),
+        ("a fault in no instruction", all(index < len(unit.pcs) for index, _ in unit.faulted)),
         ("marks in no order", _ascend(offset for offset, _ in unit.marks)),
         ("a mark behind its code", not unit.marks or unit.marks[-1][0] <= len(unit.code)),
         ("a mark of no op", all(EXITS <= op <= len(unit.op_insns) for _, op in unit.marks)),

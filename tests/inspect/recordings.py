@@ -57,11 +57,12 @@ def full(seed: int = 1) -> Recording:
         interpreted={0x10000: 5, 0x10004: 5},
         answered={0x10008: 10},
         first=7,
+        retired=executed + 20,
         events=tuple(_events(units)),
         lost=3,
         elsewhere={"interpreter": 4, "python": 9},
         places={unit.key: Place(f"src/{rng.choice('ab')}.c", rng.randrange(1, 9)) for unit in units},
-        texts={"src/a.c": ("int main(void)", "{", "\treturn 0;", "}"), "src/b.c": ("",)},
+        texts={"src/a.c": ("int main(void)", "{", "\treturn 0;", "}"), "src/b.c": ("",), "src/none.c": ()},
     )
 
 

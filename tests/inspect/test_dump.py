@@ -160,7 +160,7 @@ def put(name: str, kind: str, number: float, index: int = 0) -> Callable[[State]
         (put("phases", "d", float("nan")), "units.phases holds what is no amount"),
         (put("phases", "d", -1.0), "units.phases holds what is no amount"),
         (put("reason", "B", 200), "units.reason holds 200"),
-        (put("exit kinds", "B", 4), "units.exit kinds holds 4"),
+        (put("exit kinds", "B", 5), "units.exit kinds holds 5"),
         (put("exit offsets", "I", 9999), "an exit behind its code"),
         (put("exit executed", "I", 9999), "an exit behind its instructions"),
         (put("exit linked", "Q", 9999), "linked to a unit that does not exist"),

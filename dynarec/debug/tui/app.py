@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -31,23 +29,21 @@ from dynarec.debug.tui.command_line import CommandLine
 from dynarec.debug.tui.console_pane import ConsolePane
 from dynarec.debug.tui.contents import STYLES, Contents
 from dynarec.debug.tui.keys import BINDINGS, PANES
-from dynarec.debug.tui.listing import Listing
 from dynarec.debug.tui.own_commands import own_commands
 from dynarec.debug.tui.program_terminal import ProgramTerminal, Screen
-from dynarec.debug.tui.rows import Row, plain
 from dynarec.debug.tui.runner import Runner
 from dynarec.debug.tui.styles import CSS
 from dynarec.debug.tui.windowed_session import WindowedSession
 from dynarec.errors import DynarecError
+from dynarec.tui.listing import Listing
+from dynarec.tui.rows import Row, plain
+from dynarec.tui.terminal import DARK, end_on_signals, is_large, switch_theme
 
 if TYPE_CHECKING:
     pass
 
 SIDE_BY_SIDE = ("code", "registers", "stack", "variables", "breakpoints")
 """What a large terminal always shows; of the others it shows one."""
-WIDE, HIGH = 110, 34
-"""Columns and rows of a terminal that is large."""
-DARK, LIGHT = "textual-dark", "textual-light"
 MOST_LOGGED = 2000
 MOST_WAITING = 500
 """Lines that wait to be shown."""
@@ -60,8 +56,6 @@ SHORT = {"registers": "Regs", "variables": "Vars", "breakpoints": "Breaks"}
 MOST_CHOICES = 60
 PROMPT = "(dynarec)"
 END_OF_INPUT = "\x04"
-ENDINGS = (signal.SIGTERM, signal.SIGHUP)
-SIGNAL_STATUS_BASE = 128
 
 
 class Arrived(Message):
@@ -127,7 +121,7 @@ class DebuggerApp(App[int]):
         self._restore()
         self.terminal.start(lambda: self.tell(self._on_output))
         self.session.open_window(lambda: self.tell(self.action_interrupt), lambda text: self.tell(self.say, text))
-        self._end_on_signals()
+        end_on_signals(self)
         self.set_interval(TICK, self._tick)
         self.query_one(CommandLine).focus()
         for line in tell(self.commands.context, self.session.debugger.stopped):
@@ -144,12 +138,6 @@ class DebuggerApp(App[int]):
             self.say(note, "error")
         for note in state.restore(self.commands.context, kept):
             self.say(note, "error")
-
-    def _end_on_signals(self) -> None:
-        """The terminal is restored however the process is ended, as far as it is asked."""
-        loop = asyncio.get_running_loop()
-        for number in ENDINGS:
-            loop.add_signal_handler(number, self.exit, SIGNAL_STATUS_BASE + number)
 
     def on_unmount(self) -> None:
         self._remember()
@@ -283,7 +271,7 @@ class DebuggerApp(App[int]):
 
     @property
     def _is_large(self) -> bool:
-        return self._room.width >= WIDE and self._room.height >= HIGH
+        return is_large(self._room)
 
     def _is_shown(self, name: str) -> bool:
         if not self._is_large:
@@ -420,7 +408,7 @@ class DebuggerApp(App[int]):
         self.show_panes()
 
     def action_theme(self) -> None:
-        self.theme = LIGHT if self.theme == DARK else DARK
+        switch_theme(self)
         self._remember()
 
 

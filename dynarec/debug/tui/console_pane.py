@@ -10,8 +10,8 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Input
 
-from dynarec.debug.tui.listing import Listing
-from dynarec.debug.tui.rows import plain
+from dynarec.tui.listing import Listing
+from dynarec.tui.rows import plain
 
 
 class ProgramInput(Input):

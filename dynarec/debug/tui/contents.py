@@ -8,8 +8,8 @@ from dynarec.debug.commands.session import Context
 from dynarec.debug.debugger import Debugger
 from dynarec.debug.stops import Position
 from dynarec.debug.tui import rows
-from dynarec.debug.tui.rows import Row
 from dynarec.errors import DynarecError
+from dynarec.tui.rows import Row, plain
 
 ALIGNMENT = 16
 STYLES = ("mixed", "source", "assembly")
@@ -45,7 +45,7 @@ class Contents:
         try:
             return self._rows(name, width)
         except DynarecError as error:
-            return rows.plain([str(error)], "error")
+            return plain([str(error)], "error")
 
     def _rows(self, name: str, width: int) -> list[Row]:
         context, debugger = self._context, self._context.debugger

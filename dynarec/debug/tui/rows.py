@@ -1,10 +1,9 @@
-"""What the panes show, as rows of text with roles; how a role looks is for the panes to say."""
+"""What the panes show, as rows of text with roles."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from dynarec.debug.commands import registers, stoppers
 from dynarec.debug.commands.block import block
@@ -16,10 +15,8 @@ from dynarec.debug.source import Frame
 from dynarec.debug.stoppers import Breakpoint, Stopper
 from dynarec.debug.view import CodeLine
 from dynarec.errors import DynarecError
+from dynarec.tui.rows import Row, Span, plain
 
-Span = tuple[str, str]
-"""Text, and the role of it: a name of ROLES, or ""."""
-ROLES = ("address", "name", "source", "faint", "changed", "mark", "error", "input", "heading")
 BEFORE, BEHIND = 60, 200
 """Instructions of the listing around the pc."""
 LINES_AROUND = 300
@@ -32,24 +29,6 @@ WORD = 4
 ADDRESS = re.compile("[0-9a-f]{8}")
 HERE, FRAME = "▶", "▷"
 ENABLED, DISABLED = "●", "○"
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A line of a pane. key: what it is about, when it is chosen. here: the program stands there."""
-
-    spans: tuple[Span, ...]
-    key: str = ""
-    here: bool = False
-
-    @property
-    def text(self) -> str:
-        return "".join(text for text, _ in self.spans)
-
-
-def plain(lines: Iterable[str], role: str = "") -> list[Row]:
-    """Rows of text that is all of one role."""
-    return [Row(((line.expandtabs(), role),)) for line in lines]
 
 
 # -- code -------------------------------------------------------------------------------------------------------------

@@ -14,10 +14,10 @@ from textual.widgets import Input, Static
 from dynarec.debug.launch import Launch
 from dynarec.debug.tui.app import DebuggerApp
 from dynarec.debug.tui.command_line import CommandLine
-from dynarec.debug.tui.listing import Listing
 from dynarec.debug.tui.program_terminal import ProgramTerminal
 from dynarec.debug.tui.windowed_session import WindowedSession
 from dynarec.engine import Machine
+from dynarec.tui.listing import Listing
 from tests.debug.build import ELF, FOLDER
 
 ROMS = Path(__file__).parents[3] / "roms"

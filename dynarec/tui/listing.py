@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -14,7 +15,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from dynarec.debug.tui.rows import ROLES, Row
+from dynarec.tui.rows import ROLES, Row
 
 
 class Listing(ScrollView, can_focus=True):
@@ -31,8 +32,11 @@ class Listing(ScrollView, can_focus=True):
         Binding("space,enter", "choose", "Choose", show=False),
     ]
 
+    HEADS: ClassVar[int] = 0
+    """Lines above the rows that are not scrolled."""
+
     class Chosen(Message):
-        """A row was chosen. button: of the mouse, 0 for a key."""
+        """A row was chosen."""
 
         def __init__(self, listing: Listing, row: Row) -> None:
             super().__init__()
@@ -43,11 +47,22 @@ class Listing(ScrollView, can_focus=True):
         def control(self) -> Listing:
             return self.listing
 
+    class Moved(Message):
+        """The cursor is on another row."""
+
+        def __init__(self, listing: Listing) -> None:
+            super().__init__()
+            self.listing = listing
+
+        @property
+        def control(self) -> Listing:
+            return self.listing
+
     def __init__(self, id: str, title: str, has_cursor: bool = False) -> None:
         super().__init__(id=id)
         self.border_title = title
         self.has_cursor = has_cursor
-        self.rows: list[Row] = []
+        self.rows: Sequence[Row] = []
         self.cursor = 0
         self._styles: dict[tuple[str, str], Style] = {}
 
@@ -70,13 +85,25 @@ class Listing(ScrollView, can_focus=True):
         self.scroll_end(animate=False)
 
     def render_line(self, y: int) -> Strip:
-        left, top = self.scroll_offset
-        at, width = top + y, self.size.width
+        at = self.scroll_offset.y + y - self.HEADS
+        if y < self.HEADS:
+            return self._strip(self.head(y), "head")
         if at >= len(self.rows):
-            return Strip.blank(width, self._style("", ""))
+            return Strip.blank(self.size.width, self._style("", ""))
         row = self.rows[at]
+        return self._strip(row, self.ground(at, row))
+
+    def head(self, y: int) -> Row:
+        """A line above the rows."""
+        raise NotImplementedError
+
+    def ground(self, at: int, row: Row) -> str:
+        """What a row stands out as: "here", "cursor", or what else a pane knows."""
         is_cursor = self.has_cursor and self.has_focus and at == self.cursor
-        ground = "here" if row.here else "cursor" if is_cursor else ""
+        return "here" if row.here else "cursor" if is_cursor else ""
+
+    def _strip(self, row: Row, ground: str) -> Strip:
+        left, width = self.scroll_offset.x, self.size.width
         strip = Strip([Segment(text, self._style(role, ground)) for text, role in row.spans])
         return strip.crop_extend(left, left + width, self._style("", ground))
 
@@ -95,22 +122,28 @@ class Listing(ScrollView, can_focus=True):
         if not self.has_cursor:
             self.scroll_relative(y=distance, animate=False)
             return
-        self.cursor = min(max(0, self.cursor + distance), max(0, len(self.rows) - 1))
+        self.move_to(self.cursor + distance)
+
+    def move_to(self, at: int) -> None:
+        """Have the cursor on a row, or on the nearest one that there is."""
+        before, self.cursor = self.cursor, min(max(0, at), max(0, len(self.rows) - 1))
         self._bring_into_sight(self.cursor, margin=0)
         self.refresh()
+        if self.cursor != before:
+            self.post_message(self.Moved(self))
 
     def action_page(self, pages: int) -> None:
-        self.action_move(pages * max(1, self.size.height - 1))
+        self.action_move(pages * max(1, self.size.height - self.HEADS - 1))
 
     def action_choose(self) -> None:
         if self.has_cursor and self.cursor < len(self.rows) and self.rows[self.cursor].key:
             self.post_message(self.Chosen(self, self.rows[self.cursor]))
 
     def on_click(self, event: Click) -> None:
-        at = event.get_content_offset_capture(self).y + self.scroll_offset.y
-        if self.has_cursor and at < len(self.rows):
-            self.cursor = at
-            self.refresh()
+        y = event.get_content_offset_capture(self).y
+        at = y + self.scroll_offset.y - self.HEADS
+        if self.has_cursor and y >= self.HEADS and at < len(self.rows):
+            self.move_to(at)
             self.action_choose()
 
     def _style(self, role: str, ground: str) -> Style:
@@ -133,7 +166,7 @@ class Listing(ScrollView, can_focus=True):
 
     def _bring_into_sight(self, at: int, margin: int = 2) -> None:
         """Scroll only if the row is not in sight, and then to have it in the upper third."""
-        top, height = self.scroll_offset.y, self.size.height
+        top, height = self.scroll_offset.y, self.size.height - self.HEADS
         if top + margin <= at < top + height - margin:
             return
         goal = at - height // 3 if margin else at if at < top else at - height + 1

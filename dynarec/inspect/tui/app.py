@@ -1,0 +1,500 @@
+"""The inspector in a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Any, ClassVar
+
+from textual.app import App, ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.events import DescendantFocus, Resize
+from textual.geometry import Size
+from textual.message import Message
+from textual.widgets import Footer, Input, Label, Static
+
+from dynarec.errors import DynarecError
+from dynarec.inspect.model import Unit
+from dynarec.inspect.source import Source
+from dynarec.inspect.tui import linked, telling
+from dynarec.inspect.tui.cache_map import MOST_ZOOM, neighbour
+from dynarec.inspect.tui.choices import comparisons
+from dynarec.inspect.tui.code_panes import CodePanes
+from dynarec.inspect.tui.columns import NAMES
+from dynarec.inspect.tui.compare import Side
+from dynarec.inspect.tui.dialogs import Choice, Help, Several
+from dynarec.inspect.tui.events import WIDTH as EVENT_WIDTH
+from dynarec.inspect.tui.events import event_row
+from dynarec.inspect.tui.hint_rows import hint_rows
+from dynarec.inspect.tui.keys import BINDINGS, CODE, HELP, PANES, SIDE_BY_SIDE
+from dynarec.inspect.tui.links import link_rows, serial_of
+from dynarec.inspect.tui.pane import LinkPane, MapPane, Pane, Rows
+from dynarec.inspect.tui.styles import CSS
+from dynarec.inspect.tui.unit_table import UnitTable
+from dynarec.inspect.tui.watcher import NOT_SHOWN, View, Watcher
+from dynarec.opt import PASS_NAMES
+from dynarec.tui.listing import Listing
+from dynarec.tui.terminal import DARK, end_on_signals, is_large, switch_theme
+
+NOTE_SECONDS = 6.0
+FILTERS = {"units": "hot, dead, live, 0x10074, main+0x10, file.c:12, reason:evicted, part of a symbol",
+           "events": "install, death, link, evict, a reason, #12, part of a symbol"}  # fmt: skip
+"""What may be typed, by what it filters."""
+
+
+class Arrived(Message):
+    """There is something in the queue."""
+
+
+class InspectorApp(App[int]):
+    """The interface. Its methods run on the main thread; what other threads have to say goes through a queue."""
+
+    CSS = CSS
+    TITLE = "dynarec inspect"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = BINDINGS
+
+    def __init__(self, source: Source) -> None:
+        """The source is closed with the interface."""
+        super().__init__()
+        self.source = source
+        self.view: View | None = None
+        self.chosen = "units"
+        self.selected = self.marked = 0
+        self._filtered = "units"
+        self._been: list[int] = []
+        self._opened: set[str] = set()
+        self._note = ""
+        self._is_zoomed = False
+        self._working = 0
+        self._room = Size()
+        self._queue: SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]]] = SimpleQueue()
+        self.watcher = Watcher(
+            source, lambda view: self.tell(self._take, view), lambda line: self.tell(self.note, line)
+        )
+
+    # -- the beginning and the end ------------------------------------------------------------------------------------
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="status", markup=False)
+        yield Static(id="tabs")
+        with Horizontal(id="upper", classes="band"):
+            yield UnitTable(PANES["units"])
+            with Vertical(id="beside"):
+                yield LinkPane("links", PANES["links"])
+                yield Pane("hints", PANES["hints"])
+        yield Static(id="facts", markup=False)
+        yield CodePanes()
+        with Horizontal(id="lower", classes="band"):
+            yield MapPane("map", PANES["map"], has_cursor=False)
+            yield Pane("time", PANES["time"], has_cursor=False)
+            yield Pane("events", PANES["events"])
+        with Horizontal(id="prompt"):
+            yield Label("filter")
+            yield Input(id="filter", placeholder=FILTERS["units"], select_on_focus=False, compact=True)
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self.theme = DARK
+        end_on_signals(self)
+        self.pane("units").focus()
+        self.watcher.start()
+
+    @property
+    def panes(self) -> CodePanes:
+        return self.query_one(CodePanes)
+
+    def pane(self, name: str) -> Pane:
+        return self.query_one(f"#{name}", Pane)
+
+    # -- what other threads say ---------------------------------------------------------------------------------------
+
+    def tell(self, action: Callable[..., None], *values: Any) -> None:
+        """Have the main thread do something; from any thread."""
+        self._queue.put((action, values))
+        self.post_message(Arrived())
+
+    def on_arrived(self) -> None:
+        with suppress(Empty):
+            while True:
+                action, values = self._queue.get_nowait()
+                action(*values)
+
+    def _work(self, job: Callable[[], Callable[[], None]]) -> None:
+        """Do something on another thread, and what it gives on this one."""
+
+        def work() -> None:
+            try:
+                then = job()
+            except DynarecError as error:
+                then = partial(self.note, str(error))
+            except Exception as error:  # recordings may come from anywhere
+                then = partial(self.note, f"internal error: {type(error).__name__}: {error}")
+            self.tell(self._worked, then)
+
+        self._working += 1
+        self.run_worker(work, thread=True)
+
+    def _worked(self, then: Callable[[], None]) -> None:
+        self._working -= 1
+        then()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that was asked for is shown."""
+        return self.watcher.is_settled and self._queue.empty() and not self._working
+
+    def note(self, line: str) -> None:
+        """Say something in the status bar, for a while."""
+        self._note = " ".join(line.split())
+        self._show_status()
+        self.set_timer(NOTE_SECONDS, partial(self._forget, self._note))
+
+    def _forget(self, note: str) -> None:
+        if note == self._note:
+            self._note = ""
+            self._show_status()
+
+    # -- what is shown ------------------------------------------------------------------------------------------------
+
+    @property
+    def unit(self) -> Unit | None:
+        """The selected unit, as it is now."""
+        return self.view.recording.by_serial.get(self.selected) if self.view else None
+
+    def _take(self, view: View) -> None:
+        """A view has come: show what is new of it."""
+        self.view = view
+        if self.unit is None and view.units:
+            self.select(view.units[0].serial)
+        unit = self.unit
+        if unit is not None and self.panes.is_stale(unit):
+            self._read(unit)
+        self.show_panes()
+
+    def show_panes(self) -> None:
+        """All panes that are in sight, as the view is now."""
+        self._show_status()
+        if self.view is None:
+            return
+        shows = {"units": self._show_units, "links": self._show_links, "hints": self._show_hints, "map": self._show_map,
+                 "time": self._show_time, "events": self._show_events}  # fmt: skip
+        for name, show in shows.items():
+            if self.pane(name).display:
+                show()
+        self.panes.show(self.view.recording, self.unit)
+
+    def _show_status(self) -> None:
+        status = self.query_one("#status", Static)
+        mode = "" if not self.source.live else "FROZEN" if self.watcher.is_frozen else "live"
+        text = telling.status(self.source.name, self.view, mode) if self.view else f"{self.source.name}  reading ..."
+        status.update(self._note or text)
+        status.set_class(bool(self._note), "-noted")
+        status.set_class(mode == "FROZEN", "-frozen")
+        if self.view is not None:
+            line = telling.facts(self.view.recording, self.unit, self.panes.is_reproduced)
+            self.query_one("#facts", Static).update(line)
+
+    def _show_units(self) -> None:
+        assert self.view is not None
+        self.query_one(UnitTable).show_view(self.view, self.selected)
+
+    def _show_links(self) -> None:
+        assert self.view is not None
+        self.pane("links").show(link_rows(self.view.recording, self.unit, self._opened))
+
+    def _show_hints(self) -> None:
+        assert self.view is not None
+        pane = self.pane("hints")
+        pane.show(hint_rows(self.view.hints, pane.size.width))
+
+    def _show_map(self) -> None:
+        assert self.view is not None
+        if self.view.map is not None:
+            self.pane("map").show(self.view.map.rows)
+
+    def _show_time(self) -> None:
+        assert self.view is not None
+        self.pane("time").show(self.view.time)
+
+    def _show_events(self) -> None:
+        assert self.view is not None
+        recording, events, pane = self.view.recording, self.view.events, self.pane("events")
+        last = len(events) - 1
+        pane.show_long(Rows(len(events), lambda at: event_row(recording, events[last - at])), EVENT_WIDTH, pane.cursor)
+        lost = f", {recording.lost:,} older ones lost" if recording.lost else ""
+        pane.border_title = f"{PANES['events']}: {len(events):,}, the last first{lost}"
+
+    # -- the choice of a unit -----------------------------------------------------------------------------------------
+
+    def select(self, serial: int) -> None:
+        """Have another unit shown in all panes."""
+        if serial == self.selected:
+            return
+        self.selected = serial
+        self._opened.clear()
+        self.panes.clear()
+        self.watcher.choose(selected=serial)
+        if self.unit is not None:
+            self._read(self.unit)
+        self.show_panes()
+
+    def go(self, serial: int) -> None:
+        """Select a unit, and be able to come back."""
+        if self.view is None or serial == self.selected:
+            return
+        if serial not in self.view.recording.by_serial:
+            self.note(f"unit {serial} has been forgotten")
+            return
+        self._been.append(self.selected)
+        self.select(serial)
+
+    def _read(self, unit: Unit) -> None:
+        assert self.view is not None
+        guest = self.view.recording.subject.guest
+
+        def job() -> Callable[[], None]:
+            code = linked.read(unit, guest)
+            return lambda: self._has_read(code)
+
+        self._work(job)
+
+    def _has_read(self, code: linked.Code) -> None:
+        if code.unit.serial == self.selected:
+            self.panes.take(code)
+            self.show_panes()
+
+    # -- the layout ---------------------------------------------------------------------------------------------------
+
+    @property
+    def _is_wide(self) -> bool:
+        return is_large(self._room) and not self._is_zoomed
+
+    def _is_shown(self, name: str) -> bool:
+        if not self._is_wide:
+            return name == self.chosen
+        if name in (*CODE, "compare"):
+            return (name == "compare") == (self.chosen == "compare")
+        return name in SIDE_BY_SIDE
+
+    def _lay_out(self) -> None:
+        self.screen.set_class(not self._is_wide, "-narrow")
+        for name in PANES:
+            self.pane(name).display = self._is_shown(name)
+        self.query_one("#beside").display = self._is_shown("links") or self._is_shown("hints")
+        for band in self.query(".band"):
+            band.display = any(pane.display for pane in band.query(Pane))
+        self._show_tabs()
+        self.call_after_refresh(self._measured)
+
+    def _measured(self) -> None:
+        """The panes have their sizes."""
+        sizes = {name: self.pane(name) for name in ("map", "time")}
+        self.watcher.choose(**{name: tuple(pane.size) if pane.display else NOT_SHOWN for name, pane in sizes.items()})
+        self.show_panes()
+
+    def _show_tabs(self) -> None:
+        parts = []
+        for number, (name, title) in enumerate(PANES.items(), 1):
+            style = "reverse bold" if name == self.chosen else "bold" if self._is_shown(name) else "dim"
+            parts.append(f"[@click=app.pane('{name}')][{style}]{number % 10} {title}[/][/]")
+        self.query_one("#tabs", Static).update(" ".join(parts))
+
+    def on_resize(self, event: Resize) -> None:
+        self._room = event.size
+        self._lay_out()
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        name = event.widget.id
+        if name in PANES and name != self.chosen:
+            self.chosen = name
+            self._lay_out()
+        if name in CODE:
+            self.panes.choose(self.pane(name))
+
+    # -- what users do ------------------------------------------------------------------------------------------------
+
+    def on_listing_moved(self, event: Listing.Moved) -> None:
+        listing = event.listing
+        if listing.id == "units" and listing.cursor < len(listing.rows) and listing.has_focus:
+            self.select(int(listing.rows[listing.cursor].key))
+        elif listing.id in CODE and listing.has_focus:
+            self.panes.choose(listing)
+
+    def on_listing_chosen(self, event: Listing.Chosen) -> None:
+        name, key = event.listing.id, event.row.key
+        if name == "units":
+            self.go(int(key))
+        elif name == "links" and serial_of(key):
+            self.go(serial_of(key))
+        elif name in ("events", "hints"):
+            self.go(int(key))
+
+    def on_unit_table_sorted(self, event: UnitTable.Sorted) -> None:
+        self._sort_by(event.name)
+
+    def on_map_pane_pointed(self, event: MapPane.Pointed) -> None:
+        serial = self.view.map.unit_at(event.x, event.y) if self.view and self.view.map else 0
+        if serial:
+            self.go(serial)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self.watcher.choose(**{"filter" if self._filtered == "units" else "events": event.value})
+
+    def on_input_submitted(self) -> None:
+        self.action_escape()
+
+    def action_filter(self) -> None:
+        """Type a filter: for events, in their pane."""
+        self._filtered = "events" if self.chosen == "events" else "units"
+        field = self.query_one("#filter", Input)
+        wish = self.watcher.wish
+        with self.prevent(Input.Changed):
+            field.value = wish.events if self._filtered == "events" else wish.filter
+        field.placeholder = FILTERS[self._filtered]
+        self.query_one("#prompt Label", Label).update("filter" if self._filtered == "units" else "events")
+        field.focus()
+
+    def action_escape(self) -> None:
+        """Back to the panes; from comparing, to the code."""
+        if isinstance(self.focused, Input):
+            self.action_pane(self._filtered)
+        elif self.chosen == "compare":
+            self.action_pane("guest")
+
+    def action_pane(self, name: str) -> None:
+        self.chosen = name
+        self._lay_out()
+        self.pane(name).focus()
+
+    def action_next_pane(self, step: int) -> None:
+        names = list(PANES)
+        self.action_pane(names[(names.index(self.chosen) + step) % len(names)])
+
+    def action_zoom(self) -> None:
+        self._is_zoomed = not self._is_zoomed
+        self._lay_out()
+
+    def action_theme(self) -> None:
+        switch_theme(self)
+
+    def action_sort(self, step: int) -> None:
+        self._sort_by(NAMES[(NAMES.index(self.watcher.wish.sort) + step) % len(NAMES)])
+
+    def action_reverse(self) -> None:
+        self._sort_by(self.watcher.wish.sort)
+
+    def _sort_by(self, name: str) -> None:
+        """By another column, or the other way round."""
+        wish = self.watcher.wish
+        self.watcher.choose(sort=name, is_reversed=name == wish.sort and not wish.is_reversed)
+
+    def action_stage(self, step: int) -> None:
+        self.panes.next_stage(step)
+
+    def action_freeze(self) -> None:
+        if not self.source.live:
+            self.note("this is a recording: nothing changes any more")
+            return
+        self.watcher.freeze(not self.watcher.is_frozen)
+        self._show_status()
+
+    def action_refresh(self) -> None:
+        self.watcher.refresh()
+
+    def action_return(self) -> None:
+        while self._been:
+            serial = self._been.pop()
+            if self.view and serial in self.view.recording.by_serial:
+                self.select(serial)
+                return
+
+    def action_branch(self, is_open: bool) -> None:
+        pane = self.pane("links")
+        key = pane.rows[pane.cursor].key if pane.cursor < len(pane.rows) else ""
+        if serial_of(key) and is_open:
+            self._opened.add(key)
+        else:
+            self._opened.discard(key)
+        self._show_links()
+
+    def action_scale(self, step: int) -> None:
+        self.watcher.choose(scale=min(max(0, self.watcher.wish.scale + step), MOST_ZOOM))
+
+    def action_neighbour(self, step: int) -> None:
+        if self.view and (serial := neighbour(self.view.recording, self.selected, step)):
+            self.select(serial)
+
+    def action_mark(self) -> None:
+        if self.unit is not None:
+            self.marked = self.selected
+            self.note(f"unit {self.selected} is marked: c on another unit compares them")
+
+    def action_erase(self) -> None:
+        if self.unit is None:
+            return
+        serial = self.selected
+        self._ask(lambda: self.source.erase(serial), f"unit {serial} is erased")
+
+    def action_translate(self) -> None:
+        """Ask for passes, and translate again without them."""
+        if self.unit is None:
+            return
+        serial = self.selected
+
+        def answered(names: list[str] | None) -> None:
+            if names is not None:
+                told = f"unit {serial} is erased, and made anew when it is reached" + _without(names)
+                self._ask(lambda: self.source.retranslate(serial, names), told)
+
+        title = f"Translate unit {serial} again without"
+        self.push_screen(Several(title, PASS_NAMES, self.unit.circumstances.without), answered)
+
+    def _ask(self, job: Callable[[], None], told: str) -> None:
+        def work() -> None:
+            job()
+            self.tell(self.note, told)
+
+        self.watcher.ask(work)
+
+    def action_compare(self) -> None:
+        """Ask with what, and show both."""
+        if self.view is None or self.unit is None:
+            return
+        choices = comparisons(self.view.recording, self.unit, self.marked)
+
+        def answered(number: int | None) -> None:
+            if number is not None:
+                self._work(lambda: partial(self._has_compared, choices[number].make()))
+
+        self.push_screen(Choice(f"Compare unit {self.selected} with", [each.title for each in choices]), answered)
+
+    def _has_compared(self, sides: tuple[Side, Side]) -> None:
+        self.panes.compared = sides
+        self.action_pane("compare")
+
+    def action_help(self) -> None:
+        self.push_screen(Help(self.TITLE, HELP))
+
+    def action_leave(self) -> None:
+        self.exit(0)
+
+
+def _without(names: list[str]) -> str:
+    return f" without {', '.join(names)}" if names else ""
+
+
+def run_app(source: Source) -> int:
+    """Show a source in this terminal; the exit status. Raises DynarecError."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        source.close()
+        raise DynarecError("the inspector needs a terminal; --top, --json and --html do without")
+    app = InspectorApp(source)
+    try:
+        return app.run() or 0
+    finally:
+        app.watcher.close()

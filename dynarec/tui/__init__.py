@@ -1,0 +1,1 @@
+"""What the interfaces in a terminal have in common."""
