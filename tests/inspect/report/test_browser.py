@@ -100,6 +100,11 @@ def _address(name: str) -> int:
 
 
 def test_the_keyboard_opens_a_unit(page: Any) -> None:
+    table = page("view=summary")
+    table.keyboard.press("/")
+    table.wait_for_selector("#filter:focus")
+    table.keyboard.type("live")
+    assert table.locator("output").inner_text().startswith(f"{len(RECORDING.live)} of ")
     table = page("view=units&sort=serial")
     table.keyboard.press("/")
     assert table.evaluate("document.activeElement.id") == "filter"
@@ -154,6 +159,9 @@ def test_the_stage_before_a_pass_is_shown_beside_the_one_behind_it(page: Any) ->
     assert unit.locator(".ir .gone").count() == len(stages[0].lines) - kept
     assert unit.locator(".ir .made").count() == len(stages[1].lines) - kept
     assert unit.locator(".ir .gone").count() > 0
+    unit.click("#theme")
+    assert unit.locator(".ir .gone").count() > 0
+    unit.focus(".ir .listing")
     unit.keyboard.press("[")
     assert unit.locator("[data-stage='lifted']").get_attribute("aria-checked") == "true"
 
@@ -318,6 +326,17 @@ def test_five_thousand_units_open_and_scroll(browser: Browser, tmp_path: Path) -
         page.wait_for_selector(".guest [role=option]")
         assert page.locator("h2").first.inner_text().startswith(f"Unit {MANY}:")
         print(page.evaluate("performance.now()"), "ms")
+
+
+def test_paper_is_white(browser: Browser, file: Path) -> None:
+    with seen(browser, scheme="dark") as window:
+        for view in VIEWS:
+            page = window.open(file, f"view={view}")
+            dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+            page.evaluate("dispatchEvent(new Event('beforeprint'))")
+            assert page.evaluate("getComputedStyle(document.body).backgroundColor") != dark, view
+            page.evaluate("dispatchEvent(new Event('afterprint'))")
+            assert page.evaluate("getComputedStyle(document.body).backgroundColor") == dark, view
 
 
 def test_a_printed_page_holds_the_rows_that_a_window_does_not(page: Any) -> None:

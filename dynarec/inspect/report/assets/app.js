@@ -45,8 +45,8 @@ class App {
       this.open();
     });
     addEventListener('keydown', (event) => this.key(event));
-    addEventListener('beforeprint', () => this.current.print?.(true));
-    addEventListener('afterprint', () => this.current.print?.(false));
+    addEventListener('beforeprint', () => this.print(true));
+    addEventListener('afterprint', () => this.print(false));
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.repaint());
     this.themeButton();
     this.measureChoice();
@@ -75,7 +75,9 @@ class App {
     document.title = `${view.label}: ${document.getElementById('title').textContent}`;
     this.tabs();
     scrollTo(0, 0);
-    this.current.repaint?.call(this.current);
+    this.current.repaint?.();
+    if (this.wantsFilter) document.getElementById('filter')?.focus();
+    this.wantsFilter = false;
   }
 
   tabs() {
@@ -135,8 +137,19 @@ class App {
   // Colours that were computed are computed again.
   repaint() {
     this.relabel();
-    if (this.state.view === 'unit' || this.state.view === 'summary' || this.state.view === 'units') this.open();
+    if (this.state.view === 'summary') this.open();
     else this.current.repaint?.();
+  }
+
+  // Paper is white.
+  print(isPrinted) {
+    const { dataset } = document.documentElement;
+    if (isPrinted) this.screenTheme = dataset.theme;
+    if (isPrinted) dataset.theme = 'light';
+    else if (this.screenTheme) dataset.theme = this.screenTheme;
+    else delete dataset.theme;
+    this.repaint();
+    this.current.print?.(isPrinted);
   }
 
   key(event) {
@@ -144,8 +157,9 @@ class App {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
     if (event.key === '/' && !isTyping) {
       event.preventDefault();
-      if (this.state.view !== 'units') this.go({ view: 'units' });
-      requestAnimationFrame(() => document.getElementById('filter')?.focus());
+      this.wantsFilter = this.state.view !== 'units';
+      if (this.wantsFilter) this.go({ view: 'units' });
+      else document.getElementById('filter').focus();
     } else if (event.key === 'Escape') {
       tip.hide();
       if (isTyping) event.target.blur();

@@ -73,7 +73,6 @@ class GraphView {
     this.listen();
     this.watch = new ResizeObserver(() => this.fitOnce());
     this.watch.observe(this.svg);
-    this.build();
   }
 
   close() {

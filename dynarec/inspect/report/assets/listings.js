@@ -56,9 +56,6 @@ class Listings {
     );
     this.stages = el('div', { class: 'stages', role: 'radiogroup', 'aria-label': 'Stage of the IR' });
     this.panes.ir.head.append(this.stages);
-    this.fillGuest();
-    this.fillHost();
-    this.fillIr();
     this.node = el(
       'div',
       { onkeydown: (event) => this.stageKey(event) },
@@ -69,6 +66,14 @@ class Listings {
         Object.values(this.panes).map((pane) => pane.node),
       ),
     );
+  }
+
+  // Puts the lines in anew, in the colours of now.
+  repaint() {
+    this.fillGuest();
+    this.fillHost();
+    this.fillIr();
+    this.mark();
   }
 
   get last() {
@@ -119,7 +124,7 @@ class Listings {
     const sources = new Map(
       this.lines.source.map(([index, file, line, words]) => [index, [shown(file), line, shown(words)]]),
     );
-    this.panes.guest.list.append(
+    this.panes.guest.list.replaceChildren(
       ...pc.flatMap((address, index) => {
         const [file, line, words] = sources.get(index) ?? [];
         const row = this.line(
@@ -149,7 +154,7 @@ class Listings {
   fillHost() {
     const { offset, data, text, op } = this.lines.host;
     let before = null;
-    this.panes.host.list.append(
+    this.panes.host.list.replaceChildren(
       ...offset.flatMap((at, index) => {
         const part = op[index] === HEAD ? 'head' : op[index] === EXITS ? 'exits' : 'body';
         const heading =

@@ -183,6 +183,7 @@ const unitView = {
       else if (lines.error) code.replaceChildren(el('p', { class: 'note' }, shown(lines.error)));
       else {
         listings = new Listings(app, unit, lines);
+        listings.repaint();
         code.replaceChildren(
           listings.node,
           lines.again === false
@@ -195,6 +196,6 @@ const unitView = {
         );
       }
     });
-    return { node, ready };
+    return { node, ready, repaint: () => listings?.repaint() };
   },
 };
