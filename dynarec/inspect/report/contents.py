@@ -91,7 +91,7 @@ def _cache(recording: Recording) -> dict[str, Any]:
 def _units(recording: Recording, texts: _Texts) -> dict[str, list[Any]]:
     """The columns of the table of units, in the order of their serials."""
     units, there = recording.units, _still_there(recording)
-    circumstances = {each: None for each in (unit.circumstances for unit in units)}
+    circumstances = dict.fromkeys(unit.circumstances for unit in units)
     numbers = {each: number for number, each in enumerate(circumstances)}
     columns: dict[str, list[Any]] = {
         "serial": [unit.serial for unit in units],
@@ -126,7 +126,7 @@ def _units(recording: Recording, texts: _Texts) -> dict[str, list[Any]]:
 
 
 def executed(unit: Unit) -> list[int] | None:
-    """How often each guest instruction was executed: by the rounds that had not ended before it. None if not counted."""
+    """How often each guest instruction was executed: by rounds that had not ended before it. None if not counted."""
     if unit.rounds is None:
         return None
     left = Counter(dict(unit.faulted))

@@ -26,6 +26,7 @@ def many(count: int, rom: str = "ledger", seed: int = 1) -> Recording:
     units = [unit for copy in range(copies) for unit in _copied(base.units, copy)][:count]
     offsets = list(accumulate((len(unit.code) for unit in units), initial=0))
     units = [_lived(replace(unit, offset=at), rng, count) for unit, at in zip(units, offsets[:-1], strict=True)]
+    units = [replace(unit, offset=offsets[-1] + unit.offset) if _made_room(unit) else unit for unit in units]
     labels = [_moved(label, copy) for copy in range(copies) for label in base.labels]
     instructions = sum(unit.instructions or 0 for unit in units)
     return replace(
@@ -40,6 +41,11 @@ def many(count: int, rom: str = "ledger", seed: int = 1) -> Recording:
         elsewhere={},
         retired=instructions,
     )
+
+
+def _made_room(unit: Unit) -> bool:
+    """Whether its bytes are gone with it: such units were in the generation that is empty."""
+    return unit.died is not None and unit.died.reason in ("evicted", "flush")
 
 
 def _generations(filled: int) -> tuple[Generation, ...]:

@@ -17,7 +17,8 @@ class Recording {
     this.bySerial = new Map(this.units.map((unit) => [unit.serial, unit]));
     this.into = new Map();
     this.outOf = new Map();
-    for (const [source, target, kind, taken, linked] of data.edges) this.addEdge({ source, target, kind, taken, linked });
+    for (const [source, target, kind, taken, linked] of data.edges)
+      this.addEdge({ source, target, kind, taken, linked });
     this.weigh(null);
     this.chunks = document.getElementById('listings').textContent.split('\n');
     this.unpacked = new Map();
@@ -30,10 +31,12 @@ class Recording {
 
   // Shares of the time, in one of the measures.
   weigh(measure) {
-    this.measure = this.measures.includes(measure) ? measure : this.measures[0] ?? null;
+    this.measure = this.measures.includes(measure) ? measure : (this.measures[0] ?? null);
     const all = this.measure ? this.data.totals[this.measure] : 1;
     for (const unit of this.units) unit.share = this.measure ? (unit[this.measure] ?? 0) / all : 0;
-    this.hottest = [...this.units].sort((a, b) => b.share - a.share || b.alive - a.alive || (b.rounds ?? 0) - (a.rounds ?? 0) || a.serial - b.serial);
+    this.hottest = [...this.units].sort(
+      (a, b) => b.share - a.share || b.alive - a.alive || (b.rounds ?? 0) - (a.rounds ?? 0) || a.serial - b.serial,
+    );
     this.hottestShare = this.hottest.length ? this.hottest[0].share : 0;
   }
 
@@ -104,6 +107,8 @@ class Recording {
   }
 }
 
+const shareOf = (units) => units.reduce((sum, unit) => sum + unit.share, 0);
+
 // -- filters: the language of dynarec inspect --filter --
 
 const NUMBER = /^(0x[0-9a-f]+|[0-9]+)$/i;
@@ -114,7 +119,8 @@ const PREDICATES = {
   hot: (unit) => unit.share >= HOT,
 };
 
-const holds = (unit, address) => unit.ranges.some(([start, size]) => address >= Number(start) && address < Number(start) + size);
+const holds = (unit, address) =>
+  unit.ranges.some(([start, size]) => address >= Number(start) && address < Number(start) + size);
 
 // The address that a number, a symbol, or symbol+offset stands for; null if it is neither.
 const addressOf = (word, recording) => {
@@ -137,6 +143,9 @@ const predicate = (word, recording) => {
 
 // Units for which all words hold.
 const filtered = (recording, query) => {
-  const predicates = query.split(/\s+/).filter((word) => word).map((word) => predicate(word, recording));
+  const predicates = query
+    .split(/\s+/)
+    .filter((word) => word)
+    .map((word) => predicate(word, recording));
   return recording.units.filter((unit) => predicates.every((holdsFor) => holdsFor(unit)));
 };
