@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dynarec.commands import arguments, machine_options
+from dynarec.commands import arguments, machine_options, run_tools
 from dynarec.errors import DynarecError
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--save-snapshot", type=arguments.path, metavar="F", help="write a snapshot when a limit or Ctrl-C ends the run"
     )
+    run_tools.configure(parser)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -54,7 +55,8 @@ def main(args: argparse.Namespace) -> int:
             machine.restore(Snapshot.load(args.restore))
         stop = None
         try:
-            stop = _run(machine, console, args)
+            with run_tools.watching(machine, args):
+                stop = _run(machine, console, args)
             _keep(machine, args.save_snapshot, stop)
         except KeyboardInterrupt:
             _keep(machine, args.save_snapshot, None)
