@@ -6,8 +6,10 @@
  */
 #if defined(__APPLE__)
 #define SYMBOL(name) _##name
+#define CFI(...) /* for one label at a time; unwinders follow x29 */
 #else
 #define SYMBOL(name) name
+#define CFI(...) __VA_ARGS__
 #endif
 
 #define HOMES -128   /* offsets from state: native/abi.h; api.c checks them */
@@ -54,14 +56,14 @@
 /* Two registers of the caller's in the frame, by their numbers, with where they are for unwinders. */
 .macro SAVE first, second, offset
     stp x\first, x\second, [sp, #\offset]
-    .cfi_offset \first, \offset - FRAME
-    .cfi_offset \second, \offset + 8 - FRAME
+    CFI(.cfi_offset \first, \offset - FRAME)
+    CFI(.cfi_offset \second, \offset + 8 - FRAME)
 .endm
 
 .macro RESTORE first, second, offset
     ldp x\first, x\second, [sp, #\offset]
-    .cfi_restore \first
-    .cfi_restore \second
+    CFI(.cfi_restore \first)
+    CFI(.cfi_restore \second)
 .endm
 
     .text
@@ -70,11 +72,11 @@
 /* void dr_enter(uint32_t *state, const void *entry) */
     .globl SYMBOL(dr_enter)
 SYMBOL(dr_enter):
-    .cfi_startproc
+    CFI(.cfi_startproc)
     stp x29, x30, [sp, #-FRAME]!
-    .cfi_def_cfa_offset FRAME
-    .cfi_offset 29, 0 - FRAME
-    .cfi_offset 30, 8 - FRAME
+    CFI(.cfi_def_cfa_offset FRAME)
+    CFI(.cfi_offset 29, 0 - FRAME)
+    CFI(.cfi_offset 30, 8 - FRAME)
     mov x29, sp
     SAVE 19, 20, 16
     SAVE 21, 22, 32
@@ -108,11 +110,11 @@ SYMBOL(dr_exit_faulted):
     RESTORE 25, 26, 64
     RESTORE 27, 28, 80
     ldp x29, x30, [sp], #FRAME
-    .cfi_restore 29
-    .cfi_restore 30
-    .cfi_def_cfa_offset 0
+    CFI(.cfi_restore 29)
+    CFI(.cfi_restore 30)
+    CFI(.cfi_def_cfa_offset 0)
     ret
-    .cfi_endproc
+    CFI(.cfi_endproc)
 
 #if defined(__linux__)
     .hidden dr_enter, dr_entered, dr_exit, dr_left, dr_exit_faulted
