@@ -628,7 +628,7 @@ def _native_unit(translation: Translation) -> tuple[Any, tuple[Any, ...]]:
             unit.key, bytes_, len(code.code), unit.retired,
             exits, len(code.exits), sites, len(code.sites), ranges, len(translation.ranges),
             source, len(translation.source), loans, len(code.loans), translation.checked,
-            counts, len(code.counters), len(code.unexecuted),
+            counts, len(code.counters), len(code.unexecuted), code.by_budget,
         ),
     )  # fmt: skip
     return native, (exits, sites, ranges, loans, source, bytes_, counts)

@@ -256,6 +256,7 @@ struct dr_unit {
     const uint32_t *counts; /* offsets of what is changed for its counters to be its own (dr_move_count) */
     uint32_t count_count;
     uint32_t counter_count; /* that it has */
+    int by_budget;          /* the first of them counts what the budget loses in the unit: it says so itself at exits of kind jump */
 };
 
 struct dr_trap {

@@ -116,6 +116,7 @@ static struct dr_unit_record *make_record(const struct dr_unit *unit) {
     record->missed = (uint64_t *)(record + 1);
     record->site_faults = record->missed + unit->exit_count;
     record->counter_count = unit->counter_count;
+    record->by_budget = unit->by_budget;
     return record;
 }
 

@@ -40,6 +40,7 @@ struct dr_page_use {
 struct dr_unit_record {
     uint32_t serial;
     uint32_t counter_first, counter_count; /* in dr_cpu.counters */
+    bool by_budget;        /* as in dr_unit */
     uint32_t samples;
     uint64_t batch;
     uint64_t *final;       /* what its counters were when they became another unit's; NULL: they are still its own */

@@ -153,6 +153,13 @@ static const char *strange_fault(const struct dr_core *core, uint64_t offset) {
     return "generated code faulted where it has no access to guest memory";
 }
 
+/* A unit that counts by the budget was left, and has not said so itself. */
+static void note_budget(struct dr_core *core, const struct dr_block *block) {
+    const struct dr_unit_record *record = block->record;
+    if (record && record->by_budget)
+        DR_COUNT(core->cpu.counters[record->counter_first], -(uint64_t)core->cpu.budget);
+}
+
 static int leave_by_fault(struct dr_core *core, int32_t slice) {
     uint64_t offset = core->cpu.fault_pc - (uint64_t)core->code.run;
     const struct dr_block *block = dr_blocks_at(&core->blocks, offset);
@@ -168,6 +175,7 @@ static int leave_by_fault(struct dr_core *core, int32_t slice) {
     store_homes(core, block);
     core->cpu.pc = site->pc;
     settle(core, slice, site->refund);
+    note_budget(core, block);
     return interpret_access(core, site->pc);
 }
 
@@ -204,6 +212,8 @@ static int leave_by_exit(struct dr_core *core, int32_t slice) {
     if (link->unit->record)
         DR_COUNT(link->unit->record->missed[link - link->unit->exits], 1);
     settle(core, slice, exit->refund);
+    if (exit->kind == DR_EXIT_BUDGET || exit->kind == DR_EXIT_INTERPRET)
+        note_budget(core, link->unit);
     if (exit->kind != DR_EXIT_INDIRECT)
         core->cpu.pc = exit->target;
     note_block(core, link);

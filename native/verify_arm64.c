@@ -25,6 +25,7 @@
 /* Registers (dynarec/host/arm64/regs.py). x18 is the platform's, x29 the frame pointer. */
 #define CALL 16u
 #define CONTEXT 17u
+#define AMOUNT 30u
 #define POINTER 25u
 #define BUDGET 26u
 #define WINDOW 27u
@@ -471,14 +472,22 @@ static const char *take_refund(struct sweep *sweep, uint32_t at) {
     return NULL;
 }
 
-/* The counter's page, and the same place in it for the load and the store. */
-static const char *take_count(struct sweep *sweep, uint32_t at) {
+/* The counter's page, and the same place in it for the load and the store. `at`: where the page is added. */
+static const char *check_count(const struct sweep *sweep, uint32_t at) {
     enum { PAGE, LOAD, STORE = 3, COUNTER = sizeof(uint64_t), END = DR_COUNTERS * COUNTER };
     uint32_t page = IMM12(word_at(sweep, at + PAGE * WORD)), place = IMM12(word_at(sweep, at + LOAD * WORD));
     uint32_t offset = (page << 12) + place * COUNTER - (uint32_t)OFFSET(counters);
     if (IMM12(word_at(sweep, at + STORE * WORD)) != place)
         return "a count that does not store where it loads";
     return offset < END ? NULL : "a count outside of the counters";
+}
+
+static const char *take_count(struct sweep *sweep, uint32_t at) {
+    return check_count(sweep, at);
+}
+
+static const char *take_budget_count(struct sweep *sweep, uint32_t at) {
+    return check_count(sweep, at + WORD);
 }
 
 #define LOAD_EXIT {0xffffffff, 0xf8400000 | UNSCALED(OFFSET(exit)) | IN_RN(STATE) | CALL} /* ldur x16, [x28, #exit] */
@@ -513,6 +522,13 @@ static const struct sequence sequences[] = {
       {0xffffffff, 0x91000400 | IN_RN(CONTEXT) | CONTEXT},                         /* add x17, x17, #1 */
       {0xffc003ff, 0xf9000000 | IN_RN(CALL) | CONTEXT}},                           /* str x17, [x16, #place] */
      take_count},
+    {0, 0, 5,
+     {{0xffffffff, 0x12007400 | IN_RN(BUDGET) | AMOUNT},                           /* and w30, w26, #0x3fffffff */
+      {0xffc003ff, 0x91400000 | IN_RN(STATE) | CALL},
+      {0xffc003ff, 0xf9400000 | IN_RN(CALL) | CONTEXT},
+      {0xbfffffff, 0x8b000000 | AMOUNT << 16 | IN_RN(CONTEXT) | CONTEXT},          /* add or sub x17, x17, x30 */
+      {0xffc003ff, 0xf9000000 | IN_RN(CALL) | CONTEXT}},
+     take_budget_count},
 };
 #define SEQUENCES (sizeof sequences / sizeof *sequences)
 

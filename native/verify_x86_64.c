@@ -579,11 +579,13 @@ static const char *take_insn(struct sweep *sweep) {
     return insn.form->kind == BRANCH || insn.form->kind == JUMP ? take_branch(sweep, insn.form) : take_lookup(sweep, &insn);
 }
 
-/* inc qword [rbp + counter] */
-static const char *take_count(struct sweep *sweep) {
-    enum { SIZE = 7, COUNTER = sizeof(uint64_t), END = DR_COUNTERS * COUNTER };
-    int32_t place = signed_at(sweep, sweep->at + SIZE - WORD, WORD) - OFFSET(counters);
-    sweep->next = sweep->at + SIZE;
+enum { COUNT_SIZE = 7, BUDGET_COUNT_SIZE = 15 };
+
+/* inc qword [rbp + counter]; or what ends in such a displacement */
+static const char *take_count(struct sweep *sweep, uint32_t size) {
+    enum { COUNTER = sizeof(uint64_t), END = DR_COUNTERS * COUNTER };
+    int32_t place = signed_at(sweep, sweep->at + size - WORD, WORD) - OFFSET(counters);
+    sweep->next = sweep->at + size;
     if (sweep->next > sweep->unit->size)
         return CUT_OFF;
     return place >= 0 && place < END && place % COUNTER == 0 ? NULL : "a count outside of the counters";
@@ -591,7 +593,15 @@ static const char *take_count(struct sweep *sweep) {
 
 static const char *take_wide(struct sweep *sweep) {
     static const uint8_t count[] = {REX_W, CALL_OR_JUMP, 0x85};
-    return matches(sweep, sweep->at, count, sizeof count) ? take_count(sweep) : take_exit(sweep);
+    return matches(sweep, sweep->at, count, sizeof count) ? take_count(sweep, COUNT_SIZE) : take_exit(sweep);
+}
+
+/* mov eax, [rbp + budget]; and eax, mask; add or sub [rbp + counter], rax */
+static bool is_budget_count(const struct sweep *sweep) {
+    static const uint8_t load[] = {0x8b, MODRM_BP8, (uint8_t)OFFSET(budget), AND_EAX, 0xff, 0xff, 0xff, 0x3f, REX_W};
+    uint8_t opcode = byte_at(sweep, sweep->at + sizeof load);
+    return matches(sweep, sweep->at, load, sizeof load) && (opcode == 0x01 || opcode == 0x29) &&
+           byte_at(sweep, sweep->at + sizeof load + 1) == 0x85;
 }
 
 static const char *take(struct sweep *sweep) {
@@ -602,6 +612,8 @@ static const char *take(struct sweep *sweep) {
         return "an indirect call or jump that is neither exit call nor lookup";
     if (first == VEX)
         return take_vex(sweep);
+    if (is_budget_count(sweep))
+        return take_count(sweep, BUDGET_COUNT_SIZE);
     int digit = first == ALU_IMM8 || first == ALU_IMM32 ? budget_digit(sweep) : -1;
     if (digit == SUB)
         return take_charge(sweep);

@@ -103,6 +103,9 @@ class HostCode:
     """Number 0 counts executions of the head, rounds of a loop included; the others what leaves a round."""
     unexecuted: list[int] = field(default_factory=list)
     """For each counter, guest instructions that were charged and had not been executed where it counts."""
+    by_budget: bool = False
+    """Number 0 counts guest instructions that were executed, and not rounds: what the budget loses meanwhile. The core
+    does what is left to do at exits that are no jumps."""
 
     @property
     def links(self) -> list[int]:

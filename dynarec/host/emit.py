@@ -13,7 +13,7 @@ from dynarec.host import layout
 from dynarec.host.allocate import Allocator
 from dynarec.host.base import EXITS, HEAD, Counter, Exit, ExitKind, HostCode, Mark, Site
 from dynarec.host.buffer import Buffer, Label
-from dynarec.host.loops import loans, with_loans
+from dynarec.host.loops import has_rounds, loans, with_loans
 from dynarec.ir import ops
 from dynarec.ir.ops import OpKind
 from dynarec.ir.state import Field
@@ -26,16 +26,19 @@ Cond = TypeVar("Cond")
 class _SideExit:
     """A side exit whose stub is still to come; `leave` is None for the one that is out of budget.
 
-    `link` is the patchable branch in the unit's body that leads here; 0 if it cannot be patched.
+    `counted`: its stub is to count, if anything does. `link` is the patchable branch in the unit's body that leads here; 0 if it cannot be patched.
     """
 
-    __slots__ = ("executed", "label", "leave", "link", "pc")
+    __slots__ = ("counted", "executed", "label", "leave", "link", "pc")
 
-    def __init__(self, label: Label, leave: Jump | Interpret | None, pc: int, executed: int, link: int = 0) -> None:
+    def __init__(
+        self, label: Label, leave: Jump | Interpret | None, pc: int, executed: int, counted: bool, link: int = 0
+    ) -> None:
         self.label = label
         self.leave = leave
         self.pc = pc
         self.executed = executed
+        self.counted = counted
         self.link = link
 
 
@@ -61,9 +64,11 @@ class UnitEmitter(ABC, Generic[Cond]):
         """A compare that its only use, which comes next, is going to make."""
         self.side_exits: list[_SideExit] = []
         self.head = Label()
+        self.by_budget = False
 
     def emit(self) -> HostCode:
         """The code of the whole unit."""
+        self.by_budget = self.result.by_budget = self.counting and self._counts_by_budget()
         self._mark(HEAD)
         self._head()
         for index, op in enumerate(self.unit.ops):
@@ -102,6 +107,13 @@ class UnitEmitter(ABC, Generic[Cond]):
     @abstractmethod
     def _add_one(self, number: int) -> int:
         """Add 1 to the unit's counter; what of the code the core changes to say which that is. Changes the flags."""
+
+    @abstractmethod
+    def _add_budget(self, number: int, sign: int) -> int:
+        """Add the budget to the unit's counter, or subtract it: likewise.
+
+        Without what another thread may have taken from it to have the unit leave soon (`BUDGET_MASK`).
+        """
 
     @abstractmethod
     def _jump(self, label: Label) -> None:
@@ -143,12 +155,23 @@ class UnitEmitter(ABC, Generic[Cond]):
     def _head(self) -> None:
         self._landing_pad()
         self._exchange(outwards=False)
+        if self.by_budget:
+            self.result.unexecuted.append(0)
+            self._note_budget(1)
         self.asm.bind(self.head)
         if self.charged:
             label = Label()
             self._charge(label)
-            self.side_exits.append(_SideExit(label, None, self.unit.key, 0))
-        self._count(self.charged)
+            self.side_exits.append(_SideExit(label, None, self.unit.key, 0, False))
+        if not self.by_budget:
+            self._count(self.charged)
+
+    def _counts_by_budget(self) -> bool:
+        """Whether the head would count so often that it is cheaper to look at the budget on the way in and out."""
+        return self.charged > 0 and has_rounds(self.unit) and not isinstance(self.unit.terminal, JumpTo)
+
+    def _note_budget(self, sign: int) -> None:
+        self.result.counters.append(Counter(self._add_budget(0, sign), 0))
 
     def _count(self, executed: int) -> int:
         """Count, if that is wanted, that control came here when so many instructions had retired; the counter."""
@@ -177,11 +200,13 @@ class UnitEmitter(ABC, Generic[Cond]):
         if self.unit.goes_round(target) and self.charged:
             self._jump(self.head)
             return
+        if self.by_budget:
+            self._note_budget(-1)
         self._exchange(outwards=True)
         link = self._jump_linked()
         self._call_exit(ExitKind.JUMP, target, 0, link, inside, counter)
 
-    def _side_exit(self, condition: Operand, leave: Jump | Interpret, at: int) -> None:
+    def _side_exit(self, condition: Operand, leave: Jump | Interpret, at: int, counted: bool) -> None:
         """Leave from instruction `at` if the condition holds."""
         executed = at + 1 if isinstance(leave, Jump) else at
         if isinstance(leave, Jump) and self.unit.goes_round(leave.target) and executed == self.charged:
@@ -189,7 +214,7 @@ class UnitEmitter(ABC, Generic[Cond]):
             return
         label = Label()
         link = self._branch_if(condition, label)
-        self.side_exits.append(_SideExit(label, leave, self.unit.insns[at].pc, executed, link))
+        self.side_exits.append(_SideExit(label, leave, self.unit.insns[at].pc, executed, counted, link))
 
     def _side_exit_stub(self, side: _SideExit) -> None:
         self.asm.bind(side.label)
@@ -201,17 +226,18 @@ class UnitEmitter(ABC, Generic[Cond]):
             counter = self._count(side.executed)
             self._exchange(outwards=True)
             self._call_exit(ExitKind.INTERPRET, side.pc, refund, counter=counter)
-        elif side.link and not self._has_to_do(side.leave, refund):
+        elif side.link and not self._has_to_do(side, side.leave, refund):
             self._call_exit(ExitKind.JUMP, side.leave.target, 0, side.link)
         else:
-            counter = self._count(side.executed)
+            counter = self._count(side.executed) if side.counted else 0
             if refund:
                 self._refund(refund)
             self._leave(side.leave.target, counter=counter)
 
-    def _has_to_do(self, leave: Jump, refund: int) -> bool:
+    def _has_to_do(self, side: _SideExit, leave: Jump, refund: int) -> bool:
         """Whether something is to be done between the branch in the body and where it leads."""
-        return refund > 0 or bool(self.lent) or self.counting or self.unit.goes_round(leave.target)
+        counts = self.by_budget or (self.counting and side.counted)
+        return refund > 0 or bool(self.lent) or counts or self.unit.goes_round(leave.target)
 
     def _terminal(self) -> None:
         match self.unit.terminal:
@@ -220,9 +246,10 @@ class UnitEmitter(ABC, Generic[Cond]):
             case JumpTo(target=target):
                 self._jump_to(target)
             case Branch(condition=condition, taken=taken, fallthrough=fallthrough):
-                self._side_exit(condition, Jump(taken), len(self.unit.insns) - 1)
-                counter = self._count(self.charged) if self.unit.goes_round(taken) else 0
-                self._leave(fallthrough, counter=counter)
+                # Of two ways out one need not be counted, and the other costs less.
+                goes_on = self.unit.goes_round(fallthrough)
+                self._side_exit(condition, Jump(taken), len(self.unit.insns) - 1, counted=goes_on)
+                self._leave(fallthrough, counter=0 if goes_on else self._count(self.charged))
             case _:
                 self._call_exit(ExitKind.INTERPRET, self.unit.insns[-1].pc, 0)
 
@@ -276,7 +303,7 @@ class UnitEmitter(ABC, Generic[Cond]):
         self.regs.set(op)
 
     def exit_if(self, op: Op) -> None:
-        self._side_exit(op.args[0], op.attr, op.at)
+        self._side_exit(op.args[0], op.attr, op.at, counted=True)
         self.regs.done(op)
 
     def call(self, op: Op) -> None:

@@ -20,6 +20,8 @@ JUMP_ENTRY = 8
 COUNTERS = JUMPS + JUMP_SLOTS * JUMP_SLOT_SIZE
 COUNTER_COUNT = 1 << 17
 COUNTER_SIZE = 8
+BUDGET_MASK = (1 << 30) - 1
+"""What a budget may be; above it is what makes code leave soon (native/fault.c)."""
 MAX_HOMES = 32
 HOMES = -128
 CPU_SIZE = 128 + COUNTERS + COUNTER_COUNT * COUNTER_SIZE

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 EVENT_ROOM = 1 << 16
 DEAD_ROOM = 1 << 14
-SAMPLE_SECONDS = 0.001
+SAMPLE_SECONDS = 0.004
 MOST_SOURCE_LINES = 100_000
 """Of one source file."""
 TRIES = 3
@@ -167,7 +167,7 @@ class Recorder(Watcher):
             charged=unit.retired,
             offset=offset,
             code=code,
-            host_insns=len(self._translator.host.disassemble(code)),
+            host_insns=0,
             marks=tuple((mark.offset, mark.op) for mark in made.marks),
             op_insns=tuple(op.at for op in unit.ops),
             exits=(),
@@ -207,6 +207,7 @@ class Recorder(Watcher):
         with self._lock:
             self._update()
             self._read_code()
+            self._count_host_insns()
             alive = [known.unit for known in self._alive.values()]
             units = tuple(sorted((*self._dead, *alive), key=lambda unit: unit.serial))
             events = tuple(self._events)
@@ -271,13 +272,14 @@ class Recorder(Watcher):
         faulted = tuple(
             (unit.charged - site.refund, count) for site, count in zip(made.sites, state.faults, strict=True) if count
         )
+        rounds, instructions = _executions(unit, made, state, faulted)
         return replace(
             unit,
-            exits=tuple(_exits(unit, made, state)),
+            exits=tuple(_exits(unit, made, state, rounds)),
             batch=state.batch,
             died=None if state.alive else self._death(state),
-            rounds=state.counters[0] if state.counters else None,
-            instructions=_instructions(unit, made, state, faulted) if state.counters else None,
+            rounds=rounds,
+            instructions=instructions,
             samples=state.samples,
             faulted=faulted,
         )
@@ -286,6 +288,18 @@ class Recorder(Watcher):
         when = Moment(self._death_times.pop(state.serial, self._clock()), state.died)
         reason = DEATHS[state.reason]
         return Death(when, reason, state.address, state.pc if reason in BLAMING else 0)
+
+    def _count_host_insns(self) -> None:
+        """Of units that have come since the last time: it takes too long for the CPU thread."""
+        for known in self._alive.values():
+            if not known.unit.host_insns:
+                known.unit = replace(known.unit, host_insns=self._host_insns(known.unit))
+        for at, unit in enumerate(self._dead):
+            if not unit.host_insns:
+                self._dead[at] = replace(unit, host_insns=self._host_insns(unit))
+
+    def _host_insns(self, unit: Unit) -> int:
+        return len(self._translator.host.disassemble(unit.code))
 
     def _read_code(self) -> None:
         """Read the code of all units back, with its links as they are, from places that stay theirs meanwhile."""
@@ -371,15 +385,23 @@ def _now() -> int:
     return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
 
 
-def _instructions(unit: Unit, made: HostCode, state: UnitState, faulted: tuple[tuple[int, int], ...]) -> int:
-    """Guest instructions that have retired in a unit: all of each round, less what was left out."""
+def _executions(
+    unit: Unit, made: HostCode, state: UnitState, faulted: Iterable[tuple[int, int]]
+) -> tuple[int | None, int | None]:
+    """Rounds, and guest instructions that have retired in them: all of each round, less what was left out."""
+    if not state.counters:
+        return None, None
     left_out = sum(count * missing for count, missing in zip(state.counters, made.unexecuted, strict=True))
-    return state.counters[0] * unit.charged - left_out - sum((unit.charged - at) * count for at, count in faulted)
+    left_out += sum((unit.charged - at) * count for at, count in faulted)
+    first = state.counters[0]
+    if made.by_budget:
+        return (first + left_out) // unit.charged, first
+    return first, first * unit.charged - left_out
 
 
-def _exits(unit: Unit, made: HostCode, state: UnitState) -> Iterable[Exit]:
+def _exits(unit: Unit, made: HostCode, state: UnitState, rounds: int | None) -> Iterable[Exit]:
     """Its exits, and where a round ends early to begin anew."""
-    rest = state.counters[0] - sum(state.counters[1:]) - sum(state.faults) if state.counters else None
+    rest = None if rounds is None else rounds - sum(state.counters[1:]) - sum(state.faults)
     for each, (missed, linked) in zip(made.exits, state.exits, strict=True):
         kind = each.kind.name.lower()
         taken = rest if rest is None else max(rest, 0)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from dynarec.host import layout
 from dynarec.host.arm64.arithmetic import ARITHMETIC, Arithmetic
 from dynarec.host.arm64.conditions import CONDITIONS
 from dynarec.host.arm64.encode import Cond
 from dynarec.host.arm64.memory import MEMORY, Memory
-from dynarec.host.arm64.regs import BUDGET, CALL, CONTEXT, STATE
+from dynarec.host.arm64.regs import AMOUNT, BUDGET, CALL, CONTEXT, STATE
 from dynarec.host.base import ExitKind, Hardening
 from dynarec.host.buffer import Label
 from dynarec.host.emit import complete
@@ -53,11 +53,19 @@ class Emitter(Arithmetic, Memory):
 
     def _add_one(self, number: int) -> int:
         """Four instructions; dynarec/host/arm64/__init__.py knows which of them say what counter it is."""
+        return self._change_counter(number, lambda: self.asm.add_ri64(CONTEXT, CONTEXT, 1))
+
+    def _add_budget(self, number: int, sign: int) -> int:
+        change = self.asm.add_rr64 if sign > 0 else self.asm.sub_rr64
+        self.asm.and_ri(AMOUNT, BUDGET, layout.BUDGET_MASK)
+        return self._change_counter(number, lambda: change(CONTEXT, CONTEXT, AMOUNT))
+
+    def _change_counter(self, number: int, change: Callable[[], None]) -> int:
         start = self.asm.here
         page, within = divmod(layout.COUNTERS + number * layout.COUNTER_SIZE, COUNTER_PAGE)
         self.asm.add_ri64(CALL, STATE, page * COUNTER_PAGE)
         self.asm.ldr64(CONTEXT, CALL, within)
-        self.asm.add_ri64(CONTEXT, CONTEXT, 1)
+        change()
         self.asm.str64(CONTEXT, CALL, within)
         return start
 

@@ -55,7 +55,7 @@ _ADD, _ADDS, _SUB, _SUBS = 0x0B000000, 0x2B000000, 0x4B000000, 0x6B000000
 _AND, _ORR, _EOR, _ANDS = 0x0A000000, 0x2A000000, 0x4A000000, 0x6A000000
 _BIC, _ORN, _EON = 0x0A200000, 0x2A200000, 0x4A200000
 _SUBS_IMM, _ADDS_IMM, _ORR_IMM, _ANDS_IMM = 0x71000000, 0x31000000, 0x32000000, 0x72000000
-_ADD64, _ADD_EXT64 = 0x8B000000, 0x8B200000
+_ADD64, _SUB64, _ADD_EXT64 = 0x8B000000, 0xCB000000, 0x8B200000
 _EXTEND_AT, _EXTEND_AMOUNT_AT, _EXTEND_MOST = 13, 10, 4
 _UBFM, _EXTR = 0x53000000, 0x13800000
 _MOVN, _MOVZ, _MOVK = 0x12800000, 0x52800000, 0x72800000
@@ -195,6 +195,10 @@ class Assembler(Buffer):
         if shift == Shift.ROR:
             raise EncodingError("arithmetic does not rotate its operand")
         add_shifted(self.code, _ADD64, dst, a, b, shift, amount, 64)
+
+    def sub_rr64(self, dst: int, a: int, b: int) -> None:
+        """sub Xd, Xn, Xm"""
+        add_shifted(self.code, _SUB64, dst, a, b, Shift.LSL, 0, 64)
 
     def add_ext64(self, dst: int, a: int, w: int, extend: int = Extend.UXTW, amount: int = 0) -> None:
         """add Xd|SP, Xn|SP, Wm, extend #amount (0..4)"""

@@ -16,5 +16,7 @@ HOMES = (*range(16), *range(19, 25))
 SCRATCH = (16, 17, 30)
 CALL = 16
 """Holds the exit stub's address when it is called."""
+AMOUNT = 30
+"""Holds what is added to a counter, on the way into a unit or out of it."""
 CONTEXT = 17
 """Holds what that address was signed for: where it is kept."""

@@ -48,6 +48,13 @@ class Emitter(Arithmetic, Memory):
         self.asm.inc64_m(Mem(STATE, layout.COUNTERS + number * layout.COUNTER_SIZE))
         return self.asm.here - layout.WORD
 
+    def _add_budget(self, number: int, sign: int) -> int:
+        counter = Mem(STATE, layout.COUNTERS + number * layout.COUNTER_SIZE)
+        self.asm.mov_rm(Reg.RAX, _BUDGET)
+        self.asm.alu_ri(Alu.AND, Reg.RAX, layout.BUDGET_MASK)
+        (self.asm.add64_mr if sign > 0 else self.asm.sub64_mr)(counter, Reg.RAX)
+        return self.asm.here - layout.WORD
+
     def _jump(self, label: Label) -> None:
         self.asm.jmp(label)
 

@@ -108,6 +108,8 @@ class Assembler(Buffer):
     mov64_rr = rm_reg("mov r64, r64", b"\x89", _REX_W)
     mov64_rm = load("mov r64, m64", b"\x8b", _REX_W)
     mov64_mr = store("mov m64, r64", b"\x89", b"", _REX_W)
+    add64_mr = store("add m64, r64", b"\x01", b"", _REX_W)
+    sub64_mr = store("sub m64, r64", b"\x29", b"", _REX_W)
     mov16_mr = store("mov m16, r16", b"\x89", _OPERAND_16)
     movzx8_rm = load("movzx r32, m8", b"\x0f\xb6")
     movsx8_rm = load("movsx r32, m8", b"\x0f\xbe")
