@@ -262,7 +262,8 @@ def gdb(*commands: str, program: list[Any]) -> str:
 
 @pytest.fixture
 def may_debug() -> None:
-    if shutil.which("gdb") is None or "exited normally" not in gdb("run", program=["/bin/true"]):
+    plain = [sys.executable, "-c", "pass"]
+    if shutil.which("gdb") is None or "exited normally" not in gdb("run", program=plain):
         pytest.skip("needs gdb, and leave to debug processes of this host")
 
 
