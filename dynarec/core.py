@@ -18,6 +18,7 @@ from dynarec.device_states import restore_devices, save_devices
 from dynarec.errors import DynarecError
 from dynarec.guest_pages import Moment, Pages, read_moment, write_moment
 from dynarec.guest_state import GuestMemory, Registers
+from dynarec.host.base import CountedBy
 from dynarec.observer import Observer
 
 if TYPE_CHECKING:
@@ -628,7 +629,7 @@ def _native_unit(translation: Translation) -> tuple[Any, tuple[Any, ...]]:
             unit.key, bytes_, len(code.code), unit.retired,
             exits, len(code.exits), sites, len(code.sites), ranges, len(translation.ranges),
             source, len(translation.source), loans, len(code.loans), translation.checked,
-            counts, len(code.counters), len(code.unexecuted), code.by_budget,
+            counts, len(code.counters), len(code.unexecuted), code.counted_by is CountedBy.BUDGET,
         ),
     )  # fmt: skip
     return native, (exits, sites, ranges, loans, source, bytes_, counts)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from dynarec.host import layout
 from dynarec.host.allocate import Allocator
-from dynarec.host.base import EXITS, HEAD, Counter, Exit, ExitKind, HostCode, Mark, Site
+from dynarec.host.base import EXITS, HEAD, CountedBy, Counter, Exit, ExitKind, HostCode, Mark, Site
 from dynarec.host.buffer import Buffer, Label
 from dynarec.host.loops import has_rounds, loans, with_loans
 from dynarec.ir import ops
@@ -26,19 +26,16 @@ Cond = TypeVar("Cond")
 class _SideExit:
     """A side exit whose stub is still to come; `leave` is None for the one that is out of budget.
 
-    `counted`: its stub is to count, if anything does. `link` is the patchable branch in the unit's body that leads here; 0 if it cannot be patched.
+    `link` is the patchable branch in the unit's body that leads here; 0 if it cannot be patched.
     """
 
-    __slots__ = ("counted", "executed", "label", "leave", "link", "pc")
+    __slots__ = ("executed", "label", "leave", "link", "pc")
 
-    def __init__(
-        self, label: Label, leave: Jump | Interpret | None, pc: int, executed: int, counted: bool, link: int = 0
-    ) -> None:
+    def __init__(self, label: Label, leave: Jump | Interpret | None, pc: int, executed: int, link: int = 0) -> None:
         self.label = label
         self.leave = leave
         self.pc = pc
         self.executed = executed
-        self.counted = counted
         self.link = link
 
 
@@ -64,11 +61,10 @@ class UnitEmitter(ABC, Generic[Cond]):
         """A compare that its only use, which comes next, is going to make."""
         self.side_exits: list[_SideExit] = []
         self.head = Label()
-        self.by_budget = False
 
     def emit(self) -> HostCode:
         """The code of the whole unit."""
-        self.by_budget = self.result.by_budget = self.counting and self._counts_by_budget()
+        self.result.counted_by = self._choose_counting()
         self._mark(HEAD)
         self._head()
         for index, op in enumerate(self.unit.ops):
@@ -155,20 +151,27 @@ class UnitEmitter(ABC, Generic[Cond]):
     def _head(self) -> None:
         self._landing_pad()
         self._exchange(outwards=False)
-        if self.by_budget:
-            self.result.unexecuted.append(0)
+        if self.result.counted_by is CountedBy.BUDGET:
             self._note_budget(1)
         self.asm.bind(self.head)
         if self.charged:
             label = Label()
             self._charge(label)
-            self.side_exits.append(_SideExit(label, None, self.unit.key, 0, False))
-        if not self.by_budget:
-            self._count(self.charged)
+            self.side_exits.append(_SideExit(label, None, self.unit.key, 0))
+        if self.result.counted_by is CountedBy.HEAD:
+            self._add_to(0)
 
-    def _counts_by_budget(self) -> bool:
-        """Whether the head would count so often that it is cheaper to look at the budget on the way in and out."""
-        return self.charged > 0 and has_rounds(self.unit) and not isinstance(self.unit.terminal, JumpTo)
+    def _choose_counting(self) -> CountedBy:
+        """What costs least. Of several exits one is taken in a round; rounds of a loop would count very often."""
+        if not self.counting:
+            return CountedBy.NOTHING
+        self.result.unexecuted.append(0)
+        if isinstance(self.unit.terminal, JumpTo):
+            return CountedBy.HEAD
+        return CountedBy.BUDGET if self.charged and has_rounds(self.unit) else CountedBy.EXITS
+
+    def _add_to(self, number: int) -> None:
+        self.result.counters.append(Counter(self._add_one(number), number))
 
     def _note_budget(self, sign: int) -> None:
         self.result.counters.append(Counter(self._add_budget(0, sign), 0))
@@ -179,7 +182,7 @@ class UnitEmitter(ABC, Generic[Cond]):
             return 0
         number = len(self.result.unexecuted)
         self.result.unexecuted.append(self.charged - executed)
-        self.result.counters.append(Counter(self._add_one(number), number))
+        self._add_to(number)
         return number
 
     def _exchange(self, outwards: bool) -> None:
@@ -200,13 +203,18 @@ class UnitEmitter(ABC, Generic[Cond]):
         if self.unit.goes_round(target) and self.charged:
             self._jump(self.head)
             return
-        if self.by_budget:
+        if self.result.counted_by is CountedBy.BUDGET:
             self._note_budget(-1)
         self._exchange(outwards=True)
         link = self._jump_linked()
         self._call_exit(ExitKind.JUMP, target, 0, link, inside, counter)
 
-    def _side_exit(self, condition: Operand, leave: Jump | Interpret, at: int, counted: bool) -> None:
+    def _leave_whole(self, target: int, inside: bool = False) -> None:
+        """Go there when a round is whole."""
+        counter = 0 if self.unit.goes_round(target) else self._count(self.charged)
+        self._leave(target, inside, counter)
+
+    def _side_exit(self, condition: Operand, leave: Jump | Interpret, at: int) -> None:
         """Leave from instruction `at` if the condition holds."""
         executed = at + 1 if isinstance(leave, Jump) else at
         if isinstance(leave, Jump) and self.unit.goes_round(leave.target) and executed == self.charged:
@@ -214,7 +222,7 @@ class UnitEmitter(ABC, Generic[Cond]):
             return
         label = Label()
         link = self._branch_if(condition, label)
-        self.side_exits.append(_SideExit(label, leave, self.unit.insns[at].pc, executed, counted, link))
+        self.side_exits.append(_SideExit(label, leave, self.unit.insns[at].pc, executed, link))
 
     def _side_exit_stub(self, side: _SideExit) -> None:
         self.asm.bind(side.label)
@@ -223,33 +231,29 @@ class UnitEmitter(ABC, Generic[Cond]):
             self._exchange(outwards=True)
             self._call_exit(ExitKind.BUDGET, side.pc, refund)
         elif isinstance(side.leave, Interpret):
-            counter = self._count(side.executed)
             self._exchange(outwards=True)
-            self._call_exit(ExitKind.INTERPRET, side.pc, refund, counter=counter)
-        elif side.link and not self._has_to_do(side, side.leave, refund):
+            self._call_exit(ExitKind.INTERPRET, side.pc, refund)
+        elif side.link and not self._has_to_do(side.leave, refund):
             self._call_exit(ExitKind.JUMP, side.leave.target, 0, side.link)
         else:
-            counter = self._count(side.executed) if side.counted else 0
+            counter = self._count(side.executed)
             if refund:
                 self._refund(refund)
             self._leave(side.leave.target, counter=counter)
 
-    def _has_to_do(self, side: _SideExit, leave: Jump, refund: int) -> bool:
+    def _has_to_do(self, leave: Jump, refund: int) -> bool:
         """Whether something is to be done between the branch in the body and where it leads."""
-        counts = self.by_budget or (self.counting and side.counted)
-        return refund > 0 or bool(self.lent) or counts or self.unit.goes_round(leave.target)
+        return refund > 0 or bool(self.lent) or self.counting or self.unit.goes_round(leave.target)
 
     def _terminal(self) -> None:
         match self.unit.terminal:
             case Jump(target=target):
-                self._leave(target, self.unit.cut)
+                self._leave_whole(target, self.unit.cut)
             case JumpTo(target=target):
                 self._jump_to(target)
             case Branch(condition=condition, taken=taken, fallthrough=fallthrough):
-                # Of two ways out one need not be counted, and the other costs less.
-                goes_on = self.unit.goes_round(fallthrough)
-                self._side_exit(condition, Jump(taken), len(self.unit.insns) - 1, counted=goes_on)
-                self._leave(fallthrough, counter=0 if goes_on else self._count(self.charged))
+                self._side_exit(condition, Jump(taken), len(self.unit.insns) - 1)
+                self._leave_whole(fallthrough)
             case _:
                 self._call_exit(ExitKind.INTERPRET, self.unit.insns[-1].pc, 0)
 
@@ -303,7 +307,7 @@ class UnitEmitter(ABC, Generic[Cond]):
         self.regs.set(op)
 
     def exit_if(self, op: Op) -> None:
-        self._side_exit(op.args[0], op.attr, op.at, counted=True)
+        self._side_exit(op.args[0], op.attr, op.at)
         self.regs.done(op)
 
     def call(self, op: Op) -> None:

@@ -11,7 +11,7 @@ from dynarec.core import Core, CoreConfig, Tier
 from dynarec.emulated import EmulatedCpu
 from dynarec.emulated.cpu import STATE
 from dynarec.host import layout
-from dynarec.host.base import ExitKind, Host, HostCode, Site
+from dynarec.host.base import CountedBy, ExitKind, Host, HostCode, Site
 from dynarec.host.x86_64.regs import HOMES as X86_64_HOMES
 from dynarec.ir import ops
 from dynarec.ir.evaluate import Left, MemoryFault, Outcome, evaluate
@@ -105,16 +105,18 @@ class Runner(ABC):
         """Run the unit from this state, and `CONTENTS` in memory."""
 
     @abstractmethod
-    def counters(self, code: HostCode) -> tuple[list[int], int]:
-        """What the unit's counters said after the last run; guest instructions charged for that a fault left out."""
+    def counters(self, code: HostCode) -> tuple[list[int], list[int]]:
+        """What the unit's counters said after the last run; and for each round that ended in a way that none of them
+        counts, by a fault or at the interpreter, guest instructions that were charged and not executed."""
 
     def executed(self, unit: Unit, code: HostCode) -> int:
         """Guest instructions that have retired in the last run, by its counters."""
-        counters, left_out = self.counters(code)
-        if code.by_budget:
+        counters, others = self.counters(code)
+        if code.counted_by is CountedBy.BUDGET:
             return counters[0]
-        left_out += sum(count * missing for count, missing in zip(counters, code.unexecuted, strict=True))
-        return counters[0] * unit.retired - left_out
+        rounds = counters[0] if code.counted_by is CountedBy.HEAD else sum(counters[1:]) + len(others)
+        left_out = sum(count * missing for count, missing in zip(counters, code.unexecuted, strict=True))
+        return rounds * unit.retired - left_out - sum(others)
 
 
 class EmulatedRunner(Runner):
@@ -148,13 +150,14 @@ class EmulatedRunner(Runner):
     def _counter_bytes(self, code: HostCode) -> int:
         return len(code.unexecuted) * layout.COUNTER_SIZE
 
-    def counters(self, code: HostCode) -> tuple[list[int], int]:
+    def counters(self, code: HostCode) -> tuple[list[int], list[int]]:
         """The core completes what a unit that counts by the budget cannot say itself."""
         leave = self.done.leave
         values = list(memoryview(bytes(self.cpu.engine.mem_read(COUNTERS, self._counter_bytes(code)))).cast("Q"))
-        if code.by_budget and (isinstance(leave, Site) or leave.kind is not ExitKind.JUMP):
+        if code.counted_by is CountedBy.BUDGET and (isinstance(leave, Site) or leave.kind is not ExitKind.JUMP):
             values[0] -= self.cpu.budget
-        return values, leave.refund if isinstance(leave, Site) else 0
+        is_other = isinstance(leave, Site) or leave.kind is ExitKind.INTERPRET
+        return values, [leave.refund] if is_other else []
 
 
 def _left(kind: ExitKind) -> str:
@@ -195,11 +198,13 @@ class NativeRunner(Runner):
             self._fill()
         return Result(left, core.regs["pc"], retired, _fields(core.cpu.state), memory)
 
-    def counters(self, code: HostCode) -> tuple[list[int], int]:
+    def counters(self, code: HostCode) -> tuple[list[int], list[int]]:
         assert self.records is not None
         unit = self.records.units()[-1]
-        faults = zip(code.sites, unit.faults, strict=True)
-        return unit.counters, sum(site.refund * count for site, count in faults)
+        others = [site.refund for site, count in zip(code.sites, unit.faults, strict=True) for _ in range(count)]
+        for each, (missed, _) in zip(code.exits, unit.exits, strict=True):
+            others += [each.refund] * (missed if each.kind is ExitKind.INTERPRET else 0)
+        return unit.counters, others
 
     def _counts(self) -> tuple[int, int, int]:
         stats = self.core.stats()
