@@ -13,7 +13,8 @@ from functools import cached_property
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When something happened: nanoseconds since the recorder began, and guest instructions retired by then."""
+    """When something happened: nanoseconds since the recorder began, and guest instructions retired by then, without
+    the system calls that the machine answered."""
 
     time: int
     instructions: int
