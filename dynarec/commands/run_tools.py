@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from dynarec.engine import Machine
     from dynarec.inspect.tool import Tool
 
+NAMED_MEMORY = "dualmap"
+"""The policy whose memory is a file's to the system."""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -26,6 +29,8 @@ def telling(machine: Machine, args: argparse.Namespace) -> Iterator[None]:
     """While the machine runs: what the options ask for. Raises DynarecError."""
     with ExitStack() as stack:
         if args.perf:
+            if args.perf == "map" and machine.core.policy == NAMED_MEMORY:
+                _say(f"perf does not look into maps for memory of policy {NAMED_MEMORY}: choose --perf jitdump")
             stack.enter_context(_told(machine, _perf(args.perf)))
         if args.gdb_jit:
             stack.enter_context(_told(machine, _gdb()))

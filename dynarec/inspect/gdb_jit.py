@@ -1,7 +1,8 @@
 """Generated code for a gdb that debugs this process, with guest assembly as its source.
 
 Units that come soon after each other are described together (dynarec/inspect/elf_object.py). An object is taken back
-when none of its units lives. Breakpoints in generated code need a gdb that may write there: `--wx mprotect`, or hbreak.
+when none of its units lives. Where gdb cannot write generated code (policy dualmap), breakpoints in it have to be the
+processor's: hbreak.
 """
 
 from __future__ import annotations

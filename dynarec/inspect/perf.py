@@ -2,6 +2,7 @@
 
 The map (Linux, tools/perf/Documentation/jit-interface.txt) is /tmp/perf-PID.map, with lines START SIZE NAME, numbers in
 hexadecimal. It knows no time: where a place in the cache was used again, the samples of both units go to one of them.
+perf looks into it for anonymous memory only: that of policy dualmap is none.
 
 jitdump (tools/perf/Documentation/jitdump-specification.txt) holds the code itself, its lines and when it was there.
 perf finds the file since this process maps it executable. Its clock is that of the samples: CLOCK_MONOTONIC on Linux

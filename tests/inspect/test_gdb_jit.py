@@ -268,10 +268,12 @@ def may_debug() -> None:
 
 
 @pytest.mark.usefixtures("may_debug")
-def test_gdb_shows_guest_functions_and_instructions() -> None:
+def test_gdb_shows_guest_functions_and_instructions(tmp_path: Path) -> None:
+    """The process is killed, and leaves its source behind."""
     run = [sys.executable, "-m", "dynarec", "run", "roms/mandelbrot.elf", "--headless", "--max-instructions", 10**10]
     output = gdb(
-        f"break {HOT}+0x3a", "run", "bt 7", "info symbol $pc", "list", "stepi", "bt 3", "kill",
+        f"set environment TMPDIR {tmp_path}", f"break {HOT}+0x3a", "run", "bt 7", "info symbol $pc", "list", "stepi",
+        "bt 3", "kill",
         program=[*run, "--gdb-jit", "--wx", "mprotect"],
     )  # fmt: skip
     name = re.escape(f"{HOT}+0x3a")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -50,10 +52,20 @@ def test_jitdump(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert status(HELLO, "--tier", "jit", "--perf", "jitdump") == 125
 
 
-def test_the_map_and_gdb_at_once() -> None:
+@pytest.fixture
+def map_file() -> Iterator[Path]:
     path = Path(f"/tmp/perf-{os.getpid()}.map")
-    try:
-        assert status(HELLO, "--tier", "jit", "--perf", "map", "--gdb-jit") == 0
-        assert " main" in path.read_text()
-    finally:
-        path.unlink()
+    yield path
+    path.unlink()
+
+
+def test_the_map_and_gdb_at_once(map_file: Path) -> None:
+    assert status(HELLO, "--tier", "jit", "--perf", "map", "--gdb-jit") == 0
+    assert " main" in map_file.read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="for Linux: perf")
+@pytest.mark.usefixtures("map_file")
+def test_perf_would_not_look_into_the_map(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(HELLO, "--tier", "jit", "--perf", "map", "--wx", "dualmap") == 0
+    assert "choose --perf jitdump" in capsys.readouterr().err
