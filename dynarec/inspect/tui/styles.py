@@ -58,7 +58,7 @@ Listing { background: $background; scrollbar-size-horizontal: 0; scrollbar-size-
 .listing--death5 { color: $success; }
 .listing--death6 { color: $warning-darken-2; }
 .listing--death7 { color: $error-darken-2; }
-.listing--birth { color: $success; }
+.listing--birth { color: $text-success; }
 .listing--free { color: $surface-lighten-2; }
 .listing--corpse { color: $text-muted; }
 .listing--chosen { background: $accent; color: $text; text-style: bold; }
