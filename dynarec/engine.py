@@ -159,6 +159,8 @@ class Machine:
         self._counters = Counters()
         self._answered = 0
         self._busy = threading.Lock()
+        self._taking = threading.Lock()
+        self._is_brief = False
         self._stop_reason: StopReason | None = None
         self._exited: Exited | None = None
         self._set_line: Callable[[int, bool], None] = core.set_source
@@ -293,7 +295,7 @@ class Machine:
         while not self._requests.post(job, self._attract):
             if self._closed:
                 raise DynarecError("the machine is closed: load the program again")
-            if self._busy.acquire(blocking=False):
+            if self._take(briefly=True):
                 try:
                     return self._thread.post(request).wait(_nothing)
                 finally:
@@ -571,8 +573,18 @@ class Machine:
         """From now on nobody else may use the machine. Raises DynarecError if it runs, or is closed."""
         if self._closed:
             raise DynarecError("the machine is closed: load the program again")
-        if not self._busy.acquire(blocking=False):
-            raise DynarecError(self._why_busy())
+        while not self._take(briefly=False):
+            if not self._is_brief:
+                raise DynarecError(self._why_busy())
+            time.sleep(PAUSE)
+
+    def _take(self, briefly: bool) -> bool:
+        """Own the machine, if nobody does. briefly: whoever else wants it may wait."""
+        with self._taking:
+            if not self._busy.acquire(blocking=False):
+                return False
+            self._is_brief = briefly
+            return True
 
     @contextmanager
     def _owned(self) -> Iterator[None]:

@@ -23,11 +23,10 @@ class Section:
 
 def sections(translator: Translator, key: int) -> Iterator[Section]:
     """What a translator makes of the block at `key`."""
-    stages = translator.stages(key)
-    insns = stages[0][1].insns
-    title = f"guest code: {len(insns)} instructions from {key:#010x}"
-    yield Section(title, [f"{insn.pc:08x}  {insn.text}" for insn in insns])
-    for name, unit in stages:
+    for name, unit in translator.stages(key):
+        if name == "lifted":
+            title = f"guest code: {len(unit.insns)} instructions from {key:#010x}"
+            yield Section(title, [f"{insn.pc:08x}  {insn.text}" for insn in unit.insns])
         yield Section("IR, lifted:" if name == "lifted" else f"IR after {name}:", list(format_ops(unit)))
     code = translator.translate(key).code
     title = f"host code: {translator.host.name}, {len(code.code)} bytes"

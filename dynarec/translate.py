@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -126,15 +125,17 @@ class Translator:
                 phases.end("emit")
                 return Translation(trace.unit, code, trace.ranges, trace.source, trace.checked, limit, phases.seconds)
 
-    def stages(self, key: int) -> list[tuple[str, Unit]]:
-        """The unit as lifted and after each pass, with the text of its instructions, for people to look at."""
+    def stages(self, key: int) -> Iterator[tuple[str, Unit]]:
+        """The unit as lifted and after each pass, with the text of its instructions, for people to look at.
+
+        It is one unit, which the next pass changes.
+        """
         unit = self.form(key).unit
         self._name(unit)
-        stages = [("lifted", copy.deepcopy(unit))]
+        yield "lifted", unit
         for each in self._passes(key):
             each.run(unit)
-            stages.append((each.name, copy.deepcopy(unit)))
-        return stages
+            yield each.name, unit
 
     def _name(self, unit: Unit) -> None:
         for insn in unit.insns:

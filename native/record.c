@@ -20,6 +20,11 @@ uint64_t dr_nanoseconds(void) {
     return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
 }
 
+/* Of a counter that the CPU thread changes. */
+static uint64_t load(const uint64_t *counter) {
+    return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
 /* -- events ----------------------------------------------------------------------------------------------------------- */
 
 void dr_note_event(struct dr_core *core, enum dr_event_kind kind, uint32_t serial, uint32_t other, uint64_t value) {
@@ -92,9 +97,11 @@ uint32_t dr_interpreted_pcs(struct dr_core *core, struct dr_tally *tallies, uint
     uint32_t count = 0;
     dr_lock_tables(core);
     uint32_t used = census->used;
-    for (uint32_t i = 0; i < census->size && used <= room; i++)
-        if (census->at[i].count)
-            tallies[count++] = (struct dr_tally){__atomic_load_n(&census->at[i].count, __ATOMIC_RELAXED), census->at[i].pc};
+    for (uint32_t i = 0; i < census->size && used <= room; i++) {
+        uint64_t times = load(&census->at[i].count);
+        if (times)
+            tallies[count++] = (struct dr_tally){times, census->at[i].pc};
+    }
     dr_unlock_tables(core);
     return used;
 }
@@ -103,10 +110,6 @@ uint32_t dr_interpreted_pcs(struct dr_core *core, struct dr_tally *tallies, uint
 
 static uint64_t words_of(const struct dr_block *block) {
     return (uint64_t)block->record->counter_count + 2u * block->exit_count + block->site_count;
-}
-
-static uint64_t load(const uint64_t *counter) {
-    return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
 static uint64_t *put_words(const struct dr_core *core, const struct dr_block *block, uint64_t *to) {

@@ -54,15 +54,15 @@ def main(args: argparse.Namespace) -> int:
         if args.restore:
             machine.restore(Snapshot.load(args.restore))
         stop = None
-        try:
-            with run_inspect.recording(machine, args):
+        with run_inspect.recording(machine, args):
+            try:
                 stop = _run(machine, console, args)
-            _keep(machine, args.save_snapshot, stop)
-        except KeyboardInterrupt:
-            _keep(machine, args.save_snapshot, None)
-            raise
-        finally:
-            _report(machine, console, args, stop)
+                _keep(machine, args.save_snapshot, stop)
+            except KeyboardInterrupt:
+                _keep(machine, args.save_snapshot, None)
+                raise
+            finally:
+                _report(machine, console, args, stop)
         return _status(machine, stop)
 
 

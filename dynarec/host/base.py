@@ -48,8 +48,8 @@ class Exit:
     refund: int
     inside: bool = False
     counter: int = 0
-    """Number of the unit's counter that says how often it was left here; 0: none does. Of those that are not out of
-    budget, one at the most has none: it is what is left of all rounds."""
+    """Number of the unit's counter that says how often it was left here; 0: the run loop can say that, unless it is an
+    indirect jump, which is what is left of all rounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,16 @@ class Hardening(Enum):
     """Indirect branches arrive at landing pads only (FEAT_BTI)."""
     PAC = "pac"
     """Code pointers that are kept in memory are signed (FEAT_PAuth)."""
+
+
+class CountedBy(Enum):
+    """What tells how often a unit was executed: how often its head was, rounds of a loop included."""
+
+    NOTHING = "nothing"
+    HEAD = "head"
+    """Counter 0 counts rounds."""
+    EXITS = "exits"
+    """All ways out are counted, and there are no other rounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +110,10 @@ class HostCode:
     loans: list[tuple[int, int]] = field(default_factory=list)
     """(number of a home, state word that it holds inside this unit instead of its own)."""
     counters: list[Counter] = field(default_factory=list)
-    """Number 0 counts executions of the head, rounds of a loop included; the others what leaves a round."""
     unexecuted: list[int] = field(default_factory=list)
-    """For each counter, guest instructions that were charged and had not been executed where it counts."""
+    """For each counter by its number, guest instructions that were charged and had not been executed where it counts.
+    Number 0 is about all rounds, the others are about what leaves one."""
+    counted_by: CountedBy = CountedBy.NOTHING
 
     @property
     def links(self) -> list[int]:

@@ -11,9 +11,9 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from dynarec.host import layout
 from dynarec.host.allocate import Allocator
-from dynarec.host.base import EXITS, HEAD, Counter, Exit, ExitKind, HostCode, Mark, Site
+from dynarec.host.base import EXITS, HEAD, CountedBy, Counter, Exit, ExitKind, HostCode, Mark, Site
 from dynarec.host.buffer import Buffer, Label
-from dynarec.host.loops import loans, with_loans
+from dynarec.host.loops import has_rounds, loans, with_loans
 from dynarec.ir import ops
 from dynarec.ir.ops import OpKind
 from dynarec.ir.state import Field
@@ -64,6 +64,7 @@ class UnitEmitter(ABC, Generic[Cond]):
 
     def emit(self) -> HostCode:
         """The code of the whole unit."""
+        self.result.counted_by = self._choose_counting()
         self._mark(HEAD)
         self._head()
         for index, op in enumerate(self.unit.ops):
@@ -148,7 +149,19 @@ class UnitEmitter(ABC, Generic[Cond]):
             label = Label()
             self._charge(label)
             self.side_exits.append(_SideExit(label, None, self.unit.key, 0))
-        self._count(self.charged)
+        if self.result.counted_by is CountedBy.HEAD:
+            self._add_to(0)
+
+    def _choose_counting(self) -> CountedBy:
+        """What costs least: of several exits one is taken in a round, unless the round is followed by another one."""
+        if not self.counting:
+            return CountedBy.NOTHING
+        self.result.unexecuted.append(0)
+        rounds = isinstance(self.unit.terminal, JumpTo) or has_rounds(self.unit)
+        return CountedBy.HEAD if rounds else CountedBy.EXITS
+
+    def _add_to(self, number: int) -> None:
+        self.result.counters.append(Counter(self._add_one(number), number))
 
     def _count(self, executed: int) -> int:
         """Count, if that is wanted, that control came here when so many instructions had retired; the counter."""
@@ -156,7 +169,7 @@ class UnitEmitter(ABC, Generic[Cond]):
             return 0
         number = len(self.result.unexecuted)
         self.result.unexecuted.append(self.charged - executed)
-        self.result.counters.append(Counter(self._add_one(number), number))
+        self._add_to(number)
         return number
 
     def _exchange(self, outwards: bool) -> None:
@@ -181,6 +194,11 @@ class UnitEmitter(ABC, Generic[Cond]):
         link = self._jump_linked()
         self._call_exit(ExitKind.JUMP, target, 0, link, inside, counter)
 
+    def _leave_whole(self, target: int, inside: bool = False) -> None:
+        """Go there when a round is whole."""
+        counter = 0 if self.unit.goes_round(target) else self._count(self.charged)
+        self._leave(target, inside, counter)
+
     def _side_exit(self, condition: Operand, leave: Jump | Interpret, at: int) -> None:
         """Leave from instruction `at` if the condition holds."""
         executed = at + 1 if isinstance(leave, Jump) else at
@@ -198,9 +216,8 @@ class UnitEmitter(ABC, Generic[Cond]):
             self._exchange(outwards=True)
             self._call_exit(ExitKind.BUDGET, side.pc, refund)
         elif isinstance(side.leave, Interpret):
-            counter = self._count(side.executed)
             self._exchange(outwards=True)
-            self._call_exit(ExitKind.INTERPRET, side.pc, refund, counter=counter)
+            self._call_exit(ExitKind.INTERPRET, side.pc, refund)
         elif side.link and not self._has_to_do(side.leave, refund):
             self._call_exit(ExitKind.JUMP, side.leave.target, 0, side.link)
         else:
@@ -216,13 +233,12 @@ class UnitEmitter(ABC, Generic[Cond]):
     def _terminal(self) -> None:
         match self.unit.terminal:
             case Jump(target=target):
-                self._leave(target, self.unit.cut)
+                self._leave_whole(target, self.unit.cut)
             case JumpTo(target=target):
                 self._jump_to(target)
             case Branch(condition=condition, taken=taken, fallthrough=fallthrough):
                 self._side_exit(condition, Jump(taken), len(self.unit.insns) - 1)
-                counter = self._count(self.charged) if self.unit.goes_round(taken) else 0
-                self._leave(fallthrough, counter=counter)
+                self._leave_whole(fallthrough)
             case _:
                 self._call_exit(ExitKind.INTERPRET, self.unit.insns[-1].pc, 0)
 

@@ -6,13 +6,15 @@ import hashlib
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dynarec.core import DEATHS
 from dynarec.errors import DynarecError
+from dynarec.host import base as host
+from dynarec.host.base import CountedBy
 from dynarec.inspect.model import (
     Cache,
     Circumstances,
@@ -41,12 +43,13 @@ if TYPE_CHECKING:
 
 EVENT_ROOM = 1 << 16
 DEAD_ROOM = 1 << 14
-SAMPLE_SECONDS = 0.001
+SAMPLE_SECONDS = 0.004
 MOST_SOURCE_LINES = 100_000
 """Of one source file."""
 TRIES = 3
 TIER = "trace"
-BUDGET = "budget"
+BY_RUN_LOOP = frozenset({host.ExitKind.INTERPRET, host.ExitKind.BUDGET})
+"""Exits that always come to it."""
 BLAMING = frozenset({"store", "fence.i", "device"})
 """Deaths that the instruction at pc brought about."""
 STATS = (
@@ -69,9 +72,11 @@ class _Known:
 class Recorder(Watcher):
     """Watches one machine until it is closed. Any thread may ask it to `record`, at any time."""
 
-    def __init__(self, machine: Machine, *, counts: bool = True, sampling: float | None = SAMPLE_SECONDS) -> None:
-        """counts: have translated code count how often it is executed, exactly. sampling: seconds between two looks at
-        where the time goes; None: none.
+    def __init__(
+        self, machine: Machine, *, counts: bool = True, sampling: float | None = SAMPLE_SECONDS, keep: int = DEAD_ROOM
+    ) -> None:
+        """keep: dead units that are remembered one by one. counts: have translated code count how often it is executed,
+        exactly. sampling: seconds between two looks at where the time goes; None: none.
 
         The code cache is emptied, for what is in it does not count. Raises DynarecError when the machine interprets
         everything, or is closed.
@@ -85,6 +90,7 @@ class Recorder(Watcher):
         self._since = _now()
         self._alive: dict[int, _Known] = {}
         self._dead: deque[Unit] = deque()
+        self._keep = keep
         self._forgotten = Totals()
         self._events: deque[Event] = deque(maxlen=EVENT_ROOM)
         self._lost = 0
@@ -167,7 +173,7 @@ class Recorder(Watcher):
             charged=unit.retired,
             offset=offset,
             code=code,
-            host_insns=len(self._translator.host.disassemble(code)),
+            host_insns=0,
             marks=tuple((mark.offset, mark.op) for mark in made.marks),
             op_insns=tuple(op.at for op in unit.ops),
             exits=(),
@@ -182,22 +188,22 @@ class Recorder(Watcher):
         )
 
     def _circumstances(self, translation: Translation) -> Circumstances:
-        host, unit = self._translator.host, translation.unit
+        translator, unit = self._translator, translation.unit
         hooked = [(unit.key, True)] if unit.hooked else []
         if isinstance(unit.terminal, Jump):
             where = (unit.terminal.target, not unit.cut)
             hooked += [where] if self._translator.is_hooked(*where) else []
         return Circumstances(
-            host=host.name,
-            homes=tuple(field.name for field in host.home_fields),
+            host=translator.host.name,
+            homes=tuple(field.name for field in translator.host.home_fields),
             limit=translation.limit,
             left=tuple(insn.pc for insn in unit.insns[-1:] if insn.pc in self._translator.left),
             hooked=tuple(hooked),
             checked=translation.checked,
-            features=host.features,
+            features=translator.host.features,
             without=tuple(self._translator.left_out(unit.key)),
-            harden=tuple(sorted(each.value for each in host.harden)),
-            counted=host.counting,
+            harden=tuple(sorted(each.value for each in translator.host.harden)),
+            counted=translator.host.counting,
         )
 
     # -- recording ----------------------------------------------------------------------------------------------------
@@ -207,6 +213,7 @@ class Recorder(Watcher):
         with self._lock:
             self._update()
             self._read_code()
+            self._count_host_insns()
             alive = [known.unit for known in self._alive.values()]
             units = tuple(sorted((*self._dead, *alive), key=lambda unit: unit.serial))
             events = tuple(self._events)
@@ -257,7 +264,7 @@ class Recorder(Watcher):
 
     def _bury(self, unit: Unit) -> None:
         self._dead.append(unit)
-        if len(self._dead) > DEAD_ROOM:
+        if len(self._dead) > self._keep:
             old, totals = self._dead.popleft(), self._forgotten
             self._forgotten = Totals(
                 totals.units + 1,
@@ -271,13 +278,14 @@ class Recorder(Watcher):
         faulted = tuple(
             (unit.charged - site.refund, count) for site, count in zip(made.sites, state.faults, strict=True) if count
         )
+        rounds, instructions = _executions(unit, made, state, faulted)
         return replace(
             unit,
-            exits=tuple(_exits(unit, made, state)),
+            exits=tuple(_exits(unit, made, state, rounds)),
             batch=state.batch,
             died=None if state.alive else self._death(state),
-            rounds=state.counters[0] if state.counters else None,
-            instructions=_instructions(unit, made, state, faulted) if state.counters else None,
+            rounds=rounds,
+            instructions=instructions,
             samples=state.samples,
             faulted=faulted,
         )
@@ -286,6 +294,18 @@ class Recorder(Watcher):
         when = Moment(self._death_times.pop(state.serial, self._clock()), state.died)
         reason = DEATHS[state.reason]
         return Death(when, reason, state.address, state.pc if reason in BLAMING else 0)
+
+    def _count_host_insns(self) -> None:
+        """Of units that have come since the last time: it takes too long for the CPU thread."""
+        for known in self._alive.values():
+            if not known.unit.host_insns:
+                known.unit = replace(known.unit, host_insns=self._host_insns(known.unit))
+        for at, unit in enumerate(self._dead):
+            if not unit.host_insns:
+                self._dead[at] = replace(unit, host_insns=self._host_insns(unit))
+
+    def _host_insns(self, unit: Unit) -> int:
+        return len(self._translator.host.disassemble(unit.code))
 
     def _read_code(self) -> None:
         """Read the code of all units back, with its links as they are, from places that stay theirs meanwhile."""
@@ -371,29 +391,42 @@ def _now() -> int:
     return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
 
 
-def _instructions(unit: Unit, made: HostCode, state: UnitState, faulted: tuple[tuple[int, int], ...]) -> int:
-    """Guest instructions that have retired in a unit: all of each round, less what was left out."""
+def _executions(
+    unit: Unit, made: HostCode, state: UnitState, faulted: Iterable[tuple[int, int]]
+) -> tuple[int | None, int | None]:
+    """Rounds, and guest instructions that have retired in them: all of each round, less what was left out."""
+    if made.counted_by is CountedBy.NOTHING:
+        return None, None
     left_out = sum(count * missing for count, missing in zip(state.counters, made.unexecuted, strict=True))
-    return state.counters[0] * unit.charged - left_out - sum((unit.charged - at) * count for at, count in faulted)
+    left_out += sum((unit.charged - at) * count for at, count in faulted)
+    left_out += sum(each.refund * missed for each, missed in _interpreted(made, state))
+    rounds = state.counters[0] if made.counted_by is CountedBy.HEAD else _ended(made, state)
+    return rounds, rounds * unit.charged - left_out
 
 
-def _exits(unit: Unit, made: HostCode, state: UnitState) -> Iterable[Exit]:
+def _interpreted(made: HostCode, state: UnitState) -> Iterator[tuple[host.Exit, int]]:
+    """Exits to the interpreter, which the run loop counts."""
+    for each, (missed, _) in zip(made.exits, state.exits, strict=True):
+        if each.kind is host.ExitKind.INTERPRET:
+            yield each, missed
+
+
+def _ended(made: HostCode, state: UnitState) -> int:
+    """Rounds that were left in a way that is counted."""
+    return sum(state.counters[1:]) + sum(state.faults) + sum(missed for _, missed in _interpreted(made, state))
+
+
+def _exits(unit: Unit, made: HostCode, state: UnitState, rounds: int | None) -> Iterator[Exit]:
     """Its exits, and where a round ends early to begin anew."""
-    rest = state.counters[0] - sum(state.counters[1:]) - sum(state.faults) if state.counters else None
     for each, (missed, linked) in zip(made.exits, state.exits, strict=True):
+        executed = unit.charged - (made.unexecuted[each.counter] if each.counter else each.refund)
+        taken = missed if each.kind in BY_RUN_LOOP else None
+        if rounds is not None and taken is None:
+            taken = state.counters[each.counter] if each.counter else max(rounds - _ended(made, state), 0)
         kind = each.kind.name.lower()
-        taken = rest if rest is None else max(rest, 0)
-        if kind == BUDGET:
-            taken = missed
-        elif taken is not None and each.counter:
-            taken = state.counters[each.counter]
-        executed = (
-            0 if kind == BUDGET else unit.charged - (made.unexecuted[each.counter] if each.counter else each.refund)
-        )
         yield Exit(kind, each.target, executed, each.ret, taken, missed, linked or None)
     used = {each.counter for each in made.exits}
-    for counter in made.counters[1:]:
-        if counter.number not in used:
+    for counter in made.counters:
+        if counter.number and counter.number not in used:
             executed = unit.charged - made.unexecuted[counter.number]
-            taken = state.counters[counter.number] if state.counters else None
-            yield Exit("round", unit.key, executed, counter.offset, taken, 0, unit.serial)
+            yield Exit("round", unit.key, executed, counter.offset, state.counters[counter.number], 0, unit.serial)

@@ -151,9 +151,9 @@ def _shown(each: Column, values: Sequence[Cell]) -> list[str]:
 
 
 def as_csv(recording: Recording, units: Iterable[Unit], names: Sequence[str] = tuple(COLUMNS)) -> str:
-    """A table as RFC 4180 has it, with the names of the columns above; numbers are decimal, shares up to 1."""
+    """A table as RFC 4180 has it, but for plain line feeds; the names of the columns are above. Shares are up to 1."""
     file = io.StringIO()
-    writer = csv.writer(file)
+    writer = csv.writer(file, lineterminator="\n")
     writer.writerow(names)
     writer.writerows(rows(recording, units, names))
     return file.getvalue()

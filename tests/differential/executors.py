@@ -267,9 +267,9 @@ def translations(host: Host, program: Program, pc: int) -> str:
     lines = []
     for key in dict.fromkeys((CODE, pc)):
         translator = Translator(GUEST, host, fetch)
-        stages = translator.stages(key)
-        for name, unit in (stages[0], stages[-1]):
-            lines.append(f"{host.name}, trace from {key:#x}, {name}:\n{format_unit(unit)}")
+        stages = [(name, format_unit(unit)) for name, unit in translator.stages(key)]
+        for name, text in (stages[0], stages[-1]):
+            lines.append(f"{host.name}, trace from {key:#x}, {name}:\n{text}")
         code = translator.translate(key).code
         lines += [f"{offset:5x}  {text}" for offset, _, text in host.disassemble(code.code)]
     return "\n".join(lines)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import struct
 import zlib
@@ -12,11 +13,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from dynarec.inspect import dump
+from dynarec.inspect import diff, dump, tables
 from dynarec.inspect.code import UnitCode
 from dynarec.inspect.columns import COUNTS
 from dynarec.inspect.graph import graph, to_dot
+from dynarec.inspect.hints import hints
+from dynarec.inspect.json_form import to_json
 from dynarec.inspect.model import Recording, Unit
+from dynarec.inspect.unit_text import describe
 from dynarec.machine.state import State, Value, decode, encode
 from dynarec.sections import HEADER, SECTION
 from tests.fuzz.oracle import bounded_memory, check_line, may_refuse
@@ -39,11 +43,23 @@ def check(data: bytes) -> None:
         _look(recording)
         for unit in recording.units[:MAX_UNITS]:
             with may_refuse():
+                check_text("\n".join(describe(recording, unit, stages=True)))
                 _look_at_code(unit, recording.subject.guest)
+
+
+def check_text(text: str) -> None:
+    """Raise AssertionError unless a terminal shows all its lines as they are."""
+    assert all(line.isprintable() for line in text.split("\n"))
 
 
 def _look(recording: Recording) -> None:
     to_dot(graph(recording, recording.units))
+    json.loads(to_json(recording))
+    tables.as_csv(recording, recording.units)
+    check_text(tables.summary(recording))
+    assert not diff.compare(recording, recording).changes
+    for hint in hints(recording):
+        check_line(hint.text)
     for unit in recording.units:
         check_line(recording.name(unit.key))
         assert 0 <= recording.share(unit) <= 1
@@ -146,7 +162,7 @@ def write_corpus(folder: Path) -> None:
     from tests.inspect.recordings import full, recorded
 
     folder.mkdir(exist_ok=True)
-    small = replace(recorded(), labels=())
+    small = replace(recorded(), labels=(), events=recorded().events[:4])
     everything = few(full(), 3)
     checked = [
         replace(unit, circumstances=replace(unit.circumstances, checked=True, left=(unit.pcs[-1],)))

@@ -9,14 +9,16 @@ from dataclasses import dataclass, replace
 
 from dynarec.core import Core, CoreConfig, Tier
 from dynarec.emulated import EmulatedCpu
+from dynarec.emulated.cpu import STATE
 from dynarec.host import layout
-from dynarec.host.base import ExitKind, Host, HostCode, Site
+from dynarec.host.base import CountedBy, ExitKind, Host, HostCode, Site
 from dynarec.host.x86_64.regs import HOMES as X86_64_HOMES
 from dynarec.ir import ops
 from dynarec.ir.evaluate import Left, MemoryFault, Outcome, evaluate
 from dynarec.ir.text import format_unit
 from dynarec.ir.unit import Interpret, Jump, SyncCode, Trap, Unit
 from dynarec.machine.base import Access
+from dynarec.records import Records
 from dynarec.translate import Translation
 from guest_isa.rv32 import GUEST
 from tests.ir.units import FIELDS, KEY, LAYOUT, MEMORY_BASE, clone, random_start
@@ -36,6 +38,7 @@ CONTENTS = random.Random(0).randbytes(PAGE * len(PAGES))
 BYTE = 8
 JUMP_SHIFT = 1
 CODE_SIZE = 1 << 20
+COUNTERS = STATE + layout.COUNTERS
 HOME_COUNT = 8
 assert len(X86_64_HOMES) > HOME_COUNT, "homes are left that no field has"
 
@@ -101,6 +104,18 @@ class Runner(ABC):
     def run(self, unit: Unit, code: HostCode, state: tuple[int, ...], budget: int) -> Result:
         """Run the unit from this state, and `CONTENTS` in memory."""
 
+    @abstractmethod
+    def counters(self, code: HostCode) -> tuple[list[int], list[int]]:
+        """What the unit's counters said after the last run; and for each round that ended in a way that none of them
+        counts, by a fault or at the interpreter, guest instructions that were charged and not executed."""
+
+    def executed(self, unit: Unit, code: HostCode) -> int:
+        """Guest instructions that have retired in the last run, by its counters."""
+        counters, others = self.counters(code)
+        rounds = counters[0] if code.counted_by is CountedBy.HEAD else sum(counters[1:]) + len(others)
+        left_out = sum(count * missing for count, missing in zip(counters, code.unexecuted, strict=True))
+        return rounds * unit.retired - left_out - sum(others)
+
 
 class EmulatedRunner(Runner):
     """Units under Unicorn, which makes a store that crosses pages byte by byte."""
@@ -122,12 +137,22 @@ class EmulatedRunner(Runner):
     def run(self, unit: Unit, code: HostCode, state: tuple[int, ...], budget: int) -> Result:
         cpu = self.cpu
         cpu.state[:] = state
-        done = cpu.run_unit(code, budget)
+        cpu.engine.mem_write(COUNTERS, bytes(self._counter_bytes(code)))
+        self.done = done = cpu.run_unit(code, budget)
         left = "fault" if isinstance(done.leave, Site) else _left(done.leave.kind)
         memory = b"".join(cpu.memory.read(page, PAGE) for page in PAGES)
         if memory != CONTENTS:
             self._fill()
         return Result(left, done.pc, done.retired, _fields(cpu.state), memory)
+
+    def _counter_bytes(self, code: HostCode) -> int:
+        return len(code.unexecuted) * layout.COUNTER_SIZE
+
+    def counters(self, code: HostCode) -> tuple[list[int], list[int]]:
+        leave = self.done.leave
+        values = list(memoryview(bytes(self.cpu.engine.mem_read(COUNTERS, self._counter_bytes(code)))).cast("Q"))
+        is_other = isinstance(leave, Site) or leave.kind is ExitKind.INTERPRET
+        return values, [leave.refund] if is_other else []
 
 
 def _left(kind: ExitKind) -> str:
@@ -144,6 +169,7 @@ class NativeRunner(Runner):
             CoreConfig(GUEST.name, JUMP_SHIFT, numbers, Tier.JIT, cache_size=CODE_SIZE, homes=host.home_fields), LAYOUT
         )
         self.core.bind_thread()
+        self.records = Records(self.core, 1) if host.counting else None
         self.core.memory.map(KEY, PAGE, Access.EXECUTE)
         for page, access in PAGES.items():
             self.core.memory.map(page, PAGE, access)
@@ -166,6 +192,14 @@ class NativeRunner(Runner):
         if memory != CONTENTS:
             self._fill()
         return Result(left, core.regs["pc"], retired, _fields(core.cpu.state), memory)
+
+    def counters(self, code: HostCode) -> tuple[list[int], list[int]]:
+        assert self.records is not None
+        unit = self.records.units()[-1]
+        others = [site.refund for site, count in zip(code.sites, unit.faults, strict=True) for _ in range(count)]
+        for each, (missed, _) in zip(code.exits, unit.exits, strict=True):
+            others += [each.refund] * (missed if each.kind is ExitKind.INTERPRET else 0)
+        return unit.counters, others
 
     def _counts(self) -> tuple[int, int, int]:
         stats = self.core.stats()
@@ -225,6 +259,9 @@ class Bench:
             found = self.runner.run(unit, made, state, budget)
             if found != wanted and not self._is_partial(found, wanted, outcome):
                 raise AssertionError(f"{differences(wanted, found)}\n{self.listing(unit, made)}\n{story()}")
+            if self.host.counting:
+                counted = self.runner.executed(unit, made)
+                assert counted == found.retired, f"counted {counted} of {found}\n{self.listing(unit, made)}\n{story()}"
 
     def _is_partial(self, found: Result, wanted: Result, outcome: Outcome) -> bool:
         """Whether nothing differs but bytes, in front of the end of a page, of a store that faulted behind it."""

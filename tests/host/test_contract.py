@@ -368,3 +368,19 @@ class TestArm64(Contract):
     @staticmethod
     def make_host() -> Host:
         return Arm64(HOMES, JUMP_SHIFT)
+
+
+class TestX86_64Counting(Contract):  # noqa: N801
+    @staticmethod
+    def make_host() -> Host:
+        host = X86_64(HOMES, JUMP_SHIFT)
+        host.counting = True
+        return host
+
+
+class TestArm64Counting(Contract):
+    @staticmethod
+    def make_host() -> Host:
+        host = Arm64(HOMES, JUMP_SHIFT)
+        host.counting = True
+        return host

@@ -38,6 +38,8 @@ BAD_LINK = "a link that does not go to an exit call"
 BRANCH_AFTER = "a conditional branch after a refund"
 LATE_LOOKUP = "a lookup after a refund or out of budget"
 NO_GUEST = "an instruction that does not access guest memory"
+UNCOUNTED = "a count outside of the counters"
+BEHIND_COUNTERS = layout.COUNTERS + layout.COUNTER_COUNT * layout.COUNTER_SIZE
 
 
 def asm(emit: Callable[[Assembler], object]) -> bytes:
@@ -85,6 +87,10 @@ def after_out_of_budget(body: bytes) -> bytes:
     return CHARGE + jump("0f88", len(EXIT)) + EXIT + body + EXIT
 
 
+def count(offset: int) -> str:
+    return asm(lambda a: a.inc64_m(Mem(STATE, offset))).hex()
+
+
 MASKED = 2 + 6
 """Bytes of a lookup in front of its compare."""
 TO_CHARGE = -(BODY + 5)
@@ -94,6 +100,13 @@ TO_CHARGE = -(BODY + 5)
 Escape = tuple[str, bytes, list[int], int, str]
 PLAIN: list[tuple[str, str, str]] = [
     ("syscall", "0f05", UNKNOWN),
+    ("count in front of the counters", count(layout.COUNTERS - layout.COUNTER_SIZE), UNCOUNTED),
+    ("count behind the counters", count(BEHIND_COUNTERS), UNCOUNTED),
+    ("count across two counters", count(layout.COUNTERS + 4), UNCOUNTED),
+    ("count of the exit stub", count(layout.EXIT), UNKNOWN),
+    ("dec of a counter", count(layout.COUNTERS).replace("48ff85", "48ff8d"), UNKNOWN),
+    ("counter set", asm(lambda a: a.mov64_mr(Mem(STATE, layout.COUNTERS), Reg.RAX)).hex(), UNKNOWN),
+    ("counter read", asm(lambda a: a.mov_rm(Reg.RAX, Mem(STATE, layout.COUNTERS))).hex(), LOAD),
     ("sysenter", "0f34", UNKNOWN),
     ("int 0x80", "cd80", UNKNOWN),
     ("int3", "cc", UNKNOWN),

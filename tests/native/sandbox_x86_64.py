@@ -79,6 +79,8 @@ class Sandbox:
         offset = address - STATE
         if offset >= 0 and offset + size <= STATE_BYTES:
             return True
+        if 0 <= offset - layout.COUNTERS < layout.COUNTER_COUNT * layout.COUNTER_SIZE:
+            return size == layout.COUNTER_SIZE and (offset - layout.COUNTERS) % layout.COUNTER_SIZE == 0
         if writes:
             return offset in (layout.PC, layout.BUDGET) and size == layout.WORD
         if 0 <= offset - layout.JUMPS < layout.JUMP_SLOTS * layout.JUMP_SLOT_SIZE:

@@ -43,8 +43,10 @@ MOST_RUNS = 12_000
 SAMPLED_WORDS = 300_000
 
 
-def make() -> Host:
-    return make_host(HOST, GUEST)
+def make(counting: bool = False) -> Host:
+    host = make_host(HOST, GUEST)
+    host.counting = counting
+    return host
 
 
 @cache
@@ -55,6 +57,8 @@ def real_units() -> list[HostCode]:
         rom_units(make(), BENCHES, 80),
         random_units(make(), SEED, 1_500),
         program_units(make(), SEED, 200),
+        rom_units(make(counting=True), ROMS, 100),
+        random_units(make(counting=True), SEED, 500),
     )
     return list({each.code: each for each in made}.values())
 
@@ -72,6 +76,19 @@ def one(name: str, *operands: int) -> bytes:
     asm = Assembler()
     getattr(asm, name)(*operands)
     return asm.finish()
+
+
+PAGE = 1 << 12
+BEHIND_COUNTERS = layout.COUNTERS + layout.COUNTER_COUNT * layout.COUNTER_SIZE
+NOT_COUNTER = "a count outside of the counters"
+
+
+def count(offset: int, step: int = 1, stores: int = 0) -> bytes:
+    """A count at an offset in the CPU state; stores: so many bytes from where it was loaded."""
+    page, place = offset & -PAGE, offset % PAGE
+    added = one("add_ri64", X17, X17, step)
+    load, store = one("ldr64", X17, X16, place), one("str64", X17, X16, place + stores)
+    return one("add_ri64", X16, X28, page) + load + added + store
 
 
 def raw(word: int) -> bytes:
@@ -297,6 +314,10 @@ PLAIN: dict[str, tuple[bytes, str]] = {
     "wfi": (raw(0xD503207F), SYSTEM),
     "ret": (one("ret"), INDIRECT),
     "br x0": (one("br", 0), INDIRECT),
+    "count in front of the counters": (count(layout.COUNTERS - layout.COUNTER_SIZE), NOT_COUNTER),
+    "count behind the counters": (count(BEHIND_COUNTERS), NOT_COUNTER),
+    "count that goes elsewhere": (count(layout.COUNTERS, stores=8), "a count that does not store where it loads"),
+    "count of two": (count(layout.COUNTERS, step=2), OTHER),
     "blr x0": (one("blr", 0), INDIRECT),
     "eret": (raw(0xD69F03E0), INDIRECT),
     "bl": (raw(0x94000001), "a call"),

@@ -42,8 +42,10 @@ RANDOM_INSNS = 20_000
 OUT_OF_STATE = layout.JUMPS
 
 
-def emitter(bmi2: bool = True) -> Host:
-    return make_host(NAME, GUEST, bmi2=bmi2)
+def emitter(bmi2: bool = True, counting: bool = False) -> Host:
+    host = make_host(NAME, GUEST, bmi2=bmi2)
+    host.counting = counting
+    return host
 
 
 def real_units(bmi2: bool) -> Iterator[HostCode]:
@@ -51,6 +53,8 @@ def real_units(bmi2: bool) -> Iterator[HostCode]:
     yield from rom_units(emitter(bmi2), [*ROMS, *BENCHES], BLOCKS_OF_EACH)
     yield from random_units(emitter(bmi2), SEED, RANDOM_UNITS)
     yield from program_units(emitter(bmi2), SEED, PROGRAMS)
+    yield from rom_units(emitter(bmi2, counting=True), ROMS, BLOCKS_OF_EACH)
+    yield from random_units(emitter(bmi2, counting=True), SEED, RANDOM_UNITS)
 
 
 def listing(code: bytes) -> str:

@@ -125,7 +125,8 @@ class Arena:
         engine: Any = unicorn.Uc(self.target.arch, self.target.mode)  # type: ignore[attr-defined, no-untyped-call]
         self.engine = engine
         self.kept = (self.target.state, self.target.window, self.target.stack, *kept)
-        self.written = (range(STATE + layout.PC, STATE + layout.BUDGET), range(STATE, STATE_END), *written)
+        counters = range(STATE + layout.COUNTERS, CPU + layout.CPU_SIZE)
+        self.written = (range(STATE + layout.PC, STATE + layout.BUDGET), range(STATE, STATE_END), counters, *written)
         self.read = (range(STATE + layout.EXIT, CPU + layout.CPU_SIZE), *read)
         executable = unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC
         for place, size, access in (

@@ -5,10 +5,14 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from dynarec import Hook
 from dynarec.core import policies, probe_policy
 from dynarec.engine import Machine, Run, StopReason
+from dynarec.errors import DynarecError
+from dynarec.inspect.recorder import Recorder
+from dynarec.opt import PASS_NAMES
 from dynarec.snapshot import Snapshot
 from tests.machine.test_virt import KERNEL, Port
 from tests.native.guests import CODE, load, registers
@@ -131,6 +135,50 @@ def command(rng: random.Random) -> None:
     _same("kernel", runs[1], runs[0])
 
 
+class _Inspector(threading.Thread):
+    """Makes recordings of a machine while it runs, and has units made anew."""
+
+    def __init__(self, machine: Machine, recorder: Recorder, rng: random.Random) -> None:
+        super().__init__(daemon=True)
+        self.machine, self.recorder, self.rng = machine, recorder, rng
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        while not self.ended.wait(0.001):
+            live = self.recorder.record().live
+            if live and self.rng.random() < 0.3:
+                with suppress(DynarecError):  # it may have died by itself
+                    self._change(self.rng.choice(live).serial)
+
+    def _change(self, serial: int) -> None:
+        if self.rng.random() < 0.5:
+            self.recorder.erase(serial)
+        else:
+            self.recorder.retranslate(serial, self.rng.sample(PASS_NAMES, 2))
+
+    def __enter__(self) -> None:
+        self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.ended.set()
+        self.join()
+
+
+def inspect(rng: random.Random) -> None:
+    """Code that overwrites itself, recorded and changed from another thread: it does the same, and all is counted."""
+    code, data = random_program(rng)
+    with load_pair(code, data, tier="interp") as oracle, load_pair(code, data, **_options(rng)) as machine:
+        recorder = Recorder(machine, sampling=0.001)
+        with _Inspector(machine, recorder, random.Random(rng.random())):
+            for piece in _pieces(rng):
+                oracle.run(piece)
+                machine.run(piece)
+                _same("registers", registers(machine), registers(oracle))
+        recording = recorder.record()
+        _same("instructions", recording.instructions, machine.stats().instructions)
+        recorder.close()
+
+
 def hook(rng: random.Random) -> None:
     """Hooks that come and go over code that overwrites itself: what they see is the same."""
     code, data = random_program(rng)
@@ -178,4 +226,4 @@ def _disturb(machine: Machine, run: Run, rng: random.Random) -> None:
         run.stop()
 
 
-TASKS: dict[str, Task] = {each.__name__: each for each in (overwrite, go_back, access, command, hook, ask)}
+TASKS: dict[str, Task] = {each.__name__: each for each in (overwrite, go_back, access, command, hook, inspect, ask)}

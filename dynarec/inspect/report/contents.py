@@ -6,13 +6,14 @@ Addresses and keys are hexadecimal text, as no number of JavaScript holds 64 bit
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
 from dynarec.inspect.graph import graph
 from dynarec.inspect.hints import Hint, hints
-from dynarec.inspect.model import Death, Event, Exit, Recording, Unit
+from dynarec.inspect.model import Death, Event, Exit, Label, Recording, Unit
 
 MOST_EVENTS = 20_000
 """The latest ones are on the page."""
@@ -28,7 +29,6 @@ def contents(recording: Recording) -> dict[str, Any]:
         "subject": {**asdict(recording.subject), "entry": texts.address(recording.subject.entry)},
         "taken": asdict(recording.taken),
         "counted": recording.counted,
-        "basis": _basis(recording),
         "totals": _totals(recording),
         "cache": _cache(recording),
         "units": _units(recording, texts),
@@ -37,6 +37,7 @@ def contents(recording: Recording) -> dict[str, Any]:
         "hints": [_hint(hint, texts) for hint in hints(recording)],
         "texts": texts.all,
         "names": texts.names,
+        "symbols": {label.name: f"{label.address:#x}" for label in _begun(recording)},
     }
 
 
@@ -60,13 +61,6 @@ class _Texts:
         if text not in self.names:
             self.names[text] = self.number(self._recording.name(address))
         return text
-
-
-def _basis(recording: Recording) -> str:
-    """What shares of the time are shares of."""
-    if recording.samples:
-        return "samples"
-    return "instructions" if recording.instructions else "nothing"
 
 
 def _totals(recording: Recording) -> dict[str, Any]:
@@ -104,6 +98,7 @@ def _units(recording: Recording, texts: _Texts) -> dict[str, list[Any]]:
         "key": [texts.address(unit.key) for unit in units],
         "symbol": [texts.number(_symbol(recording, unit)) for unit in units],
         "place": [texts.number(_place(recording, unit)) for unit in units],
+        "lines": [[texts.number(line) for line in _lines(recording, unit)] for unit in units],
         "tier": [texts.number(unit.tier) for unit in units],
         "ranges": [[(f"{start:#010x}", size) for start, size in unit.ranges] for unit in units],
         "insns": [len(unit.pcs) for unit in units],
@@ -118,7 +113,6 @@ def _units(recording: Recording, texts: _Texts) -> dict[str, list[Any]]:
         "rounds": [unit.rounds for unit in units],
         "instructions": [unit.instructions for unit in units],
         "samples": [unit.samples for unit in units],
-        "share": [recording.share(unit) for unit in units],
         "executed": [executed(unit) for unit in units],
         "batch": [unit.batch for unit in units],
         "born": [unit.born.time for unit in units],
@@ -132,15 +126,16 @@ def _units(recording: Recording, texts: _Texts) -> dict[str, list[Any]]:
 
 
 def executed(unit: Unit) -> list[int] | None:
-    """How often each guest instruction was executed: the rounds that had not left before it. None if not counted."""
-    if unit.rounds is None or any(each.taken is None for each in unit.exits):
+    """How often each guest instruction was executed: by rounds that had not ended before it. None if not counted."""
+    if unit.rounds is None:
         return None
-    left = [0] * (len(unit.pcs) + 1)
+    left = Counter(dict(unit.faulted))
     for each in unit.exits:
-        left[max(0, min(each.executed, len(unit.pcs)))] += each.taken or 0
+        if each.kind != "budget":
+            left[each.executed] += each.taken or 0
     counts, count = [], unit.rounds
-    for gone in left[:-1]:
-        count -= gone
+    for index in range(len(unit.pcs)):
+        count -= left[index]
         counts.append(max(0, count))
     return counts
 
@@ -164,9 +159,21 @@ def _symbol(recording: Recording, unit: Unit) -> str:
     return label.name if label is not None else ""
 
 
+def _begun(recording: Recording) -> Iterator[Label]:
+    """The symbols in which units begin."""
+    labels = dict.fromkeys(recording.label_at(unit.key) for unit in recording.units)
+    return (label for label in labels if label is not None)
+
+
 def _place(recording: Recording, unit: Unit) -> str:
     place = recording.places.get(unit.pcs[0]) if unit.pcs else None
     return f"{place.file}:{place.line}" if place is not None else ""
+
+
+def _lines(recording: Recording, unit: Unit) -> Iterator[str]:
+    """The lines of the source that it was made from, each once."""
+    places = dict.fromkeys(recording.places.get(pc) for pc in unit.pcs)
+    return (f"{place.file}:{place.line}" for place in places if place is not None)
 
 
 def _death(death: Death, texts: _Texts) -> tuple[Any, ...]:

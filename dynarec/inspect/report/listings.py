@@ -5,18 +5,17 @@ Units whose guest code and circumstances are the same share these lines; the hos
 
 from __future__ import annotations
 
-import json
-import zlib
 from collections.abc import Iterator
 from typing import Any
 
 from dynarec.errors import DynarecError
 from dynarec.inspect.code import GuestLine, HostLine, Stage, UnitCode
 from dynarec.inspect.model import Place, Recording, Unit
+from dynarec.inspect.report.packing import packed
 from dynarec.loading import find_guest
 
-MOST_BYTES = 3 << 20
-"""Of compressed listings."""
+MOST_BYTES = 5 << 20
+"""Of all listings in the page."""
 MOST_IR = 1000
 """Units whose IR is shown: making it again takes milliseconds each."""
 CHUNK = 32
@@ -24,7 +23,7 @@ CHUNK = 32
 
 
 class Listings:
-    """chunks: JSON values, with the lines of some units each. index: number of the chunk by serial.
+    """chunks: packed values, with the lines of some units each, by serial. index: number of the chunk by serial.
 
     absent: how many units have no lines, or no IR, because they would not fit.
     """
@@ -35,23 +34,26 @@ class Listings:
         self._guest = find_guest(recording.subject.guest) if recording.units else None
         self._most_ir = most_ir
         self._shared: dict[Any, dict[str, Any]] = {}
-        self.chunks: list[dict[str, Any]] = []
+        self.chunks: list[str] = []
+        self._without_ir = 0
         self.index: dict[int, int] = {}
         self._fill(most_bytes)
         self.absent = {
             "lines": len(recording.units) - len(self.index),
-            "ir": sum(bool(lines.get("no_ir")) for chunk in self.chunks for lines in chunk.values()),
+            "ir": self._without_ir,
         }
 
     def _fill(self, room: int) -> None:
         recording = self._recording
         units = sorted(recording.units, key=lambda unit: (-recording.share(unit), not unit.alive, unit.serial))
         for start in range(0, len(units), CHUNK):
-            chunk = {str(unit.serial): self._lines(unit) for unit in units[start : start + CHUNK]}
-            room -= len(zlib.compress(json.dumps(chunk).encode(), 1))
+            lines = {str(unit.serial): self._lines(unit) for unit in units[start : start + CHUNK]}
+            chunk = packed(lines)
+            room -= len(chunk)
             if room < 0:
                 return
-            self.index.update((unit.serial, len(self.chunks)) for unit in units[start : start + CHUNK])
+            self.index.update((int(serial), len(self.chunks)) for serial in lines)
+            self._without_ir += sum("no_ir" in each for each in lines.values())
             self.chunks.append(chunk)
 
     def _lines(self, unit: Unit) -> dict[str, Any]:

@@ -7,30 +7,26 @@ a file says, it stays text. https://www.w3.org/TR/CSP3/
 from __future__ import annotations
 
 import base64
-import gzip
 import hashlib
 import html
-import json
 import os
 import secrets
 from contextlib import suppress
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from dynarec.errors import DynarecError
 from dynarec.inspect.model import Recording
 from dynarec.inspect.report.contents import contents
 from dynarec.inspect.report.listings import Listings
+from dynarec.inspect.report.packing import packed
 
 SCRIPTS = (
-    "elements.js", "recording.js", "rows.js", "theme.js", "summary.js", "units.js", "unit.js", "layers.js", "graph.js",
-    "cache.js", "time.js", "flame.js", "app.js",
+    "elements.js", "recording.js", "rows.js", "theme.js", "summary.js", "units.js", "listings.js", "unit.js",
+    "layers.js", "graph.js", "cache.js", "time.js", "flame.js", "app.js",
 )  # fmt: skip
 """In the order in which they are joined to one script."""
 STYLES = ("page.css", "views.css")
-COMPRESSION = 6
-"""Of gzip: 9 takes three times as long for two percent less."""
 
 
 def write(recording: Recording, path: Path) -> None:
@@ -63,8 +59,8 @@ def render(recording: Recording) -> str:
         "policy": _policy(script, style),
         "style": style,
         "script": script,
-        "listings": "\n".join(_packed(chunk) for chunk in listings.chunks),
-        "data": _packed({**contents(recording), "listings": listings.index, "absent": listings.absent}),
+        "listings": "\n".join(listings.chunks),
+        "data": packed({**contents(recording), "listings": listings.index, "absent": listings.absent}),
     }
     return _fill(resources.files(__package__).joinpath("assets", "page.html").read_text("ascii"), parts)
 
@@ -108,9 +104,3 @@ def _hash(text: str) -> str:
 def _ascii(text: str) -> str:
     """As HTML text of ASCII characters."""
     return html.escape(text).encode("ascii", "xmlcharrefreplace").decode()
-
-
-def _packed(value: Any) -> str:
-    """JSON, compressed, in characters that end no element. The same value gives the same text."""
-    data = json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
-    return base64.b64encode(gzip.compress(data, COMPRESSION, mtime=0)).decode()

@@ -53,7 +53,8 @@ def other(unit: Unit, guest: str, title: str, *, without: Sequence[str] | None =
     """A unit as it would be with other passes left out, or for another host. Raises DynarecError."""
     code = UnitCode(unit, guest)
     translator = code.translator(without=without, host=host)
-    ops = translator.stages(unit.key)[-1][1].ops
+    *_, (_, last_stage) = translator.stages(unit.key)
+    ops = last_stage.ops
     made = code.translate(without=without, host=host)
     last = len(unit.pcs) - 1
     at: Callable[[int], int] = lambda op: op if op < 0 else ops[op].at if op < len(ops) else last  # noqa: E731

@@ -1,7 +1,9 @@
 // The block graph: units as boxes, ways between them as arrows as thick as they were taken often.
 
-const SIZES = [40, 120, 400, 1000];
-const DETAILED = 0.45;
+const SIZES = [30, 100, 300, 1000];
+const DETAILED = 0.38;
+const READABLE = 0.6;
+const EDGE = 20;
 const THICKEST = 7;
 const ZOOM = { least: 0.02, most: 4, step: 1.25 };
 
@@ -26,7 +28,8 @@ const graphChoices = (app) => {
 
 const chosenUnits = (app, size) => {
   const { recording, state } = app;
-  if (size === 'around') return [...around(recording, state.unit, 2)].map((serial) => recording.bySerial.get(serial)).filter((unit) => unit);
+  if (size === 'around')
+    return [...around(recording, state.unit, 2)].map((serial) => recording.bySerial.get(serial)).filter((unit) => unit);
   const found = size === 'all' ? recording.hottest : recording.hottest.slice(0, Number(size));
   const selected = recording.bySerial.get(state.unit);
   return selected && !found.includes(selected) ? [...found, selected] : found;
@@ -43,19 +46,33 @@ class GraphView {
     this.svg.append(this.world);
     this.aside = el('aside', { class: 'card', 'aria-live': 'polite' });
     this.said = el('output', { class: 'muted' });
-    this.node = el('section', { class: 'graph-view' },
-      el('div', { class: 'tools' },
+    this.node = el(
+      'section',
+      { class: 'graph-view' },
+      el(
+        'div',
+        { class: 'tools' },
         choice('Show', choices, this.size, (value) => this.widen(value), { id: 'graph-size' }),
-        button('\u2212', () => this.zoom(1 / ZOOM.step), { 'aria-label': 'Zoom out', class: 'chip' }), button('+', () => this.zoom(ZOOM.step), { 'aria-label': 'Zoom in', class: 'chip' }),
-        button('Fit', () => this.fit(), { class: 'chip' }), this.said, el('span', { class: 'spacer' }), heatLegend('Time')),
+        button('\u2212', () => this.zoom(1 / ZOOM.step), { 'aria-label': 'Zoom out', class: 'chip' }),
+        button('+', () => this.zoom(ZOOM.step), { 'aria-label': 'Zoom in', class: 'chip' }),
+        button('Fit', () => this.fit(), { class: 'chip' }),
+        this.said,
+        el('span', { class: 'spacer' }),
+        heatLegend('Time'),
+      ),
       el('div', { class: 'graph-box' }, this.svg, this.aside),
-      el('p', { class: 'muted' }, 'Down: the way it is entered. Dashed: through the run loop, not linked. Blue: back to what came before. Thickness: how often it was taken. ',
-        'Wheel, drag or pinch to look around; keys: arrows, + \u2212 0, Tab from unit to unit, Enter opens.'));
+      el(
+        'p',
+        { class: 'muted' },
+        'Down: the way it is entered. Dashed: through the run loop, not linked. Blue: back to what came before. ',
+        'Thickness: how often it was taken. ',
+        'Wheel, drag or pinch to look around; keys: arrows, + \u2212 0, Tab from unit to unit, Enter opens.',
+      ),
+    );
     this.pointers = new Map();
     this.listen();
     this.watch = new ResizeObserver(() => this.fitOnce());
     this.watch.observe(this.svg);
-    this.build();
   }
 
   close() {
@@ -73,14 +90,30 @@ class GraphView {
     const { recording } = this.app;
     const units = chosenUnits(this.app, this.size).sort((a, b) => a.serial - b.serial);
     const among = new Set(units.map((unit) => unit.serial));
-    const edges = units.flatMap((unit) => (recording.outOf.get(unit.serial) ?? []).filter((edge) => among.has(edge.target)));
+    const edges = units.flatMap((unit) =>
+      (recording.outOf.get(unit.serial) ?? []).filter((edge) => among.has(edge.target)),
+    );
     this.most = Math.max(1, ...edges.map((edge) => edge.taken ?? 0));
-    edges.forEach((edge) => { edge.weight = edge.taken ?? 0; });
+    edges.forEach((edge) => {
+      edge.weight = edge.taken ?? 0;
+    });
     this.layout = layered([...among], edges);
     this.nodes = new Map();
     this.edges = edges.map((edge) => ({ edge, shape: this.edgeShape(edge) }));
-    this.world.replaceChildren(draw('g', {}, this.edges.map(({ shape }) => shape)), draw('g', {}, units.map((unit) => this.nodeShape(unit))));
-    this.said.textContent = `${plural(units.length, 'unit')}, ${plural(edges.length, 'way')}, ${percent(units.reduce((sum, unit) => sum + unit.share, 0))} of the time`;
+    this.world.replaceChildren(
+      draw(
+        'g',
+        {},
+        this.edges.map(({ shape }) => shape),
+      ),
+      draw(
+        'g',
+        {},
+        units.map((unit) => this.nodeShape(unit)),
+      ),
+    );
+    const known = `${plural(units.length, 'unit')}, ${plural(edges.length, 'way')}`;
+    this.said.textContent = `${known}, ${percent(shareOf(units))} of the time`;
     this.select(this.app.state.unit);
   }
 
@@ -89,12 +122,29 @@ class GraphView {
   nodeShape(unit) {
     const { x, y } = this.layout.at.get(unit.serial);
     const heat = heatOf(unit.share, this.app.recording.hottestShare);
-    const text = (dy, words, name) => draw('text', { y: dy, class: name, 'text-anchor': 'middle', fill: theme.onHeat(heat) }, words);
-    const node = draw('g', {
-      class: `node${unit.alive ? '' : ' was'}`, transform: `translate(${x} ${y})`, tabindex: 0, role: 'button', 'data-unit': unit.serial,
-      'aria-label': `Unit ${unit.serial}, ${unit.name}, ${percent(unit.share)} of the time`,
-    }, draw('rect', { x: -NODE.width / 2, y: -NODE.height / 2, width: NODE.width, height: NODE.height, rx: 7, fill: theme.heat(heat) }),
-    text(-4, shortened(unit.name, 20), 'name'), text(13, `${percent(unit.share)} \u00b7 ${brief(unit.rounds)}\u00d7`, 'detail'));
+    const text = (dy, words, name) =>
+      draw('text', { y: dy, class: name, 'text-anchor': 'middle', fill: theme.onHeat(heat) }, words);
+    const node = draw(
+      'g',
+      {
+        class: `node${unit.alive ? '' : ' was'}`,
+        transform: `translate(${x} ${y})`,
+        tabindex: 0,
+        role: 'button',
+        'data-unit': unit.serial,
+        'aria-label': `Unit ${unit.serial}, ${unit.name}, ${percent(unit.share)} of the time`,
+      },
+      draw('rect', {
+        x: -NODE.width / 2,
+        y: -NODE.height / 2,
+        width: NODE.width,
+        height: NODE.height,
+        rx: 7,
+        fill: theme.heat(heat),
+      }),
+      text(-4, shortened(unit.name, 20), 'name'),
+      text(13, `${percent(unit.share)} \u00b7 ${brief(unit.rounds)}\u00d7`, 'detail'),
+    );
     this.nodes.set(unit.serial, node);
     return node;
   }
@@ -103,15 +153,31 @@ class GraphView {
     const width = 1 + (THICKEST - 1) * Math.sqrt((edge.taken ?? 0) / this.most);
     const { path, tip: end, isBack, angle } = edge.source === edge.target ? this.loopPath(edge) : this.routePath(edge);
     const size = 4 + width;
-    return draw('g', { class: `edge${edge.linked ? '' : ' unlinked'}${isBack ? ' back' : ''}`, 'data-source': edge.source, 'data-target': edge.target },
-      draw('path', { d: path, 'stroke-width': width.toFixed(2) }), draw('path', { d: path, class: 'catch' }),
-      draw('polygon', { points: `0,0 ${-size},${-size / 1.6} ${-size},${size / 1.6}`, transform: `translate(${end[0]} ${end[1]}) rotate(${angle})` }));
+    return draw(
+      'g',
+      {
+        class: `edge${edge.linked ? '' : ' unlinked'}${isBack ? ' back' : ''}`,
+        'data-source': edge.source,
+        'data-target': edge.target,
+      },
+      draw('path', { d: path, 'stroke-width': width.toFixed(2) }),
+      draw('path', { d: path, class: 'catch' }),
+      draw('polygon', {
+        points: `0,0 ${-size},${-size / 1.6} ${-size},${size / 1.6}`,
+        transform: `translate(${end[0]} ${end[1]}) rotate(${angle})`,
+      }),
+    );
   }
 
   loopPath(edge) {
     const { x, y } = this.layout.at.get(edge.source);
     const right = x + NODE.width / 2;
-    return { path: `M${right} ${y + 10}C${right + 24} ${y + 14} ${right + 24} ${y - 14} ${right + 3} ${y - 10}`, tip: [right, y - 10], angle: 180, isBack: true };
+    return {
+      path: `M${right} ${y + 10}C${right + 24} ${y + 14} ${right + 24} ${y - 14} ${right + 3} ${y - 10}`,
+      tip: [right, y - 10],
+      angle: 180,
+      isBack: true,
+    };
   }
 
   routePath(edge) {
@@ -132,25 +198,61 @@ class GraphView {
     for (const [id, node] of this.nodes) node.classList.toggle('selected', id === serial);
     const known = this.nodes.has(serial);
     this.world.classList.toggle('has-selected', known);
-    for (const { edge, shape } of this.edges) shape.classList.toggle('near', edge.source === serial || edge.target === serial);
-    this.aside.replaceChildren(...(known ? this.about(serial) : [el('p', { class: 'muted' }, 'Select a unit to see its ways in and out.')]));
+    for (const { edge, shape } of this.edges)
+      shape.classList.toggle('near', edge.source === serial || edge.target === serial);
+    this.aside.replaceChildren(
+      ...(known ? this.about(serial) : [el('p', { class: 'muted' }, 'Select a unit to see its ways in and out.')]),
+    );
   }
 
   about(serial) {
     const { recording } = this.app;
     const unit = recording.bySerial.get(serial);
-    const ways = (title, edges, end) => [el('h3', {}, title), edges?.length
-      ? el('ul', { class: 'entries' }, [...edges].sort((a, b) => (b.taken ?? 0) - (a.taken ?? 0)).slice(0, 8).map((edge) => el('li', {}, this.pickLink(edge[end]), ` ${brief(edge.taken)}`, edge.linked ? '' : ' (not linked)')))
-      : el('p', { class: 'muted' }, 'none that is known')];
+    const ways = (title, edges, end) => [
+      el('h3', {}, title),
+      edges?.length
+        ? el(
+            'ul',
+            { class: 'entries' },
+            [...edges]
+              .sort((a, b) => (b.taken ?? 0) - (a.taken ?? 0))
+              .slice(0, 8)
+              .map((edge) =>
+                el('li', {}, this.pickLink(edge[end]), ` ${brief(edge.taken)}`, edge.linked ? '' : ' (not linked)'),
+              ),
+          )
+        : el('p', { class: 'muted' }, 'none that is known'),
+    ];
     const elsewhere = unit.exits.filter((exit) => exit.kind === 'indirect' || exit.kind === 'interpret');
-    return [el('h2', {}, el('code', {}, unit.name)), facts([['Unit', unit.serial], ['State', stateText(unit)], ['Time', percent(unit.share)], ['Rounds', count(unit.rounds)],
-      ['Code', `${unit.insns} guest, ${unit.bytes} bytes`], ...elsewhere.map((exit) => [`Left (${exit.kind})`, count(exit.taken)])]),
-    button('Open its code', () => this.app.go({ view: 'unit', unit: serial })), ...ways('Entered from', recording.into.get(serial), 'source'), ...ways('Leads to', recording.outOf.get(serial), 'target')];
+    return [
+      el('h2', {}, el('code', {}, unit.name)),
+      facts([
+        ['Unit', unit.serial],
+        ['State', stateText(unit)],
+        ['Time', percent(unit.share)],
+        ['Rounds', count(unit.rounds)],
+        ['Code', `${unit.insns} guest, ${unit.bytes} bytes`],
+        ...elsewhere.map((exit) => [`Left (${exit.kind})`, count(exit.taken)]),
+      ]),
+      button('Open its code', () => this.app.go({ view: 'unit', unit: serial })),
+      ...ways('Entered from', recording.into.get(serial), 'source'),
+      ...ways('Leads to', recording.outOf.get(serial), 'target'),
+    ];
   }
 
   pickLink(serial) {
     const unit = this.app.recording.bySerial.get(serial);
-    return el('a', { href: `#view=graph&unit=${serial}`, onclick: (event) => { event.preventDefault(); this.pick(serial, true); } }, unit ? unit.name : `unit ${serial}`);
+    return el(
+      'a',
+      {
+        href: `#view=graph&unit=${serial}`,
+        onclick: (event) => {
+          event.preventDefault();
+          this.pick(serial, true);
+        },
+      },
+      unit ? unit.name : `unit ${serial}`,
+    );
   }
 
   pick(serial, center = false) {
@@ -171,19 +273,29 @@ class GraphView {
     this.isFitted = true;
     this.fit();
     if (this.nodes.has(this.selected)) this.center(this.selected);
+    else if (this.at.k < READABLE && this.size === SIZES[0].toString())
+      this.center(this.app.recording.hottest[0].serial);
   }
 
   fit() {
     const { width, height } = this.box;
     const k = Math.min(1, (width - 30) / (this.layout.width + 40), (height - 30) / this.layout.height);
     this.look({ k: Math.max(ZOOM.least, k), x: 0, y: 0 });
-    this.look({ ...this.at, x: (width - this.layout.width * this.at.k) / 2, y: (height - this.layout.height * this.at.k) / 2 });
+    this.look({
+      ...this.at,
+      x: (width - this.layout.width * this.at.k) / 2,
+      y: (height - this.layout.height * this.at.k) / 2,
+    });
   }
 
   center(serial) {
     const { x, y } = this.layout.at.get(serial);
     const k = Math.max(this.at.k, 0.8);
-    this.look({ k, x: this.box.width / 2 - x * k, y: this.box.height / 2 - y * k });
+    this.look({
+      k,
+      x: inside(this.box.width / 2 - x * k, this.box.width, this.layout.width * k),
+      y: inside(this.box.height / 2 - y * k, this.box.height, this.layout.height * k),
+    });
   }
 
   look(at) {
@@ -201,11 +313,19 @@ class GraphView {
 
   listen() {
     const on = (name, handler, options) => this.svg.addEventListener(name, handler, options);
-    on('wheel', (event) => {
-      event.preventDefault();
-      const { left, top } = this.svg.getBoundingClientRect();
-      this.zoom(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0015)), event.clientX - left, event.clientY - top);
-    }, { passive: false });
+    on(
+      'wheel',
+      (event) => {
+        event.preventDefault();
+        const { left, top } = this.svg.getBoundingClientRect();
+        this.zoom(
+          Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0015)),
+          event.clientX - left,
+          event.clientY - top,
+        );
+      },
+      { passive: false },
+    );
     on('pointerdown', (event) => this.down(event));
     on('pointermove', (event) => this.moved(event));
     on('pointerup', (event) => this.up(event));
@@ -269,11 +389,21 @@ class GraphView {
     const edge = event.target.closest('.edge');
     if (serial !== null) {
       const unit = this.app.recording.bySerial.get(serial);
-      tip.show(event, `${unit.name} (unit ${serial})`, unit.place, `${percent(unit.share)} of the time, ${count(unit.rounds)} rounds`, unit.alive ? '' : `died: ${unit.reason}`);
+      tip.show(
+        event,
+        `${unit.name} (unit ${serial})`,
+        unit.place,
+        `${percent(unit.share)} of the time, ${count(unit.rounds)} rounds`,
+        unit.alive ? '' : `died: ${unit.reason}`,
+      );
     } else if (edge) {
       const found = this.edges.find(({ shape }) => shape === edge).edge;
       const name = (id) => this.app.recording.bySerial.get(id)?.name;
-      tip.show(event, `${name(found.source)} \u2192 ${name(found.target)}`, `taken ${count(found.taken)} times${found.linked ? '' : ', through the run loop'}`);
+      tip.show(
+        event,
+        `${name(found.source)} \u2192 ${name(found.target)}`,
+        `taken ${count(found.taken)} times${found.linked ? '' : ', through the run loop'}`,
+      );
     } else tip.hide();
   }
 
@@ -301,6 +431,10 @@ class GraphView {
 }
 
 const shortened = (text, most) => (text.length <= most ? text : `${text.slice(0, most - 8)}\u2026${text.slice(-7)}`);
+
+// Where a drawing begins, so that it covers the window if it is larger than that, and lies in its middle if not.
+const inside = (start, window, size) =>
+  size + 2 * EDGE <= window ? (window - size) / 2 : Math.max(window - size - EDGE, Math.min(EDGE, start));
 
 const graphView = {
   label: 'Graph',

@@ -1,13 +1,14 @@
 // A layered drawing of a directed graph, after Sugiyama: break cycles, assign layers, order each layer to have few
 // crossings, place nodes near their neighbours. Components are drawn apart and packed in rows.
 
-const NODE = { width: 148, height: 46, gapX: 26, gapY: 58, margin: 40 };
+const NODE = { width: 148, height: 46, gapX: 26, gapY: 52, margin: 40 };
 const THIN = 10;
 const SWEEPS = 10;
 const MOST_BENDS = 30000;
 
-// nodes: ids, in an order that is natural to read; edges: { source, target, weight }. Returns { at: id -> {x, y} (centres),
-// routes: edge -> points, width, height }; edges from a node to itself have no route.
+// nodes: ids, in an order that is natural to read; edges: { source, target, weight }.
+// Returns { at: id -> { x, y } (centres), routes: edge -> { points, isBack }, width, height }; edges from a node to
+// itself have no route.
 const layered = (nodes, edges, aspect = 1.6) => {
   const parts = components(nodes, edges).map((part) => drawComponent(part.nodes, part.edges));
   return packed(parts, aspect);
@@ -34,8 +35,11 @@ const components = (nodes, edges) => {
 
 const drawComponent = (nodes, edges) => {
   const turned = backEdges(nodes, edges);
-  const directed = edges.map((edge) => (turned.has(edge)
-    ? { edge, from: edge.target, to: edge.source, weight: edge.weight } : { edge, from: edge.source, to: edge.target, weight: edge.weight }));
+  const directed = edges.map((edge) =>
+    turned.has(edge)
+      ? { edge, from: edge.target, to: edge.source, weight: edge.weight }
+      : { edge, from: edge.source, to: edge.target, weight: edge.weight },
+  );
   const layerOf = assignLayers(nodes, directed);
   const { layers, links, chains } = withBends(nodes, directed, layerOf);
   orderLayers(layers, links);
@@ -92,7 +96,8 @@ const assignLayers = (nodes, directed) => {
     }
   }
   for (const id of ready.reverse()) {
-    if (out.get(id).length > into.get(id).length) layerOf.set(id, Math.min(...out.get(id).map(({ to }) => layerOf.get(to))) - 1);
+    if (out.get(id).length > into.get(id).length)
+      layerOf.set(id, Math.min(...out.get(id).map(({ to }) => layerOf.get(to))) - 1);
   }
   return layerOf;
 };
@@ -114,7 +119,8 @@ const withBends = (nodes, directed, layerOf) => {
       }
     }
     chain.push(items.get(to));
-    for (let index = 1; index < chain.length; index += 1) links.push({ up: chain[index - 1], down: chain[index], weight });
+    for (let index = 1; index < chain.length; index += 1)
+      links.push({ up: chain[index - 1], down: chain[index], weight });
     return { edge, chain };
   });
   return { layers, links, chains };
@@ -132,13 +138,20 @@ const neighbours = (links) => {
 
 const orderLayers = (layers, links) => {
   const { ups, downs } = neighbours(links);
-  const number = (layer) => layer.forEach((item, index) => { item.order = index; });
+  const number = (layer) =>
+    layer.forEach((item, index) => {
+      item.order = index;
+    });
   layers.forEach(number);
   const sorted = (layer, near) => {
     for (const item of layer) {
       const places = (near.get(item) ?? []).map((other) => other.order).sort((a, b) => a - b);
       const middle = places.length >> 1;
-      item.wish = places.length ? (places.length % 2 ? places[middle] : (places[middle - 1] + places[middle]) / 2) : item.order;
+      item.wish = places.length
+        ? places.length % 2
+          ? places[middle]
+          : (places[middle - 1] + places[middle]) / 2
+        : item.order;
     }
     layer.sort((a, b) => a.wish - b.wish || a.order - b.order);
     number(layer);
@@ -155,7 +168,10 @@ const placed = (layer) => {
   const blocks = [];
   let shift = 0;
   layer.forEach((item, index) => {
-    if (index) shift += (layer[index - 1].width + item.width) / 2 + NODE.gapX * (item.id === null || layer[index - 1].id === null ? 0.5 : 1);
+    if (index)
+      shift +=
+        (layer[index - 1].width + item.width) / 2 +
+        NODE.gapX * (item.id === null || layer[index - 1].id === null ? 0.5 : 1);
     item.shift = shift;
     let block = { sum: (item.wish - shift) * item.pull, pull: item.pull, items: [item] };
     while (blocks.length && blocks[blocks.length - 1].sum / blocks[blocks.length - 1].pull > block.sum / block.pull) {
@@ -170,13 +186,16 @@ const placed = (layer) => {
 const placeInLayers = (layers, links) => {
   const { ups, downs } = neighbours(links);
   for (const layer of layers) {
-    layer.forEach((item) => { item.wish = 0; item.pull = 1; });
+    layer.forEach((item) => {
+      item.wish = 0;
+      item.pull = 1;
+    });
     placed(layer);
   }
   const settle = (layer, ...near) => {
     for (const item of layer) {
       const others = near.flatMap((map) => map.get(item) ?? []);
-      item.pull = item.id === null ? 4 : 1 + others.length;
+      item.pull = item.id === null ? 8 : 1 + others.length;
       item.wish = others.length ? others.reduce((sum, other) => sum + other.x, 0) / others.length : item.x;
     }
     placed(layer);
@@ -185,7 +204,7 @@ const placeInLayers = (layers, links) => {
     layers.forEach((layer) => settle(layer, ups));
     [...layers].reverse().forEach((layer) => settle(layer, downs));
   }
-  layers.forEach((layer) => settle(layer, ups, downs));
+  for (let sweep = 0; sweep < SWEEPS; sweep += 1) layers.forEach((layer) => settle(layer, ups, downs));
 };
 
 const finished = (layers, chains, turned) => {
@@ -196,17 +215,19 @@ const finished = (layers, chains, turned) => {
     item.x -= left;
     if (item.id !== null) at.set(item.id, { x: item.x, y: y(item.layer) });
   }
-  const routes = new Map(chains.map(({ edge, chain }) => {
-    const points = route(chain, y, turned.has(edge) ? NODE.width / 5 : -NODE.width / 10);
-    return [edge, { points: turned.has(edge) ? points.reverse() : points, isBack: turned.has(edge) }];
-  }));
+  const routes = new Map(
+    chains.map(({ edge, chain }) => {
+      const points = route(chain, y, turned.has(edge) ? NODE.width / 5 : -NODE.width / 10);
+      return [edge, { points: turned.has(edge) ? points.reverse() : points, isBack: turned.has(edge) }];
+    }),
+  );
   const right = Math.max(...layers.flat().map((item) => item.x + item.width / 2));
   return { at, routes, width: right, height: y(layers.length - 1) + NODE.height / 2 };
 };
 
 const route = (chain, y, port) => {
   const half = NODE.height / 2;
-  const points = chain.slice(1, -1).flatMap((bend) => [[bend.x, y(bend.layer) - half], [bend.x, y(bend.layer) + half]]);
+  const points = chain.slice(1, -1).map((bend) => [bend.x, y(bend.layer)]);
   const [first, last] = [chain[0], chain[chain.length - 1]];
   return [[first.x + port, y(first.layer) + half], ...points, [last.x + port, y(last.layer) - half]];
 };
@@ -220,7 +241,8 @@ const packed = (parts, aspect) => {
   for (const part of parts) {
     if (x > 0 && x + part.width > most) [x, y, rowHeight] = [0, y + rowHeight + NODE.margin, 0];
     for (const [id, place] of part.at) found.at.set(id, { x: place.x + x, y: place.y + y });
-    for (const [edge, { points, isBack }] of part.routes) found.routes.set(edge, { points: points.map(([px, py]) => [px + x, py + y]), isBack });
+    for (const [edge, { points, isBack }] of part.routes)
+      found.routes.set(edge, { points: points.map(([px, py]) => [px + x, py + y]), isBack });
     found.width = Math.max(found.width, x + part.width);
     x += part.width + NODE.margin;
     rowHeight = Math.max(rowHeight, part.height);

@@ -8,16 +8,32 @@ class Rows {
   // onopen(item): Enter or a click. onsort(name, descending): after a click on a heading; absent: it cannot be sorted.
   constructor({ label, columns, sort = null, onopen, onsort = null, empty = 'Nothing fits.' }) {
     Object.assign(this, { columns, sort, onopen, onsort, empty });
-    this.items = [];
+    this.items = this.given = [];
+    this.isPrinted = false;
     this.cursor = 0;
     this.head = el('div', { class: 'row head', role: 'row', 'aria-rowindex': 1 });
     this.body = el('div', { class: 'body', role: 'rowgroup' });
-    this.node = el('div', {
-      class: 'rows', role: 'grid', tabindex: 0, 'aria-label': label, onkeydown: (event) => this.key(event),
-      onscroll: () => this.paint(),
-    }, el('div', { role: 'rowgroup', class: 'heads' }, this.head), this.body);
+    this.node = el(
+      'div',
+      {
+        class: 'rows',
+        role: 'grid',
+        tabindex: 0,
+        'aria-label': label,
+        onkeydown: (event) => this.key(event),
+        onscroll: () => this.paint(),
+      },
+      el('div', { role: 'rowgroup', class: 'heads' }, this.head),
+      this.body,
+    );
     this.node.style.setProperty('--columns', columns.map((column) => column.width).join(' '));
-    this.node.style.setProperty('--narrow', columns.filter((column) => !column.wide).map((column) => column.narrow ?? column.width).join(' '));
+    this.node.style.setProperty(
+      '--narrow',
+      columns
+        .filter((column) => !column.wide)
+        .map((column) => column.narrow ?? column.width)
+        .join(' '),
+    );
     this.watch = new ResizeObserver(() => this.paint());
     this.watch.observe(this.node);
   }
@@ -27,15 +43,16 @@ class Rows {
   }
 
   show(items) {
-    this.items = items;
+    this.given = items;
     this.order();
   }
 
   order() {
     const column = this.sort && this.columns.find((each) => each.name === this.sort.name);
+    this.items = this.given;
     if (column) {
       const sign = this.sort.descending ? -1 : 1;
-      const keyed = this.items.map((item) => [column.value(item) ?? (typeof column.value(this.items[0]) === 'string' ? '' : -1), item]);
+      const keyed = this.items.map((item) => [column.value(item) ?? -1, item]);
       keyed.sort(([a], [b]) => (a < b ? -sign : a > b ? sign : 0));
       this.items = keyed.map(([, item]) => item);
     }
@@ -47,14 +64,24 @@ class Rows {
   }
 
   paintHead() {
-    this.head.replaceChildren(...this.columns.map((column) => {
-      const isSorted = this.sort && this.sort.name === column.name;
-      const direction = isSorted ? (this.sort.descending ? 'descending' : 'ascending') : 'none';
-      const inside = this.onsort
-        ? button(column.label, () => this.sortBy(column), { title: column.hint, tabindex: 0, 'data-sort': column.name })
-        : el('span', { title: column.hint }, column.label);
-      return el('div', { role: 'columnheader', class: this.cellClass(column), 'aria-sort': this.onsort ? direction : null }, inside);
-    }));
+    this.head.replaceChildren(
+      ...this.columns.map((column) => {
+        const isSorted = this.sort && this.sort.name === column.name;
+        const direction = isSorted ? (this.sort.descending ? 'descending' : 'ascending') : 'none';
+        const inside = this.onsort
+          ? button(column.label, () => this.sortBy(column), {
+              title: column.hint,
+              tabindex: 0,
+              'data-sort': column.name,
+            })
+          : el('span', { title: column.hint }, column.label);
+        return el(
+          'div',
+          { role: 'columnheader', class: this.cellClass(column), 'aria-sort': this.onsort ? direction : null },
+          inside,
+        );
+      }),
+    );
   }
 
   sortBy(column) {
@@ -73,7 +100,14 @@ class Rows {
     return parseFloat(getComputedStyle(this.node).getPropertyValue('--row')) || 28;
   }
 
-  paint(all = false) {
+  // Paper has no window to scroll.
+  print(isPrinted) {
+    this.isPrinted = isPrinted;
+    this.paint();
+  }
+
+  paint() {
+    const all = this.isPrinted;
     const height = this.rowHeight;
     const first = all ? 0 : Math.max(0, Math.floor(this.node.scrollTop / height) - MARGIN_ROWS);
     const visible = all ? PRINTED_ROWS : Math.ceil(this.node.clientHeight / height) + 2 * MARGIN_ROWS;
@@ -83,17 +117,31 @@ class Rows {
     this.painted = painted;
     this.body.style.height = `${Math.max(1, all ? last : this.items.length) * height}px`;
     if (!this.items.length) this.body.replaceChildren(el('p', { class: 'note' }, this.empty));
-    else this.body.replaceChildren(...this.items.slice(first, last).map((item, index) => this.row(item, first + index, height)));
+    else
+      this.body.replaceChildren(
+        ...this.items.slice(first, last).map((item, index) => this.row(item, first + index, height)),
+      );
     const active = this.items.length ? `row-${this.cursor}` : '';
     if (active) this.node.setAttribute('aria-activedescendant', active);
   }
 
   row(item, index, height) {
-    return el('div', {
-      class: `row${index === this.cursor ? ' cursor' : ''}`, role: 'row', id: `row-${index}`, 'aria-rowindex': index + 2,
-      style: { transform: `translateY(${index * height}px)` },
-      onclick: () => { this.cursor = index; this.paint(); this.onopen(item); },
-    }, this.columns.map((column) => el('div', { role: 'gridcell', class: this.cellClass(column) }, column.cell(item))));
+    return el(
+      'div',
+      {
+        class: `row${index === this.cursor ? ' cursor' : ''}`,
+        role: 'row',
+        id: `row-${index}`,
+        'aria-rowindex': index + 2,
+        style: { transform: `translateY(${index * height}px)` },
+        onclick: () => {
+          this.cursor = index;
+          this.paint();
+          this.onopen(item);
+        },
+      },
+      this.columns.map((column) => el('div', { role: 'gridcell', class: this.cellClass(column) }, column.cell(item))),
+    );
   }
 
   key(event) {

@@ -29,7 +29,8 @@ const theme = {
     const index = Math.min(stops.length - 2, Math.floor(place));
     const channel = (text, at) => parseInt(text.slice(at, at + 2), 16);
     const mixed = [1, 3, 5].map((at) =>
-      Math.round(channel(stops[index], at) * (index + 1 - place) + channel(stops[index + 1], at) * (place - index)));
+      Math.round(channel(stops[index], at) * (index + 1 - place) + channel(stops[index + 1], at) * (place - index)),
+    );
     return `rgb(${mixed.join(' ')})`;
   },
 
@@ -63,8 +64,24 @@ const heatOf = (share, most) => (most > 0 && share > 0 ? Math.sqrt(share / most)
 const reasonClass = (reason) => `reason-${Math.max(0, REASONS.indexOf(reason))}`;
 const reasonColor = (reason) => theme.color(reasonClass(reason));
 
-const heatLegend = (label) => el('span', { class: 'legend heat-legend' }, `${label}: less`,
-  el('span', { class: 'ramp', style: { background: `linear-gradient(to right, ${[0, 0.2, 0.4, 0.6, 0.8, 1].map((at) => theme.heat(at)).join(', ')})` } }),
-  'more');
-const reasonLegend = (reasons) => el('ul', { class: 'legend', 'aria-label': 'Reasons of deaths' },
-  reasons.map((reason) => el('li', {}, el('i', { class: `swatch ${reasonClass(reason)}` }), reason)));
+const heatLegend = (label) =>
+  el(
+    'span',
+    { class: 'legend heat-legend' },
+    `${label}: less`,
+    el('span', {
+      class: 'ramp',
+      style: {
+        background: `linear-gradient(to right, ${[0, 0.2, 0.4, 0.6, 0.8, 1].map((at) => theme.heat(at)).join(', ')})`,
+      },
+    }),
+    'more',
+  );
+// Those of some units' deaths, in the order of the legend.
+const reasonsOf = (units) => REASONS.filter((reason) => units.some((unit) => unit.reason === reason));
+const reasonLegend = (reasons) =>
+  el(
+    'ul',
+    { class: 'legend', 'aria-label': 'Reasons of deaths' },
+    reasons.map((reason) => el('li', {}, el('i', { class: `swatch ${reasonClass(reason)}` }), reason)),
+  );
