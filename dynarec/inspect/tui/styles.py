@@ -4,7 +4,7 @@ CSS = """
 Screen { layout: vertical; }
 #status { height: 1; background: $primary; color: $text; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
 #status.-frozen { background: $accent; color: $text; }
-#status.-noted { background: $warning-darken-1; color: $text; }
+#status.-noted { background: $warning-darken-1; color: $text; height: auto; max-height: 3; text-wrap: wrap; }
 #tabs { height: 1; background: $surface; color: $text-muted; padding: 0 1; text-wrap: nowrap; }
 #facts { height: 1; background: $surface; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
 #prompt { height: 1; background: $surface; }
