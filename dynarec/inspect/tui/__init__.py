@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
+
+from dynarec.errors import DynarecError
 
 if TYPE_CHECKING:
     from dynarec.inspect.source import Source
@@ -13,6 +16,13 @@ def run(source: Source) -> int:
 
     Raises DynarecError when there is no terminal.
     """
-    from dynarec.inspect.tui.app import run_app
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        source.close()
+        raise DynarecError("the inspector needs a terminal; --top, --json and --html do without")
+    from dynarec.inspect.tui.app import InspectorApp
 
-    return run_app(source)
+    app = InspectorApp(source)
+    try:
+        return app.run() or 0
+    finally:
+        app.watcher.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import partial
@@ -98,6 +97,7 @@ class InspectorApp(App[int]):
         self.theme = DARK
         end_on_signals(self)
         self.pane("units").focus()
+        self._show_status()
         self.watcher.start()
 
     @property
@@ -495,15 +495,3 @@ class InspectorApp(App[int]):
 
 def _without(names: list[str]) -> str:
     return f" without {', '.join(names)}" if names else ""
-
-
-def run_app(source: Source) -> int:
-    """Show a source in this terminal; the exit status. Raises DynarecError."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        source.close()
-        raise DynarecError("the inspector needs a terminal; --top, --json and --html do without")
-    app = InspectorApp(source)
-    try:
-        return app.run() or 0
-    finally:
-        app.watcher.close()

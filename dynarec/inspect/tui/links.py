@@ -59,7 +59,7 @@ def _twig(indent: str, key: str, opened: set[str], serial: int | None) -> tuple[
 def _exit(recording: Recording, number: int, each: Exit, most: int) -> tuple[Span, ...]:
     count = (f"{short(each.taken):>5} ", heat(each.taken, most))
     kind = (f" {number} {each.kind:<9} ", "")
-    asked = (f"  asked {short(each.missed)} times" + _missed(each), "faint") if each.missed else ("", "")
+    asked = (f"  asked {short(each.missed)}x" + _missed(each), "faint") if each.missed else ("", "")
     linked = recording.by_serial.get(each.linked) if each.linked else None
     if linked is not None:
         return (count, kind, *_who(recording, linked), asked)

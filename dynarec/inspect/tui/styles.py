@@ -4,7 +4,7 @@ CSS = """
 Screen { layout: vertical; }
 #status { height: 1; background: $primary; color: $text; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
 #status.-frozen { background: $accent; color: $text; }
-#status.-noted { background: $warning-darken-1; color: $text; }
+#status.-noted { background: $warning-darken-1; color: $text; height: auto; max-height: 3; text-wrap: wrap; }
 #tabs { height: 1; background: $surface; color: $text-muted; padding: 0 1; text-wrap: nowrap; }
 #facts { height: 1; background: $surface; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
 #prompt { height: 1; background: $surface; }
@@ -58,7 +58,7 @@ Listing { background: $background; scrollbar-size-horizontal: 0; scrollbar-size-
 .listing--death5 { color: $success; }
 .listing--death6 { color: $warning-darken-2; }
 .listing--death7 { color: $error-darken-2; }
-.listing--birth { color: $success; }
+.listing--birth { color: $text-success; }
 .listing--free { color: $surface-lighten-2; }
 .listing--corpse { color: $text-muted; }
 .listing--chosen { background: $accent; color: $text; text-style: bold; }

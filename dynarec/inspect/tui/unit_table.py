@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
 from textual.events import Click
 from textual.message import Message
 
@@ -19,6 +22,7 @@ class UnitTable(Pane):
     """Posts Sorted when a heading is clicked."""
 
     HEADS = 1
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "app.pane('guest')", "Code", show=False)]
 
     class Sorted(Message):
         """Somebody wants to sort by a column."""

@@ -106,18 +106,24 @@ class Watcher:
         return None if self.is_frozen else max(0.0, self._next - time.monotonic())
 
     def _turn(self, jobs: list[Callable[[], None]], wish: Wish, is_due: bool) -> None:
+        for job in jobs:
+            self._try(job)
+        self._try(lambda: self._show(wish, is_due or bool(jobs)))
+
+    def _show(self, wish: Wish, is_due: bool) -> None:
+        began = time.monotonic()
+        if is_due or self._recording is None:
+            self._recording = self._source.record()
+        self._view = make_view(self._recording, wish, self._view)
+        self._shown(self._view)
+        if is_due:
+            now = time.monotonic()
+            self._next = now + max(PERIOD, REST * (now - began))
+
+    def _try(self, job: Callable[[], None]) -> None:
         """Never raises: what goes wrong is told, and the thread lives on."""
         try:
-            for job in jobs:
-                job()
-            began = time.monotonic()
-            is_new = is_due or bool(jobs) or self._recording is None
-            recording = self._source.record() if is_new or self._recording is None else self._recording
-            self._recording = recording
-            self._view = make_view(recording, wish, self._view)
-            self._shown(self._view)
-            if is_new:
-                self._next = time.monotonic() + max(PERIOD, REST * (time.monotonic() - began))
+            job()
         except DynarecError as error:
             self._fail(str(error))
         except Exception as error:

@@ -45,7 +45,8 @@ def test_a_session(size: tuple[int, int]) -> None:
         await driver.press("down")
         assert driver.app.selected == hottest[1].serial
         assert driver.facts.startswith(f"#{hottest[1].serial} {recording.name(hottest[1].key)}")
-        await driver.press("2")
+        await driver.press("enter")
+        assert driver.app.chosen == "guest"
         assert f"{hottest[1].key:08x}" in driver.text("guest")
         await driver.press("4")
         assert "head" in driver.text("host")

@@ -116,6 +116,33 @@ def test_errors_are_one_line_and_pass() -> None:
     drive(test, source, SMALL)
 
 
+def test_long_errors_are_read_whole() -> None:
+    source = Growing()
+    words = " ".join(f"word{number}" for number in range(20))
+
+    async def test(driver: Driver) -> None:
+        driver.app.note(words)
+        await driver.settled()
+        bar = driver.app.query_one("#status")
+        assert bar.region.height == -(-len(words) // (SMALL[0] - 2))
+        assert driver.app.screen.region.contains_region(driver.app.query_one("Footer").region)
+
+    drive(test, source, SMALL)
+
+
+def test_the_first_recording_is_waited_for() -> None:
+    source = Growing()
+    source.error = "program.elf: the process does not answer"
+
+    async def test(driver: Driver) -> None:
+        await driver.wait_for(lambda: source.error in driver.status, "told")
+        await driver.press("down", "enter", "d", "t", "c", "slash", "x", "escape", "6", "right", "z")
+        source.error = ""
+        await driver.wait_for(lambda: driver.app.view is not None, "a view")
+
+    drive(test, source, SMALL)
+
+
 def test_what_users_ask_for_is_asked_of_the_source() -> None:
     source = Growing()
 
