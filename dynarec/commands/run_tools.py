@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
@@ -65,3 +66,7 @@ def _gdb() -> Tool:
     from dynarec.inspect.gdb_jit import GdbJit
 
     return GdbJit()
+
+
+def _say(text: str) -> None:
+    print(f"dynarec: {text}", file=sys.stderr)

@@ -29,8 +29,6 @@ BLOCK = struct.Struct("<IHH")
 """Of drcov: offset in the module, bytes, number of the module."""
 MOST_BYTES = 0xFFFF
 """Of a block of drcov."""
-OUT_OF_BUDGET = "budget"
-"""Kind of the exit before the head counts a round."""
 JUMPS = frozenset({"jump", "round"})
 """Kinds of exits that a branch may take."""
 WORD = 8
@@ -65,22 +63,9 @@ def executed(recording: Recording) -> dict[int, int]:
     counts: Counter[int] = Counter(recording.interpreted)
     counts.update(recording.answered)
     for unit in recording.units:
-        for pc, count in zip(unit.pcs, _counts(unit), strict=False):
+        for pc, count in zip(unit.pcs, unit.executed() or [], strict=False):
             counts[pc] += count
     return {pc: count for pc, count in sorted(counts.items()) if count}
-
-
-def _counts(unit: Unit) -> list[int]:
-    """For each instruction of a round, how often it was executed: less with each exit and each fault on the way."""
-    left = Counter(dict(unit.faulted))
-    for each in unit.exits:
-        if each.kind != OUT_OF_BUDGET:
-            left[each.executed] += each.taken or 0
-    running, counts = unit.rounds or 0, []
-    for index in range(unit.charged):
-        running -= left[index]
-        counts.append(running)
-    return counts
 
 
 def branches(recording: Recording) -> dict[int, dict[int, int]]:
@@ -113,7 +98,7 @@ def _ways(unit: Unit) -> Iterator[tuple[int, int, int]]:
     A branch may have no exit where the way it goes is known: it is one by what it does in other units.
     """
     leaves = _leaves(unit)
-    for index, (pc, count) in enumerate(zip(unit.pcs, _counts(unit), strict=False)):
+    for index, (pc, count) in enumerate(zip(unit.pcs, unit.executed() or [], strict=False)):
         if not count:
             continue
         for each in leaves.get(index, ()):
