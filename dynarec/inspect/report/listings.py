@@ -88,7 +88,7 @@ class Listings:
 def _guest(lines: list[GuestLine]) -> dict[str, Any]:
     return {
         "pc": [line.pc for line in lines],
-        "data": [line.data.hex() for line in lines],
+        "data": [f"{int.from_bytes(line.data, 'little'):0{2 * len(line.data)}x}" for line in lines],
         "text": [line.text for line in lines],
     }
 
