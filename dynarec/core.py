@@ -493,6 +493,11 @@ class Core:
         self.check(lib.dr_read_code(self.pointer, offset, code, size))
         return bytes(ffi.buffer(code))
 
+    @property
+    def run_address(self) -> int:
+        """The address in this process at which the code memory is executed; 0 without one."""
+        return int(lib.dr_run_address(self.pointer))
+
     def is_mixed(self, address: int, size: int) -> bool:
         """Whether a range has pages that are code and data alike: units made from it compare their bytes themselves."""
         return bool(lib.dr_is_mixed(self.pointer, address, size))

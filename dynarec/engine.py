@@ -279,6 +279,11 @@ class Machine:
         """Tell it, on the CPU thread, what is installed and answered."""
         self._watchers.append(watcher)
 
+    @property
+    def watchers(self) -> Sequence[Watcher]:
+        """Who is told."""
+        return self._watchers
+
     def remove_watcher(self, watcher: Watcher) -> None:
         """Tell it no more."""
         self._watchers.remove(watcher)

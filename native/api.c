@@ -359,3 +359,7 @@ int dr_read_code(struct dr_core *core, uint64_t offset, void *to, uint64_t size)
     dr_unlock_tables(core);
     return outcome(error);
 }
+
+uint64_t dr_run_address(const struct dr_core *core) {
+    return core->code.region && !dr_codemem_is_stale(&core->code) ? (uint64_t)(uintptr_t)core->code.run : 0;
+}

@@ -452,4 +452,11 @@ const struct dr_run *dr_page_runs(const struct dr_pages *pages, uint32_t *count)
 int64_t dr_find(struct dr_core *core, uint64_t key); /* offset of a unit's code in the region, -1: none */
 int dr_read_code(struct dr_core *core, uint64_t offset, void *to, uint64_t size);
 
+/* gdb_jit.c. Registers a copy of an ELF file that describes generated code; any thread. NULL: no memory. */
+void *dr_gdb_register(const uint8_t *file, uint64_t size);
+void dr_gdb_unregister(void *registered);
+uint64_t dr_entry_address(void); /* in dr_enter: where generated code would return to, if it did */
+
+uint64_t dr_run_address(const struct dr_core *core); /* where offset 0 of the region is executed; 0: there is none */
+
 #endif

@@ -18,6 +18,7 @@ OUTPUT = {
     "Snapshots": "5000000\n",
     "Hooks": "main, with 1 arguments",
     "In Python": "rename_account at ./src/ledger.c:22",
+    "Inspect the code cache": " True",
 }
 """Headings of sections with an example, and a part of what it prints."""
 SHOWN = "    {name"

@@ -9,8 +9,9 @@ every run; `qemu` may be null), `instructions` (guest instructions executed), `t
 translated code), `translation_seconds`, `translation_micros` (for each translated instruction), `mips`, `ratio` and
 `qemu_ratio` (medians of processor time, to native); `means`: `cpu` and `wall`, each null or `programs`, `dynarec`,
 `qemu` (geometric means of ratios to native) and `speedup` (over QEMU); `hello`: null or `cpu`, `wall`, `peak_bytes`;
-`installs`: nanoseconds of a batch with one small unit, by W^X policy; `snapshots`, `devices`, `conditions`: what they
-cost, by the names of `snapshots.SnapshotCosts`, `devices.DeviceCosts` and `conditions.ConditionCosts`.
+`installs`: nanoseconds of a batch with one small unit, by W^X policy; `snapshots`, `devices`, `conditions`,
+`debugging`, `counting`: what they cost, by the names of `snapshots.SnapshotCosts`, `devices.DeviceCosts`,
+`conditions.ConditionCosts`, `debugging.DebuggingCosts` and `counting.CountingCosts`.
 
 Counts: `programs`, each with `name`, `kind`, `rounds` and `hosts`: by host `guest`, `host` (instructions executed) and
 `ratio`; `means`: by host `arithmetic` and `geometric`.

@@ -12,6 +12,7 @@ from typing import ParamSpec, TypeVar
 
 from dynarec.bench import computer, results_file, rivals, tables
 from dynarec.bench.conditions import condition_costs, conditions_text
+from dynarec.bench.counting import counting_costs, counting_text
 from dynarec.bench.counts import COUNTED_HOSTS, Counted, count_program, mean_ratios
 from dynarec.bench.debugging import debugging_costs, debugging_text
 from dynarec.bench.devices import device_costs, devices_text
@@ -24,9 +25,11 @@ from dynarec.bench.timing import HELLO, Hello, Timing, mean_slowdowns, measure_h
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 STATUS_WRONG = 1
+"""A program failed, or printed something else than it must."""
 SHORT_RUN = 0.5
 """Seconds of the run that is stepped back in, with small rounds."""
-"""A program failed, or printed something else than it must."""
+SHORT_WARM_UP, SHORT_COUNT = 1_000_000, 2_000_000
+"""Instructions before and in a run that counts, with small rounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +105,13 @@ def measure(plan: Plan) -> int:
     devices, conditions = device_costs(plan.folder.parent), condition_costs(plan.folder.parent)
     debugging = debugging_costs(plan.folder, *([SHORT_RUN] if plan.size == "small" else []))
     lines = [installs_text(costs), snapshots_text(snapshots), devices_text(devices), conditions_text(conditions)]
-    lines.append(debugging_text(debugging))
+    counting = counting_costs(programs, *([SHORT_WARM_UP, SHORT_COUNT] if plan.size == "small" else []))
+    lines += [debugging_text(debugging), counting_text(counting)]
     _print_times_end(plan, timings, hello, lines)
     if plan.json is not None:
         others = {"installs": costs, "snapshots": asdict(snapshots)}
         others |= {"devices": asdict(devices), "conditions": asdict(conditions), "debugging": asdict(debugging)}
+        others["counting"] = asdict(counting)
         results = results_file.timings_json(timings, hello) | others
         results_file.write(plan.json, _preface(plan, facts, problems) | results)
     return problems.status

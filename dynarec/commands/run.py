@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dynarec.commands import arguments, machine_options, run_inspect
+from dynarec.commands import arguments, machine_options, run_inspect, run_tools
 from dynarec.errors import DynarecError
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--save-snapshot", type=arguments.path, metavar="F", help="write a snapshot when a limit or Ctrl-C ends the run"
     )
     run_inspect.configure(parser)
+    run_tools.configure(parser)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -54,7 +55,7 @@ def main(args: argparse.Namespace) -> int:
         if args.restore:
             machine.restore(Snapshot.load(args.restore))
         stop = None
-        with run_inspect.recording(machine, args):
+        with run_inspect.recording(machine, args), run_tools.telling(machine, args):
             try:
                 stop = _run(machine, console, args)
                 _keep(machine, args.save_snapshot, stop)

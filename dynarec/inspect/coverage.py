@@ -19,7 +19,7 @@ from pathlib import Path
 
 from dynarec.debug.source import Source
 from dynarec.errors import DynarecError
-from dynarec.inspect.model import Recording, Unit
+from dynarec.inspect.model import Exit, Recording, Unit
 from dynarec.program import Program
 from guest_isa.guest import Guest
 
@@ -29,8 +29,6 @@ BLOCK = struct.Struct("<IHH")
 """Of drcov: offset in the module, bytes, number of the module."""
 MOST_BYTES = 0xFFFF
 """Of a block of drcov."""
-OUT_OF_BUDGET = "budget"
-"""Kind of the exit before the head counts a round."""
 JUMPS = frozenset({"jump", "round"})
 """Kinds of exits that a branch may take."""
 WORD = 8
@@ -65,50 +63,50 @@ def executed(recording: Recording) -> dict[int, int]:
     counts: Counter[int] = Counter(recording.interpreted)
     counts.update(recording.answered)
     for unit in recording.units:
-        for pc, count in zip(unit.pcs, _counts(unit), strict=False):
+        for pc, count in zip(unit.pcs, unit.executed() or [], strict=False):
             counts[pc] += count
     return {pc: count for pc, count in sorted(counts.items()) if count}
 
 
-def _counts(unit: Unit) -> list[int]:
-    """For each instruction of a round, how often it was executed: less with each exit and each fault on the way."""
-    left = Counter(dict(unit.faulted))
-    for each in unit.exits:
-        if each.kind != OUT_OF_BUDGET:
-            left[each.executed] += each.taken or 0
-    running, counts = unit.rounds or 0, []
-    for index in range(unit.charged):
-        running -= left[index]
-        counts.append(running)
-    return counts
-
-
 def branches(recording: Recording) -> dict[int, dict[int, int]]:
-    """For each conditional branch, by address: how often it went where.
+    """For each conditional branch that was executed, by address: how often it went where.
 
     Nobody knows that of an instruction that was interpreted: branches that ever were are left out.
     """
+    leaving = {unit.pcs[index] for unit in recording.units for index in _leaves(unit)}
     found: dict[int, Counter[int]] = defaultdict(Counter)
     for unit in recording.units:
         for pc, target, count in _ways(unit):
-            found[pc][target] += count
+            if pc in leaving:
+                found[pc][target] += count
     known = {pc: ways for pc, ways in found.items() if len(ways) > 1 and not recording.interpreted.get(pc)}
     return {pc: dict(sorted(ways.items())) for pc, ways in sorted(known.items())}
 
 
+def _leaves(unit: Unit) -> dict[int, list[Exit]]:
+    """The exits by which a jump or a branch leaves a round, by its place in the trace."""
+    found: dict[int, list[Exit]] = defaultdict(list)
+    for each in unit.exits:
+        if each.kind in JUMPS and each.executed:
+            found[each.executed - 1].append(each)
+    return found
+
+
 def _ways(unit: Unit) -> Iterator[tuple[int, int, int]]:
-    """(address, target, times) for the branches of a unit. The way that leads to no exit goes on, or to its head."""
-    counts = _counts(unit)
-    for index, pc in enumerate(unit.pcs[: unit.charged]):
-        here = [each for each in unit.exits if each.executed == index + 1 and each.kind in JUMPS]
-        if not here:
+    """(address, where next, times) of what was executed. What leads to no exit goes on in the trace, or to the head.
+
+    A branch may have no exit where the way it goes is known: it is one by what it does in other units.
+    """
+    leaves = _leaves(unit)
+    for index, (pc, count) in enumerate(zip(unit.pcs, unit.executed() or [], strict=False)):
+        if not count:
             continue
-        for each in here:
+        for each in leaves.get(index, ()):
             yield pc, each.target, each.taken or 0
-        on = unit.pcs[index + 1] if index + 1 < len(unit.pcs) else unit.key
-        rest = counts[index] - sum(each.taken or 0 for each in here)
-        if rest or index + 1 < unit.charged:
-            yield pc, on, rest
+        rest = count - sum(each.taken or 0 for each in leaves.get(index, ()))
+        is_last = index + 1 == len(unit.pcs)
+        if rest or not is_last:
+            yield pc, unit.key if is_last else unit.pcs[index + 1], rest
 
 
 # -- lcov -------------------------------------------------------------------------------------------------------------

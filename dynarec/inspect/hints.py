@@ -227,7 +227,8 @@ def _too_small(recording: Recording) -> Iterator[Hint]:
     if evictions < EVICTIONS_FEW or not back:
         return
     count = len(recording.cache.generations)
-    text = f"the cache is too small: its {count} generations were evicted {evictions} times, {_units(back)} came back"
+    what = f"its {count} generations were" if count > 1 else "it was"
+    text = f"the cache is too small: {what} evicted {evictions} times, {_units(back)} came back"
     advice = f"try --cache-size {_size(2 * recording.cache.size)}"
     yield _hint(_cost(recording, back), text, advice, back)
 
@@ -313,14 +314,13 @@ def _misses(recording: Recording) -> Iterator[Hint]:
 def _unlinked(recording: Recording) -> Iterator[Hint]:
     for unit in recording.live:
         for each in unit.exits:
-            if each.kind == "jump" and each.linked is None and each.missed >= MISSES_FEW:
-                pc = _pc_of(unit, each.executed)
-                text = (
-                    f"the jump at {_at(recording, pc)} to {_at(recording, each.target)} leaves the cache every time, "
-                    f"{each.missed:,} times: it is not linked"
-                )
-                weight = _loop_cost(recording, each.missed)
-                yield _hint(weight, text, "see what is at its target: a hook?", [unit], [pc, each.target])
+            if each.kind != "jump" or each.linked is not None or each.missed < MISSES_FEW:
+                continue
+            pc = _pc_of(unit, each.executed)
+            text = f"the jump at {_at(recording, pc)} to {_at(recording, each.target)} is not linked: it"
+            text += f" left the cache {each.missed:,} times"
+            weight = _loop_cost(recording, each.missed)
+            yield _hint(weight, text, "see what is at its target: a hook?", [unit], [pc, each.target])
 
 
 def _pc_of(unit: Unit, executed: int) -> int:

@@ -6,6 +6,7 @@ Times are nanoseconds since the recorder began; addresses are the guest's unless
 from __future__ import annotations
 
 import bisect
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +14,8 @@ from functools import cached_property
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When something happened: nanoseconds since the recorder began, and guest instructions retired by then."""
+    """When something happened: nanoseconds since the recorder began, and guest instructions retired by then, without
+    the system calls that the machine answered."""
 
     time: int
     instructions: int
@@ -138,11 +140,30 @@ class Unit:
         """What its translation took."""
         return sum(self.phases.values())
 
+    def executed(self) -> list[int] | None:
+        """How often each instruction of the trace has retired in it: in rounds that had not ended before.
+
+        Instructions that it leaves to the interpreter have not. None: that was not counted.
+        """
+        if self.rounds is None:
+            return None
+        ended = Counter(dict(self.faulted))
+        for each in self.exits:
+            if each.kind != OUT_OF_BUDGET:
+                ended[each.executed] += each.taken or 0
+        counts, left = [], self.rounds
+        for index in range(len(self.pcs)):
+            left -= ended[index]
+            counts.append(max(0, left) if index < self.charged else 0)
+        return counts
+
     def holds(self, address: int) -> bool:
         """Whether it was made from the byte at an address."""
         return any(0 <= address - start < size for start, size in self.ranges)
 
 
+OUT_OF_BUDGET = "budget"
+"""Kind of the exit that is taken before a round begins."""
 HEAD, EXITS = -1, -2
 """Marks that are no ops."""
 

@@ -79,10 +79,12 @@ class Recorder(Watcher):
         exactly. sampling: seconds between two looks at where the time goes; None: none.
 
         The code cache is emptied, for what is in it does not count. Raises DynarecError when the machine interprets
-        everything, or is closed.
+        everything, has a recorder, or is closed.
         """
         if machine.translator is None:
             raise DynarecError(f"{machine.program.name}: everything is interpreted: there is no code cache to inspect")
+        if any(isinstance(each, Recorder) for each in machine.watchers):
+            raise DynarecError(f"{machine.program.name}: is recorded already: close the other recorder first")
         self._machine = machine
         self._translator: Translator = machine.translator
         self._counts = counts

@@ -11,8 +11,6 @@ from dynarec.inspect.model import EXITS, HEAD, Exit, Recording, Unit
 from dynarec.inspect.tables import age
 
 MICRO, MILLI = 1e6, 1e3
-BEFORE = "budget"
-"""Kind of the exit that is taken before a round is counted."""
 
 
 def describe(recording: Recording, unit: Unit, *, stages: bool = False) -> Iterator[str]:
@@ -27,21 +25,6 @@ def describe(recording: Recording, unit: Unit, *, stages: bool = False) -> Itera
         yield from _code(recording, unit, stages)
     except DynarecError as error:
         yield f"its code cannot be shown: {error}"
-
-
-def executions(unit: Unit) -> list[int] | None:
-    """How often each instruction of the trace was executed; None if that was not counted."""
-    if unit.rounds is None or any(each.taken is None for each in unit.exits):
-        return None
-    ended = Counter(dict(unit.faulted))
-    for each in unit.exits:
-        if each.kind != BEFORE:
-            ended[each.executed] += each.taken or 0
-    counts, left = [], unit.rounds
-    for index in range(len(unit.pcs)):
-        left -= ended[index]
-        counts.append(left if index < unit.charged else 0)
-    return counts
 
 
 # -- facts ------------------------------------------------------------------------------------------------------------
@@ -154,7 +137,7 @@ def _linked(recording: Recording, code: UnitCode) -> Iterator[str]:
     hosts: dict[int, list[HostLine]] = defaultdict(list)
     for host in code.host_lines:
         hosts[host.op].append(host)
-    counts = executions(code.unit)
+    counts = code.unit.executed()
     yield from map(_host, hosts.pop(HEAD, ()))
     ops = _ops_of(code.stages[-1], len(code.unit.pcs))
     for guest, mine in zip(code.guest_lines, ops, strict=True):

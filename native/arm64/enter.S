@@ -6,8 +6,10 @@
  */
 #if defined(__APPLE__)
 #define SYMBOL(name) _##name
+#define CFI(...) /* for one label at a time; unwinders follow x29 */
 #else
 #define SYMBOL(name) name
+#define CFI(...) __VA_ARGS__
 #endif
 
 #define HOMES -128   /* offsets from state: native/abi.h; api.c checks them */
@@ -51,19 +53,36 @@
     str \register, [x28, w16, uxtw #2]
 .endm
 
+/* Two registers of the caller's in the frame, by their numbers, with where they are for unwinders. */
+.macro SAVE first, second, offset
+    stp x\first, x\second, [sp, #\offset]
+    CFI(.cfi_offset \first, \offset - FRAME)
+    CFI(.cfi_offset \second, \offset + 8 - FRAME)
+.endm
+
+.macro RESTORE first, second, offset
+    ldp x\first, x\second, [sp, #\offset]
+    CFI(.cfi_restore \first)
+    CFI(.cfi_restore \second)
+.endm
+
     .text
     .p2align 2
 
 /* void dr_enter(uint32_t *state, const void *entry) */
     .globl SYMBOL(dr_enter)
 SYMBOL(dr_enter):
+    CFI(.cfi_startproc)
     stp x29, x30, [sp, #-FRAME]!
+    CFI(.cfi_def_cfa_offset FRAME)
+    CFI(.cfi_offset 29, 0 - FRAME)
+    CFI(.cfi_offset 30, 8 - FRAME)
     mov x29, sp
-    stp x19, x20, [sp, #16]
-    stp x21, x22, [sp, #32]
-    stp x23, x24, [sp, #48]
-    stp x25, x26, [sp, #64]
-    stp x27, x28, [sp, #80]
+    SAVE 19, 20, 16
+    SAVE 21, 22, 32
+    SAVE 23, 24, 48
+    SAVE 25, 26, 64
+    SAVE 27, 28, 80
     mov x28, x0
     mov x17, x1
     ldur x27, [x28, #WINDOW]
@@ -85,13 +104,17 @@ SYMBOL(dr_left):
 /* A fault handler has stored the homes and the budget and sends the thread here. */
     .globl SYMBOL(dr_exit_faulted)
 SYMBOL(dr_exit_faulted):
-    ldp x19, x20, [sp, #16]
-    ldp x21, x22, [sp, #32]
-    ldp x23, x24, [sp, #48]
-    ldp x25, x26, [sp, #64]
-    ldp x27, x28, [sp, #80]
+    RESTORE 19, 20, 16
+    RESTORE 21, 22, 32
+    RESTORE 23, 24, 48
+    RESTORE 25, 26, 64
+    RESTORE 27, 28, 80
     ldp x29, x30, [sp], #FRAME
+    CFI(.cfi_restore 29)
+    CFI(.cfi_restore 30)
+    CFI(.cfi_def_cfa_offset 0)
     ret
+    CFI(.cfi_endproc)
 
 #if defined(__linux__)
     .hidden dr_enter, dr_entered, dr_exit, dr_left, dr_exit_faulted

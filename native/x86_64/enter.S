@@ -27,6 +27,19 @@
     \action 10, r15d
 .endm
 
+/* A register of the caller's, by its number in DWARF (System V AMD64 ABI, figure 3.36), with where it is for unwinders. */
+.macro SAVE register, number
+    push \register
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset \number, 0
+.endm
+
+.macro RESTORE register, number
+    pop \register
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore \number
+.endm
+
 .macro LOAD_HOME number, register
     movzx eax, byte ptr [rbp + HOMES + \number]
     mov \register, dword ptr [rbp + rax * 4]
@@ -43,12 +56,13 @@
 /* void dr_enter(uint32_t *state, const void *entry) */
     .globl SYMBOL(dr_enter)
 SYMBOL(dr_enter):
-    push rbp
-    push rbx
-    push r12
-    push r13
-    push r14
-    push r15
+    .cfi_startproc
+    SAVE rbp, 6
+    SAVE rbx, 3
+    SAVE r12, 12
+    SAVE r13, 13
+    SAVE r14, 14
+    SAVE r15, 15
     mov rbp, rdi
     mov rdx, rsi
     EACH_HOME LOAD_HOME
@@ -64,13 +78,14 @@ SYMBOL(dr_left):
 /* A fault handler has stored the homes and sends the thread here. */
     .globl SYMBOL(dr_exit_faulted)
 SYMBOL(dr_exit_faulted):
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop rbx
-    pop rbp
+    RESTORE r15, 15
+    RESTORE r14, 14
+    RESTORE r13, 13
+    RESTORE r12, 12
+    RESTORE rbx, 3
+    RESTORE rbp, 6
     ret
+    .cfi_endproc
 
 #if defined(__linux__)
     .hidden dr_enter, dr_entered, dr_exit, dr_left, dr_exit_faulted

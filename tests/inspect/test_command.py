@@ -122,17 +122,6 @@ def test_every_unit_can_be_shown(dumped: Path) -> None:
             assert not any("cannot be shown" in line for line in lines)
 
 
-def test_executions_end_where_exits_are() -> None:
-    from dynarec.inspect.unit_text import executions
-
-    for unit in recorded("ledger").units:
-        counts = executions(unit)
-        assert counts is not None
-        assert sum(counts) == unit.instructions
-        assert counts == sorted(counts, reverse=True)
-    assert executions(replace(full().units[0], rounds=None)) is None
-
-
 def test_other_forms(dumped: Path) -> None:
     recording = full()
     rows = list(csv.DictReader(io.StringIO(shown(dumped, "--csv", "--filter", "dead", "--sort", "serial"))))

@@ -78,9 +78,24 @@ def test_counts_sum_up_to_the_instructions(rom: str, limit: int | None, tier: st
     counts = coverage.executed(made)
     assert sum(counts.values()) == made.instructions == made.retired > 0
     assert min(counts.values()) > 0
+    ways = coverage.branches(made)
+    assert ways or tier == "auto", "there, all that is hot was interpreted first"
+    assert {pc: sum(each.values()) for pc, each in ways.items()} == {pc: counts[pc] for pc in ways}
 
 
 # -- branches ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_branch_before_an_instruction_that_is_left_to_the_interpreter() -> None:
+    exits = (exit_("jump", 1, taken=2, target=0x2000), exit_("interpret", 1, taken=3))
+    left = replace(unit(1, 0x1000, 2, rounds=5, exits=exits), charged=1)
+    assert coverage.branches(recording(left)) == {0x1000: {0x1002: 3, 0x2000: 2}}
+
+
+def test_a_branch_whose_way_is_known_in_a_unit() -> None:
+    known = unit(1, 0x1000, pcs=(0x1000, 0x2000), rounds=5, exits=(exit_("indirect", 2, taken=5),))
+    other = unit(2, 0x1000, 2, rounds=9, exits=(exit_("jump", 1, taken=2, target=0x2000),))
+    assert coverage.branches(recording(known, other)) == {0x1000: {0x1002: 7, 0x2000: 7}}
 
 
 def test_branches_of_units() -> None:
@@ -89,6 +104,7 @@ def test_branches_of_units() -> None:
     made = recording(inside, loop)
     assert coverage.branches(recording(inside)) == {0x1002: {0x1004: 6, 0x2000: 4}}
     assert coverage.branches(made) == {0x1002: {0x1002: 7, 0x1004: 6, 0x2000: 6}}
+    assert coverage.branches(recording(replace(inside, rounds=0, exits=()))) == {}
     assert coverage.branches(replace(made, interpreted={0x1002: 1})) == {}, "nobody knows where it went then"
 
 

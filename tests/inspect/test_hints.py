@@ -12,6 +12,7 @@ from dynarec.inspect.hints import DEATHS_FEW, LEAST_INSTRUCTIONS, MISSES_FEW, MO
 from dynarec.inspect.model import Circumstances, Event, Recording
 from dynarec.inspect.recorder import Recorder
 from tests.inspect.made import NOW, SECOND, cache, death, exit_, recording, unit
+from tests.native.guests import CODE, DATA, asm, load, lui
 
 CSRR = b"\xf3\x22\x00\xc0"
 """csrr t0, cycle"""
@@ -159,9 +160,7 @@ def test_indirect_jumps_that_miss() -> None:
 def test_jumps_that_are_not_linked() -> None:
     jump = exit_("jump", 2, taken=5_000, target=0x9000, missed=5_000)
     hint = only(recording(unit(1, 0x1000, 2, exits=(jump,))))
-    assert hint.text == (
-        "the jump at 0x1002 (main+0x2) to 0x9000 leaves the cache every time, 5,000 times: it is not linked"
-    )
+    assert hint.text == "the jump at 0x1002 (main+0x2) to 0x9000 is not linked: it left the cache 5,000 times"
     assert hints(recording(unit(1, 0x1000, 2, exits=(replace(jump, linked=1),)))) == []
 
 
@@ -184,6 +183,54 @@ def test_the_weightiest_come_first_and_not_all_of_them() -> None:
     assert len(found) == MOST
     assert [hint.weight for hint in found] == sorted((hint.weight for hint in found), reverse=True)
     assert found == hints(recording(*units))
+
+
+POINTERS = lui("s2", CODE) + lui("s3", DATA)
+SWAPPING = (
+    asm("xori", rd="s3", rs1="s3", imm=4)
+    + asm("lw", rd="t0", rs1="s3", imm=0)
+    + asm("sw", rs1="s2", rs2="t0", imm=0x200)
+)
+"""Puts one of two instructions to CODE + 0x200."""
+
+
+def changing(*between: bytes) -> Recording:
+    """Of a program that changes a function of its own and calls it, for ever."""
+    loop = SWAPPING + b"".join(between)
+    start = CODE + len(POINTERS)
+    loop += asm("jal", rd="ra", offset=CODE + 0x200 - start - len(loop))
+    loop += asm("jal", rd=0, offset=-len(loop))
+    with load(POINTERS + loop, tier="jit") as machine:
+        machine.memory[DATA : DATA + 8] = asm("addi", rd="a0", rs1="zero", imm=1) + asm(
+            "addi", rd="a0", rs1="zero", imm=2
+        )
+        machine.memory[CODE + 0x204 : CODE + 0x208] = asm("jalr", rd="zero", rs1="ra", imm=0)
+        recorder = Recorder(machine, sampling=None)
+        machine.run(1000)
+        return recorder.record()
+
+
+def test_a_program_that_changes_itself() -> None:
+    texts = [hint.text for hint in hints(changing())]
+    store = CODE + len(POINTERS) + 8
+    (text,) = (text for text in texts if text.startswith(f"the unit at {store + 4:#010x} dies and comes back"))
+    assert text.endswith(f"a store to its bytes, by the instruction at {store:#010x}")
+    page = f"page {CODE:#x} is code and data alike: its units compare their bytes whenever they are entered"
+    assert page in texts
+
+
+def test_a_program_that_says_so() -> None:
+    texts = [hint.text for hint in hints(changing(asm("fence.i")))]
+    where = CODE + len(POINTERS) + len(SWAPPING)
+    assert any(text.startswith(f"fence.i in a loop at {where:#010x} kills ") for text in texts), texts
+
+
+def test_a_cache_of_a_small_machine() -> None:
+    with Machine.load("roms/words.elf", tier="jit", stdout=io.BytesIO(), cache_size=1 << 12) as machine:
+        recorder = Recorder(machine, sampling=None)
+        machine.run()
+        found = hints(recorder.record())
+    assert any(hint.text.startswith("the cache is too small: it was evicted ") for hint in found), found
 
 
 def test_a_kernel_whose_first_page_is_code_and_data() -> None:

@@ -413,6 +413,14 @@ def test_a_machine_that_interprets_everything_has_no_cache() -> None:
         Recorder(machine)
 
 
+def test_a_machine_has_one_recorder(looping: Machine) -> None:
+    first = Recorder(looping)
+    with pytest.raises(DynarecError, match="recorded already"):
+        Recorder(looping)
+    first.close()
+    Recorder(looping).close()
+
+
 def test_samples_fall_where_the_time_goes() -> None:
     with load(loop(0x7FFFF000) + EXIT, tier="jit") as machine:
         recorder = Recorder(machine, sampling=0.001)

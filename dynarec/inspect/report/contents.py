@@ -6,7 +6,6 @@ Addresses and keys are hexadecimal text, as no number of JavaScript holds 64 bit
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
@@ -113,7 +112,7 @@ def _units(recording: Recording, texts: _Texts) -> dict[str, list[Any]]:
         "rounds": [unit.rounds for unit in units],
         "instructions": [unit.instructions for unit in units],
         "samples": [unit.samples for unit in units],
-        "executed": [executed(unit) for unit in units],
+        "executed": [unit.executed() for unit in units],
         "batch": [unit.batch for unit in units],
         "born": [unit.born.time for unit in units],
         "born_at": [unit.born.instructions for unit in units],
@@ -123,21 +122,6 @@ def _units(recording: Recording, texts: _Texts) -> dict[str, list[Any]]:
         "circumstances": [numbers[unit.circumstances] for unit in units],
     }
     return {**columns, "all_circumstances": [_circumstances(each) for each in circumstances]}
-
-
-def executed(unit: Unit) -> list[int] | None:
-    """How often each guest instruction was executed: by rounds that had not ended before it. None if not counted."""
-    if unit.rounds is None:
-        return None
-    left = Counter(dict(unit.faulted))
-    for each in unit.exits:
-        if each.kind != "budget":
-            left[each.executed] += each.taken or 0
-    counts, count = [], unit.rounds
-    for index in range(len(unit.pcs)):
-        count -= left[index]
-        counts.append(max(0, count))
-    return counts
 
 
 def _still_there(recording: Recording) -> set[int]:

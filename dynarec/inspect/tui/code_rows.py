@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dynarec.inspect.code import HostLine
 from dynarec.inspect.model import EXITS, HEAD, Place, Recording, Unit
 from dynarec.inspect.tui.heat import heat, short
-from dynarec.inspect.tui.linked import Code, executed
+from dynarec.inspect.tui.linked import Code
 from dynarec.tui.rows import Row, Span, plain
 
 COUNT = 6
@@ -20,7 +20,7 @@ GUEST_BYTES, HOST_BYTES = 9, 21
 def guest_rows(recording: Recording, code: Code, unit: Unit, width: int) -> list[Row]:
     """unit: the same one with the counts of now."""
     rows: list[Row] = []
-    counts = executed(unit)
+    counts = unit.executed()
     most = max(counts, default=0) if counts else 0
     shown: Place | None = None
     for line in code.guest:

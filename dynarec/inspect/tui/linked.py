@@ -5,14 +5,10 @@ from __future__ import annotations
 import bisect
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import accumulate
 
 from dynarec.errors import DynarecError
 from dynarec.inspect.code import GuestLine, HostLine, Stage, UnitCode
 from dynarec.inspect.model import EXITS, HEAD, Unit
-
-OUT_OF_BUDGET = "budget"
-"""The kind of exit that is left before a round is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,19 +98,6 @@ def _of_ir(code: Code, stage: int, line: int) -> Marks:
     if stage == len(code.stages) - 1 and line < len(code.unit.op_insns):
         return Marks(found.guest, host=frozenset(at for at, each in enumerate(code.host) if each.op == line))
     return Marks(found.guest, host=found.host)
-
-
-def executed(unit: Unit) -> list[int] | None:
-    """How often each guest instruction was executed: rounds, less those that had left before. None: not counted."""
-    if unit.rounds is None or any(each.taken is None for each in unit.exits):
-        return None
-    left = [0] * (len(unit.pcs) + 1)
-    for each in unit.exits:
-        if each.kind != OUT_OF_BUDGET:
-            left[min(each.executed, len(unit.pcs))] += each.taken or 0
-    for index, times in unit.faulted:
-        left[min(index, len(unit.pcs))] += times
-    return [max(0, unit.rounds - gone) for gone in accumulate(left[:-1])]
 
 
 def rows_of(keys: Iterable[str], lines: Iterable[int]) -> set[int]:

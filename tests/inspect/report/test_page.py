@@ -13,7 +13,7 @@ from dynarec.errors import DynarecError
 from dynarec.inspect.code import UnitCode
 from dynarec.inspect.model import Recording
 from dynarec.inspect.report import write
-from dynarec.inspect.report.contents import MOST_EVENTS, contents, executed
+from dynarec.inspect.report.contents import MOST_EVENTS, contents
 from dynarec.inspect.report.listings import Listings
 from dynarec.inspect.report.page import render
 from tests.inspect import made
@@ -133,12 +133,6 @@ def test_old_events_are_left_out_and_told() -> None:
     assert len(data["kind"]) == MOST_EVENTS
     assert data["left_out"] == len(events) - MOST_EVENTS
     assert data["serial"][-1] == events[-1].serial
-
-
-@pytest.mark.parametrize("rom", ["hello", "ledger", "mandelbrot"])
-def test_what_each_instruction_was_executed_adds_up(rom: str) -> None:
-    for unit in recorded(rom).units:
-        assert sum(executed(unit) or ()) == unit.instructions
 
 
 def test_bytes_of_dead_units_are_there_until_their_generation_is_emptied() -> None:

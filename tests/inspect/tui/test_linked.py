@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from dynarec.inspect.model import EXITS, HEAD, Recording, Unit
-from dynarec.inspect.tui.linked import Code, executed, marks, read
+from dynarec.inspect.tui.linked import Code, marks, read
 from tests.inspect import made
 from tests.inspect.recordings import recorded
 
@@ -19,17 +19,17 @@ def all_code(recording: Recording) -> list[Code]:
 @pytest.mark.parametrize("rom", ["hello", "ledger", "mandelbrot"])
 def test_what_was_executed_is_what_was_retired(rom: str) -> None:
     for unit in recorded(rom).units:
-        assert sum(executed(unit) or []) == unit.instructions
+        assert sum(unit.executed() or []) == unit.instructions
 
 
 def test_exits_and_faults_leave_the_rest_out() -> None:
     exits = (made.exit_("jump", 2, 10), made.exit_("jump", 4, 85), made.exit_("budget", 0, 7))
     unit = replace(made.unit(1, 0x1000, 4, exits=exits, rounds=100), faulted=((3, 5),))
-    assert executed(unit) == [100, 100, 90, 85]
+    assert unit.executed() == [100, 100, 90, 85]
 
 
 def test_what_was_not_counted_is_not_known() -> None:
-    assert executed(made.unit(1, 0x1000, 4)) is None
+    assert made.unit(1, 0x1000, 4).executed() is None
 
 
 @pytest.mark.parametrize("rom", ["hello", "ledger"])
