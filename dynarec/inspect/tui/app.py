@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from functools import partial
-from queue import Empty, SimpleQueue
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import DescendantFocus, Resize
 from textual.geometry import Size
-from textual.message import Message
 from textual.widgets import Footer, Input, Static
 
-from dynarec.errors import DynarecError
 from dynarec.inspect.model import Unit
 from dynarec.inspect.source import Source
 from dynarec.inspect.tui import linked, telling
@@ -30,10 +26,11 @@ from dynarec.inspect.tui.events import WIDTH as EVENT_WIDTH
 from dynarec.inspect.tui.events import event_row
 from dynarec.inspect.tui.filter_line import FilterLine
 from dynarec.inspect.tui.hint_rows import hint_rows
-from dynarec.inspect.tui.keys import BINDINGS, CODE, HELP, PANES, SIDE_BY_SIDE
+from dynarec.inspect.tui.keys import BINDINGS, CODE, DRAWN, HELP, PANES, SIDE_BY_SIDE, TYPED_AHEAD
 from dynarec.inspect.tui.link_pane import LinkPane
 from dynarec.inspect.tui.links import serial_of
 from dynarec.inspect.tui.pane import MapPane, Pane, Rows
+from dynarec.inspect.tui.queued_app import QueuedApp
 from dynarec.inspect.tui.styles import CSS
 from dynarec.inspect.tui.unit_table import UnitTable
 from dynarec.inspect.tui.view import NOT_SHOWN, View
@@ -45,12 +42,8 @@ from dynarec.tui.terminal import DARK, end_on_signals, is_large, switch_theme
 NOTE_SECONDS = 6.0
 
 
-class Arrived(Message):
-    """There is something in the queue."""
-
-
-class InspectorApp(App[int]):
-    """The interface. Its methods run on the main thread; what other threads have to say goes through a queue."""
+class InspectorApp(QueuedApp):
+    """The interface."""
 
     CSS = CSS
     TITLE = "dynarec inspect"
@@ -67,9 +60,7 @@ class InspectorApp(App[int]):
         self._been: list[int] = []
         self._note = ""
         self._is_zoomed = self._is_reading = False
-        self._working = 0
         self._room = Size()
-        self._queue: SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]]] = SimpleQueue()
         self.watcher = Watcher(
             source, lambda view: self.tell(self._take, view), lambda line: self.tell(self.note, line)
         )
@@ -107,42 +98,12 @@ class InspectorApp(App[int]):
     def pane(self, name: str) -> Pane:
         return self.query_one(f"#{name}", Pane)
 
-    # -- what other threads say ---------------------------------------------------------------------------------------
-
-    def tell(self, action: Callable[..., None], *values: Any) -> None:
-        """Have the main thread do something; from any thread."""
-        self._queue.put((action, values))
-        self.post_message(Arrived())
-
-    def on_arrived(self) -> None:
-        with suppress(Empty):
-            while True:
-                action, values = self._queue.get_nowait()
-                action(*values)
-
-    def _work(self, job: Callable[[], Callable[[], None]]) -> None:
-        """Do something on another thread, and what it gives on this one."""
-
-        def work() -> None:
-            try:
-                then = job()
-            except DynarecError as error:
-                then = partial(self.note, str(error))
-            except Exception as error:  # recordings may come from anywhere
-                then = partial(self.note, f"internal error: {type(error).__name__}: {error}")
-            self.tell(self._worked, then)
-
-        self._working += 1
-        self.run_worker(work, thread=True)
-
-    def _worked(self, then: Callable[[], None]) -> None:
-        self._working -= 1
-        then()
+    # -- what is said ------------------------------------------------------------------------------------------------
 
     @property
     def is_settled(self) -> bool:
         """Whether all that was asked for is shown."""
-        return self.watcher.is_settled and self._queue.empty() and not self._working
+        return self.watcher.is_settled and self.is_quiet
 
     def note(self, line: str) -> None:
         """Say something in the status bar, for a while."""
@@ -265,7 +226,7 @@ class InspectorApp(App[int]):
             code = linked.read(unit, guest)
             return lambda: self._has_read(code)
 
-        self._work(job)
+        self.work(job)
 
     def _has_read(self, code: linked.Code) -> None:
         self._is_reading = False
@@ -296,13 +257,21 @@ class InspectorApp(App[int]):
         for band in self.query(".band"):
             band.display = any(pane.display for pane in band.query(Pane))
         self._show_tabs()
-        self.call_after_refresh(self._measured)
-
-    def _measured(self) -> None:
-        """The panes have their sizes."""
-        sizes = {name: self.pane(name) for name in ("map", "time")}
-        self.watcher.choose(**{name: tuple(pane.size) if pane.display else NOT_SHOWN for name, pane in sizes.items()})
+        self._measure()
         self.show_panes()
+
+    def _measure(self) -> None:
+        """Have drawn what is in sight, in its size."""
+        panes = {name: self.pane(name) for name in DRAWN}
+        self.watcher.choose(**{name: tuple(pane.size) if pane.display else NOT_SHOWN for name, pane in panes.items()})
+
+    def on_pane_resized(self, event: Pane.Resized) -> None:
+        """It may come after what was to be shown."""
+        name = event.pane.id or ""
+        if name in DRAWN:
+            self._measure()
+        else:
+            self.show_panes(["guest" if name in (*CODE, "compare") else name])
 
     def _show_tabs(self) -> None:
         parts = []
@@ -327,9 +296,9 @@ class InspectorApp(App[int]):
 
     def on_listing_moved(self, event: Listing.Moved) -> None:
         listing = event.listing
-        if listing.id == "units" and listing.cursor < len(listing.rows) and listing.has_focus:
+        if listing.id == "units" and listing.cursor < len(listing.rows):
             self.select(int(listing.rows[listing.cursor].key))
-        elif listing.id in CODE and listing.has_focus:
+        elif listing.id in CODE:
             self.panes.choose(listing)
 
     def on_listing_chosen(self, event: Listing.Chosen) -> None:
@@ -369,10 +338,16 @@ class InspectorApp(App[int]):
         elif self.chosen == "compare":
             self.action_pane("guest")
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return not (action in TYPED_AHEAD and isinstance(self.focused, Input))
+
+    def action_turn_to(self, name: str) -> None:
+        self.action_pane(name)
+
     def action_pane(self, name: str) -> None:
         self.chosen = name
         self._lay_out()
-        self.pane(name).focus()
+        self.default_screen.set_focus(self.pane(name))
 
     def action_next_pane(self, step: int) -> None:
         names = list(PANES)
@@ -478,7 +453,7 @@ class InspectorApp(App[int]):
 
         def answered(number: int | None) -> None:
             if number is not None:
-                self._work(lambda: partial(self._has_compared, choices[number].make()))
+                self.work(lambda: partial(self._has_compared, choices[number].make()))
 
         self.push_screen(Choice(f"Compare unit {self.selected} with", [each.title for each in choices]), answered)
 

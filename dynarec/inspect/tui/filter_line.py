@@ -49,7 +49,7 @@ class FilterLine(Horizontal):
             field.value = text
         field.placeholder = hint
         self.query_one(Label).update(title)
-        field.focus()
+        self.screen.set_focus(field)
 
     def leave(self) -> None:
         """Go back."""

@@ -18,11 +18,13 @@ PANES = {
 }
 """The panes, in the order of the numbers of their keys."""
 CODE = ("guest", "ir", "host")
+DRAWN = ("map", "time")
+"""Panes that are filled for their size."""
 SIDE_BY_SIDE = tuple(name for name in PANES if name != "compare")
 """What a large terminal always shows, but that comparing takes the place of the code."""
 
 BINDINGS: list[BindingType] = [
-    Binding("slash", "filter", "Filter"),
+    Binding("slash", "filter", "Filter", priority=True),
     Binding("space", "freeze", "Freeze", key_display="Space"),
     Binding("left_square_bracket", "stage(-1)", show=False),
     Binding("right_square_bracket", "stage(1)", "Stage", key_display="[ ]"),
@@ -41,10 +43,14 @@ BINDINGS: list[BindingType] = [
     Binding("backspace", "return", show=False),
     Binding("z", "zoom", show=False),
     Binding("T", "theme", show=False),
-    *(Binding(str(number % 10), f"pane('{name}')", show=False) for number, name in enumerate(PANES, 1)),
+    *(Binding(str(at % 10), f"turn_to('{name}')", show=False, priority=True) for at, name in enumerate(PANES, 1)),
     Binding("f8", "next_pane(1)", show=False),
     Binding("escape", "escape", show=False),
 ]
+
+TYPED_AHEAD = ("filter", "turn_to")
+"""Actions that take effect before the next key is looked at: it may have been typed for what they lead to. While a
+filter is typed they are letters."""
 
 HELP = """\
 [b]Panes[/b]

@@ -53,10 +53,21 @@ class Pane(Listing):
         Binding("shift+tab", "app.next_pane(-1)", "Before", show=False),
     ]
 
+    class Resized(Message):
+        """A pane has another size, or has come into sight."""
+
+        def __init__(self, pane: Pane) -> None:
+            super().__init__()
+            self.pane = pane
+
     def __init__(self, id: str, title: str, has_cursor: bool = True) -> None:
         super().__init__(id, title, has_cursor)
         self.add_class("pane")
         self.linked: Collection[int] = ()
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        self.post_message(self.Resized(self))
 
     def ground(self, at: int, row: Row) -> str:
         is_cursor = at == self.cursor and self.has_cursor

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from textual.events import Key
 
 from dynarec.inspect.filters import select
 from dynarec.inspect.model import Generation, Moment, Recording
@@ -151,6 +152,21 @@ def test_filters_are_those_of_the_tables(words: str) -> None:
         assert len(driver.serials) == len(recording.units)
 
     drive(test, recording, SMALL)
+
+
+def test_keys_that_are_typed_ahead_go_where_they_belong() -> None:
+    """All at once, as a slow connection delivers them."""
+
+    async def test(driver: Driver) -> None:
+        app = driver.app
+        for key in ("8", "slash", "d", "e", "8", "enter"):
+            app.post_message(Key(key, "/" if key == "slash" else key if len(key) == 1 else None))
+        await driver.settled()
+        await driver.wait_for(lambda: app.watcher.wish.events == "de8", "filtered")
+        await driver.wait_for(lambda: app.focused is app.pane("events"), "back in the events")
+        assert app.watcher.wish.filter == ""
+
+    drive(test, full(), SMALL)
 
 
 def test_a_filter_that_makes_no_sense() -> None:

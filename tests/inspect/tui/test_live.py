@@ -95,7 +95,8 @@ def test_a_source_that_does_not_answer_holds_nothing_up() -> None:
         driver.app.action_refresh()
         for key in ("down", "down", "2", "z", "z", "1"):
             await driver.pilot.press(key)
-        assert driver.app.pane("units").cursor == 2
+        await driver.wait_for(lambda: driver.app.pane("units").cursor == 2, "two rows below")
+        assert not source.gate.is_set()
         source.gate.set()
         await driver.settled()
 
