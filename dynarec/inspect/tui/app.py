@@ -124,7 +124,9 @@ class InspectorApp(QueuedApp):
         return self.view.recording.by_serial.get(self.selected) if self.view else None
 
     def _take(self, view: View) -> None:
-        """A view has come: show what is new of it."""
+        """A view has come: show what is new of it, unless the screen is about to go."""
+        if not self.query("#status"):
+            return
         before, self.view = self.view, view
         if self.unit is None and view.table.units:
             self.select(view.table.units[0].serial)
