@@ -73,7 +73,8 @@ def _hot_functions(recording: Recording) -> Iterator[Hint]:
         if share >= HOT_SHARE:
             what = "time" if recording.samples else "instructions"
             text = f"{_percent(share)} of the {what} {_go(recording)} in {_units(units)} of `{name}`"
-            yield _hint(share * TELLS, text, "look at their code first", units, [unit.key for unit in units])
+            advice = f"look at {'its' if len(units) == 1 else 'their'} code first"
+            yield _hint(share * TELLS, text, advice, units, [unit.key for unit in units])
 
 
 def _go(recording: Recording) -> str:

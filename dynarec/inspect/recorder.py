@@ -433,7 +433,7 @@ def _executions(
     left_out += sum((unit.charged - at) * count for at, count in faulted)
     left_out += sum(each.refund * missed for each, missed in _interpreted(made, state))
     rounds = state.counters[0] if made.counted_by is CountedBy.HEAD else _ended(made, state)
-    return rounds, rounds * unit.charged - left_out
+    return rounds, max(0, rounds * unit.charged - left_out)  # a running unit may leave behind what was read first
 
 
 def _interpreted(made: HostCode, state: UnitState) -> Iterator[tuple[host.Exit, int]]:
