@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -50,6 +51,19 @@ def test_jitdump(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (tmp_path / f"jit-{os.getpid()}.dump").read_bytes().startswith(b"DTiJ")
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "none"))
     assert status(HELLO, "--tier", "jit", "--perf", "jitdump") == 125
+
+
+def test_jitdump_where_nothing_may_be_executed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setattr("dynarec.inspect.perf.mmap.mmap", refuse)
+    assert status(HELLO, "--tier", "jit", "--perf", "jitdump") == 125
+    assert f"jit-{os.getpid()}.dump: cannot be mapped as code (Operation not permitted)" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture
