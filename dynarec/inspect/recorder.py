@@ -55,6 +55,8 @@ BY_RUN_LOOP = frozenset({host.ExitKind.INTERPRET, host.ExitKind.BUDGET})
 """Exits that always come to it."""
 BLAMING = frozenset({"store", "fence.i", "device"})
 """Deaths that the instruction at pc brought about."""
+OWN_ADDRESS = frozenset({"evicted", "fence.i"})
+"""Deaths for which the core gives the unit's own address: nothing is known to be written."""
 STATS = (
     "blocks", "code_bytes", "code_dead", "discarded", "evictions", "faults", "flushes", "instructions",
     "interpreted", "links", "lookups", "misses", "mixed_pages", "run_seconds", "install_seconds", "toggles",
@@ -289,7 +291,9 @@ class Recorder(Watcher):
 
     def _event(self, event: CoreEvent) -> Event:
         when = Moment(event.time - self._since, event.instructions)
-        return Event(when, EVENTS[event.kind], event.serial, event.other, event.value)
+        kind = EVENTS[event.kind]
+        value = _written(DEATHS[event.other], event.value) if kind == "death" else event.value
+        return Event(when, kind, event.serial, event.other, value)
 
     def _bury(self, unit: Unit) -> None:
         self._dead.append(unit)
@@ -322,7 +326,7 @@ class Recorder(Watcher):
     def _death(self, state: UnitState) -> Death:
         when = Moment(self._death_times.pop(state.serial, self._clock()), state.died)
         reason = DEATHS[state.reason]
-        return Death(when, reason, state.address, state.pc if reason in BLAMING else 0)
+        return Death(when, reason, _written(reason, state.address), state.pc if reason in BLAMING else 0)
 
     def _with_host_insns(self, units: Iterable[Unit]) -> Iterator[Unit]:
         """Counted once for each unit, which takes too long for the CPU thread to wait for."""
@@ -421,6 +425,11 @@ class Recorder(Watcher):
 def _now() -> int:
     """The clock of native/record.c."""
     return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+
+
+def _written(reason: str, address: int) -> int:
+    """The address whose change was the reason, or 0."""
+    return 0 if reason in OWN_ADDRESS else address
 
 
 def _executions(

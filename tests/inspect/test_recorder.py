@@ -275,6 +275,18 @@ def test_a_death_says_why_and_who() -> None:
         assert all(unit.born.time <= unit.died.when.time for unit in recording.dead if unit.died)
 
 
+def test_who_makes_room_has_written_nothing() -> None:
+    with open_rom("scene3d", tier="jit", cache_size=1 << 13) as machine:
+        recorder = Recorder(machine, sampling=None)
+        while not machine.stats().evictions:
+            machine.run(1000)
+        recording = recorder.record()
+        evicted = [unit.died for unit in recording.dead if unit.died and unit.died.reason == "evicted"]
+        assert {(death.address, death.pc) for death in evicted} == {(0, 0)}
+        number = DEATHS.index("evicted")
+        assert {e.value for e in recording.events if e.kind == "death" and e.other == number} == {0}
+
+
 def test_events_tell_the_story() -> None:
     with load(overwriting(), tier="jit") as machine:
         recorder = Recorder(machine, sampling=None)
