@@ -217,14 +217,23 @@ void dr_settle_samples(struct dr_core *core) {
     atomic_store(&recorder->settled, last);
 }
 
+/* Taken before `wake_lock`: or else the child of a fork may find that locked by a sampler that it does not have. */
+static pthread_mutex_t forking = PTHREAD_MUTEX_INITIALIZER;
+
+void dr_samplers_hold(bool hold) {
+    (void)(hold ? pthread_mutex_lock(&forking) : pthread_mutex_unlock(&forking));
+}
+
 static void sample(struct dr_core *core) {
     struct dr_recorder *recorder = &core->recorder;
+    dr_samplers_hold(true);
     pthread_mutex_lock(&core->wake_lock);
     if (core->in_run)
         dr_interrupt(core);
     else if (atomic_load(&recorder->busy))
         DR_COUNT(recorder->elsewhere[DR_IN_PYTHON], 1);
     pthread_mutex_unlock(&core->wake_lock);
+    dr_samplers_hold(false);
 }
 
 static void *sample_until_stopped(void *argument) {
@@ -287,11 +296,12 @@ uint64_t dr_samples_elsewhere(struct dr_core *core, int place) {
 int dr_record(struct dr_core *core, uint32_t events) {
     struct dr_recorder *recorder = &core->recorder;
     dr_recorder_free(core);
+    dr_lock_tables(core);
     recorder->events = events ? calloc(events, sizeof *recorder->events) : NULL;
-    dr_failure = events && !recorder->events ? "no memory for a log of the code cache" : NULL;
-    recorder->event_room = events;
-    recorder->event_count = 0;
+    recorder->event_room = recorder->events ? events : 0;
     core->blocks.recording = recorder->on = recorder->events != NULL;
+    dr_unlock_tables(core);
+    dr_failure = events && !recorder->on ? "no memory for a log of the code cache" : NULL;
     return dr_failure ? -1 : 0;
 }
 
@@ -307,6 +317,8 @@ void dr_recorder_free(struct dr_core *core) {
     free(recorder->events);
     free(recorder->census.at);
     recorder->events = NULL;
+    recorder->event_room = 0;
+    recorder->event_count = 0;
     recorder->census = (struct dr_census){NULL, 0, 0};
     memset(recorder->elsewhere, 0, sizeof recorder->elsewhere);
     dr_unlock_tables(core);

@@ -43,6 +43,7 @@ void dr_note_event(struct dr_core *core, enum dr_event_kind kind, uint32_t seria
 void dr_note_interpreted(struct dr_core *core, uint32_t pc);
 void dr_sampled(struct dr_core *core, uint64_t pc); /* in the handler of a signal, on the CPU thread */
 void dr_settle_samples(struct dr_core *core);       /* with the tables locked: to the units where they fell */
+void dr_samplers_hold(bool hold);                   /* no sampler has a lock while a process forks */
 void dr_recorder_free(struct dr_core *core);
 uint64_t dr_nanoseconds(void);
 

@@ -355,11 +355,13 @@ void dr_region_drop_unused(void) {
 static void before_fork(void) {
     pthread_mutex_lock(&mapping);
     pthread_mutex_lock(&lock);
+    dr_samplers_hold(true);
     dr_faults_hold(true); /* the last: proving a region takes it with the first */
 }
 
 static void behind_fork(void) {
     dr_faults_hold(false);
+    dr_samplers_hold(false);
     pthread_mutex_unlock(&lock);
     pthread_mutex_unlock(&mapping);
 }

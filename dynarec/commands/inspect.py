@@ -30,6 +30,8 @@ KEPT = 1 << 16
 TEXTS = ("json", "csv", "dot", "top", "unit", "filter", "sort")
 """Options that ask for something on stdout."""
 FILES = ("dump", "html")
+APART = ("csv", "dot", "unit", "stages", "filter", "sort", *FILES)
+"""Options that mean nothing when dumps are compared."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -79,7 +81,11 @@ def _configure_outputs(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Show it; the exit status."""
     if args.rom == Path(DIFF) and args.dumps:
+        _refuse(args, APART, "is not for comparing")
         return _compare(args)
+    _refuse(args, ("fail_on",), "is for inspect diff A B")
+    if args.unit is None:
+        _refuse(args, ("stages",), "is for one unit: name it with --unit")
     if args.dumps:
         raise DynarecError(f"{args.dumps[0]} is one thing too many: name one program, or compare: inspect diff A B")
     if sum(each is not None for each in (args.rom, args.kernel, args.attach)) != 1:
@@ -111,7 +117,14 @@ def _has_terminal(args: argparse.Namespace) -> bool:
 
 def _asks(args: argparse.Namespace, names: tuple[str, ...]) -> bool:
     """Whether one of these options was given."""
-    return any(getattr(args, name) not in (None, False) for name in names)
+    return any(getattr(args, name) not in (None, False, []) for name in names)
+
+
+def _refuse(args: argparse.Namespace, names: tuple[str, ...], why: str) -> None:
+    """Raise DynarecError if one of these options was given."""
+    for name in names:
+        if _asks(args, (name,)):
+            raise DynarecError(f"--{name.replace('_', '-')} {why}")
 
 
 def _show(args: argparse.Namespace, source: Source) -> int:
@@ -263,6 +276,9 @@ def _dot(args: argparse.Namespace, recording: Recording, units: list[Unit]) -> s
 def _about(args: argparse.Namespace, recording: Recording, units: list[Unit]) -> Iterator[str]:
     from dynarec.inspect.unit_text import describe
 
+    if not units:
+        yield "no units"
+        return
     first, *others = units
     yield from describe(recording, first, stages=args.stages)
     if others:

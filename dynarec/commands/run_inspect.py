@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dynarec.commands import arguments
@@ -34,9 +35,9 @@ def recording(machine: Machine, args: argparse.Namespace) -> Iterator[None]:
     from dynarec.inspect.recorder import Recorder
 
     if args.coverage:
-        from dynarec.inspect.coverage import kind_of
+        from dynarec.inspect import coverage
 
-        kind_of(args.coverage)
+        coverage.check(args.coverage, machine.program)
     with ExitStack() as stack:
         source = LiveSource(machine, Recorder(machine))
         stack.callback(source.close)
@@ -50,16 +51,23 @@ def recording(machine: Machine, args: argparse.Namespace) -> Iterator[None]:
 
 
 def _write(machine: Machine, recording: Recording, args: argparse.Namespace) -> None:
-    if args.dump:
-        from dynarec.inspect import dump
+    """What cannot be written keeps nothing else from being it."""
+    try:
+        if args.dump:
+            from dynarec.inspect import dump
 
-        dump.write(recording, args.dump)
-    if args.coverage:
-        from dynarec.inspect import coverage
+            dump.write(recording, args.dump)
+    finally:
+        if args.coverage:
+            _write_coverage(machine, recording, args.coverage)
 
-        if recording.forgotten.units:
-            _say(f"{args.coverage}: lacks the counts of {recording.forgotten.units:,} units that died long ago")
-        coverage.write(recording, machine.program, machine.guest, args.coverage)
+
+def _write_coverage(machine: Machine, recording: Recording, path: Path) -> None:
+    from dynarec.inspect import coverage
+
+    if recording.forgotten.units:
+        _say(f"{path}: lacks the counts of {recording.forgotten.units:,} units that died long ago")
+    coverage.write(recording, machine.program, machine.guest, path)
 
 
 def _say(text: str) -> None:

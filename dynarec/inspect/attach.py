@@ -25,6 +25,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 from dynarec.errors import DynarecError
@@ -45,6 +46,8 @@ PIECE = 1 << 20
 REQUEST_SECONDS = 2.0
 REPLY_SECONDS = 30.0
 """For a client to take a reply."""
+LAST_SECONDS = 2.0
+"""The same when the server is closed."""
 PAUSE = 0.01
 """Seconds between two clients if one was broken, lest all time goes into such."""
 PATIENCE = 60.0
@@ -118,6 +121,7 @@ class Server:
         self.path = _socket_of(pid)
         self._listener = self._listen()
         self._wake, self._waking = socket.socketpair()
+        self._client: socket.socket | None = None
         self._thread = threading.Thread(target=self._serve, name="dynarec inspect", daemon=True)
         self._thread.start()
 
@@ -125,10 +129,18 @@ class Server:
         """End the thread, and remove the socket. May be called twice."""
         if self._thread.is_alive():
             self._waking.send(b"x")
-            self._thread.join(REPLY_SECONDS)
+            self._thread.join(LAST_SECONDS)
+            self._hang_up()
+            self._thread.join()
         for each in (self._listener, self._wake, self._waking):
             each.close()
         self.path.unlink(missing_ok=True)
+
+    def _hang_up(self) -> None:
+        """On whoever is taking a reply."""
+        if (client := self._client) is not None:
+            with suppress(OSError):  # it has ended meanwhile
+                client.shutdown(socket.SHUT_RDWR)
 
     def _listen(self) -> socket.socket:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -168,6 +180,7 @@ class Server:
                 raise _Broken
             status, reply = self._reply(_receive(connection, size, deadline))
             connection.settimeout(REPLY_SECONDS)
+            self._client = connection
             connection.sendall(REPLY.pack(status, len(reply)) + reply)
 
     def _reply(self, request: bytes) -> tuple[int, bytes]:

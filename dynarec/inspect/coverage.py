@@ -42,6 +42,16 @@ def kind_of(path: Path) -> str:
     return SUFFIXES[path.suffix]
 
 
+def check(path: Path, program: Program) -> None:
+    """Raises DynarecError if there can be no coverage of a program in such a file, before that is run."""
+    if kind_of(path) == LCOV and not Source(program).lines.files:
+        raise _no_lines(program)
+
+
+def _no_lines(program: Program) -> DynarecError:
+    return DynarecError(f"{program.name}: has no line table, so no .lcov can be written: compile it with -g")
+
+
 def write(recording: Recording, program: Program, guest: Guest, path: Path) -> None:
     """Write the coverage of the program that was recorded. Raises DynarecError: no counts, no lines, no such place."""
     kind = kind_of(path)
@@ -132,7 +142,7 @@ def lcov(recording: Recording, program: Program) -> str:
     files: dict[str, _File] = defaultdict(_File)
     _count_lines(source, counts, files)
     if not files:
-        raise DynarecError(f"{program.name}: has no line table, so no .lcov can be written: compile it with -g")
+        raise _no_lines(program)
     _count_functions(source, counts, files)
     _count_branches(source, branches(recording), files)
     return "".join(_record(str(source.text.find(name) or name), file) for name, file in sorted(files.items()))

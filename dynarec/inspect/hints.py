@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from dynarec.errors import DynarecError
 from dynarec.inspect.code import UnitCode
 from dynarec.inspect.model import Recording, Unit
+from dynarec.loading import MAX_CACHE_SIZE
 
 MOST = 12
 """Hints of a list."""
@@ -73,7 +74,8 @@ def _hot_functions(recording: Recording) -> Iterator[Hint]:
         if share >= HOT_SHARE:
             what = "time" if recording.samples else "instructions"
             text = f"{_percent(share)} of the {what} {_go(recording)} in {_units(units)} of `{name}`"
-            yield _hint(share * TELLS, text, "look at their code first", units, [unit.key for unit in units])
+            advice = f"look at {'its' if len(units) == 1 else 'their'} code first"
+            yield _hint(share * TELLS, text, advice, units, [unit.key for unit in units])
 
 
 def _go(recording: Recording) -> str:
@@ -95,7 +97,12 @@ def _translating(recording: Recording) -> Iterator[Hint]:
     part = f', most of it in "{longest}"' if longest else ""
     share = min(seconds / run, 1.0)
     text = f"{_percent(share)} of the time goes into translation{part}"
-    yield Hint(share, text, "a longer run makes up for it; else translate less: raise `hot` of Machine.load")
+    yield Hint(share, text, f"a longer run makes up for it; else translate less: {_less(recording)}")
+
+
+def _less(recording: Recording) -> str:
+    """How to translate less."""
+    return "choose --tier auto" if recording.subject.tier == "jit" else "raise `hot` of Machine.load"
 
 
 SELDOM = 2
@@ -116,7 +123,7 @@ def _seldom(recording: Recording) -> Iterator[Hint]:
     if share < LEAST_WEIGHT or share * _run_seconds(recording) < SELDOM_SECONDS:
         return
     text = f"{len(seldom)} of {len(counted)} units were executed {SELDOM} times or less; {_percent(share)} of the time"
-    yield _hint(share, f"{text} went into their translation", "raise `hot` of Machine.load (tier auto)", seldom)
+    yield _hint(share, f"{text} went into their translation", _less(recording), seldom)
 
 
 INTERPRETED_SHARE = 0.1
@@ -188,7 +195,7 @@ def _fences(recording: Recording) -> Iterator[Hint]:
     for pc, units in by_place.items():
         if len(units) < DEATHS_FEW:
             continue
-        times = len({unit.died.when.time for unit in units if unit.died is not None})
+        times = len({unit.died.when.instructions for unit in units if unit.died is not None})
         where = f" at {recording.name(pc)}" if pc else ""
         text = f"fence.i in a loop{where} kills {_blocks(units)} {_often(recording, times)}"
         advice = "execute fence.i once, when all code is written"
@@ -229,7 +236,8 @@ def _too_small(recording: Recording) -> Iterator[Hint]:
     count = len(recording.cache.generations)
     what = f"its {count} generations were" if count > 1 else "it was"
     text = f"the cache is too small: {what} evicted {evictions} times, {_units(back)} came back"
-    advice = f"try --cache-size {_size(2 * recording.cache.size)}"
+    larger = 2 * recording.cache.size
+    advice = f"try --cache-size {_size(larger)}" if larger <= MAX_CACHE_SIZE else ""
     yield _hint(_cost(recording, back), text, advice, back)
 
 

@@ -119,8 +119,18 @@ class JitDump:
         self._machine = ELF_MACHINES[native_host()]
         self._out.write(HEADER.pack(MAGIC, VERSION, HEADER.size, self._machine, 0, self._process, now(), 0))
         self._out.flush()
-        protection = mmap.PROT_READ | mmap.PROT_EXEC
-        self._mark = mmap.mmap(self._out.number, HEADER.size, flags=mmap.MAP_PRIVATE, prot=protection)
+        self._mark = self._mapped()
+
+    def _mapped(self) -> mmap.mmap:
+        try:
+            protection = mmap.PROT_READ | mmap.PROT_EXEC
+            return mmap.mmap(self._out.number, HEADER.size, flags=mmap.MAP_PRIVATE, prot=protection)
+        except OSError as error:  # the file system is mounted noexec
+            for each in (self._out, self._text):
+                each.close()
+                each.path.unlink()
+            why = f"cannot be mapped as code ({error.strerror}): name another folder by {FOLDER_VARIABLE}"
+            raise OSError(error.errno, why, str(self.path)) from error
 
     def installed(self, code: Code) -> None:
         self._out.write(self._debug_info(code))

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 EVENT_ROOM = 1 << 16
 DEAD_ROOM = 1 << 14
 SAMPLE_SECONDS = 0.004
+UNREAD = 4096
+"""Units that are installed, at least, until the core is asked what became of them though nobody wants a recording."""
 MOST_SOURCE_LINES = 100_000
 """Of one source file."""
 TRIES = 3
@@ -52,6 +55,8 @@ BY_RUN_LOOP = frozenset({host.ExitKind.INTERPRET, host.ExitKind.BUDGET})
 """Exits that always come to it."""
 BLAMING = frozenset({"store", "fence.i", "device"})
 """Deaths that the instruction at pc brought about."""
+OWN_ADDRESS = frozenset({"evicted", "fence.i"})
+"""Deaths for which the core gives the unit's own address: nothing is known to be written."""
 STATS = (
     "blocks", "code_bytes", "code_dead", "discarded", "evictions", "faults", "flushes", "instructions",
     "interpreted", "links", "lookups", "misses", "mixed_pages", "run_seconds", "install_seconds", "toggles",
@@ -88,9 +93,11 @@ class Recorder(Watcher):
         self._machine = machine
         self._translator: Translator = machine.translator
         self._counts = counts
-        self._lock = threading.Lock()
+        self._asking = threading.Lock()  # one at a time, and none when this is closed
+        self._lock = threading.Lock()  # for the units
         self._since = _now()
         self._alive: dict[int, _Known] = {}
+        self._unread = UNREAD
         self._dead: deque[Unit] = deque()
         self._keep = keep
         self._forgotten = Totals()
@@ -110,14 +117,27 @@ class Recorder(Watcher):
         self._first_retired = machine.stats().instructions
         self._translator.host.counting = self._counts
         machine.add_watcher(self)
-        if sampling is not None:
-            self._records.sample_every(sampling)
+        try:
+            if sampling is not None:
+                self._records.sample_every(sampling)
+        except DynarecError:
+            self._end()
+            raise
 
     def close(self) -> None:
-        """Watch no more; the cache is emptied. May be called twice."""
-        if not self._closed:
-            self._closed = True
+        """Watch no more; the cache is emptied. Waits for a recording that is being made. May be called twice."""
+        with self._asking:
+            is_first, self._closed = not self._closed, True
+        if is_first:
             self._machine.perform(self._end)
+
+    @contextmanager
+    def _asked(self) -> Iterator[None]:
+        """The core goes on recording meanwhile. Raises DynarecError when this is closed."""
+        with self._asking:
+            if self._closed:
+                raise DynarecError(f"{self._machine.program.name}: is not recorded any more: begin anew")
+            yield
 
     def _end(self) -> None:
         self._machine.remove_watcher(self)
@@ -139,7 +159,7 @@ class Recorder(Watcher):
         self._machine.perform(lambda: self._machine.core.erase(key))
 
     def _key(self, serial: int) -> int:
-        with self._lock:
+        with self._asked(), self._lock:
             self._update()
             known = self._alive.get(serial)
         if known is None:
@@ -154,6 +174,9 @@ class Recorder(Watcher):
             unit = self._describe(translation, serial, seconds)
             with self._lock:
                 self._alive[serial] = _Known(unit, translation.code)
+                self._unread -= 1
+                if not self._unread:
+                    self._update()
 
     def answered(self, pc: int) -> None:
         """A system call."""
@@ -211,11 +234,15 @@ class Recorder(Watcher):
     # -- recording ----------------------------------------------------------------------------------------------------
 
     def record(self) -> Recording:
-        """Everything that is known now. Raises DynarecError when the machine is closed."""
+        """Everything that is known now. Raises DynarecError when this or the machine is closed."""
+        with self._asked():
+            recording = self._record()
+            return replace(recording, units=tuple(self._with_host_insns(recording.units)))
+
+    def _record(self) -> Recording:
         with self._lock:
             self._update()
             self._read_code()
-            self._count_host_insns()
             alive = [known.unit for known in self._alive.values()]
             units = tuple(sorted((*self._dead, *alive), key=lambda unit: unit.serial))
             events = tuple(self._events)
@@ -243,7 +270,9 @@ class Recorder(Watcher):
     def _update(self) -> None:
         """Learn from the core what has happened since the last time."""
         self._take_events()
-        for state in self._records.units():
+        states = self._records.units()
+        self._unread = max(UNREAD, len(states))
+        for state in states:
             known = self._alive.get(state.serial)
             if known is None:
                 continue  # just being installed
@@ -262,7 +291,9 @@ class Recorder(Watcher):
 
     def _event(self, event: CoreEvent) -> Event:
         when = Moment(event.time - self._since, event.instructions)
-        return Event(when, EVENTS[event.kind], event.serial, event.other, event.value)
+        kind = EVENTS[event.kind]
+        value = _written(DEATHS[event.other], event.value) if kind == "death" else event.value
+        return Event(when, kind, event.serial, event.other, value)
 
     def _bury(self, unit: Unit) -> None:
         self._dead.append(unit)
@@ -295,19 +326,22 @@ class Recorder(Watcher):
     def _death(self, state: UnitState) -> Death:
         when = Moment(self._death_times.pop(state.serial, self._clock()), state.died)
         reason = DEATHS[state.reason]
-        return Death(when, reason, state.address, state.pc if reason in BLAMING else 0)
+        return Death(when, reason, _written(reason, state.address), state.pc if reason in BLAMING else 0)
 
-    def _count_host_insns(self) -> None:
-        """Of units that have come since the last time: it takes too long for the CPU thread."""
-        for known in self._alive.values():
-            if not known.unit.host_insns:
-                known.unit = replace(known.unit, host_insns=self._host_insns(known.unit))
-        for at, unit in enumerate(self._dead):
-            if not unit.host_insns:
-                self._dead[at] = replace(unit, host_insns=self._host_insns(unit))
+    def _with_host_insns(self, units: Iterable[Unit]) -> Iterator[Unit]:
+        """Counted once for each unit, which takes too long for the CPU thread to wait for."""
+        new = [unit for unit in units if not unit.host_insns]
+        counts = {unit.serial: len(self._translator.host.disassemble(unit.code)) for unit in new}
 
-    def _host_insns(self, unit: Unit) -> int:
-        return len(self._translator.host.disassemble(unit.code))
+        def counted(unit: Unit) -> Unit:
+            count = counts.get(unit.serial)
+            return unit if count is None else replace(unit, host_insns=count)
+
+        with self._lock:
+            for known in self._alive.values():
+                known.unit = counted(known.unit)
+            self._dead = deque(map(counted, self._dead))
+        return map(counted, units)
 
     def _read_code(self) -> None:
         """Read the code of all units back, with its links as they are, from places that stay theirs meanwhile."""
@@ -393,6 +427,11 @@ def _now() -> int:
     return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
 
 
+def _written(reason: str, address: int) -> int:
+    """The address whose change was the reason, or 0."""
+    return 0 if reason in OWN_ADDRESS else address
+
+
 def _executions(
     unit: Unit, made: HostCode, state: UnitState, faulted: Iterable[tuple[int, int]]
 ) -> tuple[int | None, int | None]:
@@ -403,7 +442,7 @@ def _executions(
     left_out += sum((unit.charged - at) * count for at, count in faulted)
     left_out += sum(each.refund * missed for each, missed in _interpreted(made, state))
     rounds = state.counters[0] if made.counted_by is CountedBy.HEAD else _ended(made, state)
-    return rounds, rounds * unit.charged - left_out
+    return rounds, max(0, rounds * unit.charged - left_out)  # a running unit may leave behind what was read first
 
 
 def _interpreted(made: HostCode, state: UnitState) -> Iterator[tuple[host.Exit, int]]:

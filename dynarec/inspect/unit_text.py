@@ -58,7 +58,7 @@ def _state(recording: Recording, unit: Unit) -> str:
     if unit.died is None:
         return f"alive for {age(recording, unit) * MILLI:,.3f} ms"
     died = unit.died
-    address = f" of {recording.name(died.address)}" if died.address else ""
+    address = f" at {recording.name(died.address)}" if died.address else ""
     cause = f" by {recording.name(died.pc)}" if died.pc else ""
     when = _moment(died.when.time, died.when.instructions)
     return f"died of {died.reason}{address}{cause} at {when}, after {age(recording, unit) * MILLI:,.3f} ms"

@@ -68,8 +68,8 @@ def unit(
     )
 
 
-def death(reason: str, pc: int = 0, time: int = 0) -> Death:
-    return Death(Moment(time, 0), reason, 0, pc)
+def death(reason: str, pc: int = 0, time: int = 0, instructions: int = 0) -> Death:
+    return Death(Moment(time, instructions), reason, 0, pc)
 
 
 def cache(**stats: int | float) -> Cache:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import stat
@@ -13,6 +14,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +28,7 @@ from tests.inspect.recordings import full
 from tests.test_machine import LOOP, program
 
 PID = os.getpid()
+SEED = 1
 
 
 class Asked:
@@ -105,6 +109,23 @@ def test_a_mistake_does_not_end_the_server(server: Server, source: Asked, monkey
 def test_only_this_user_may_enter(server: Server, runtime: Path) -> None:
     assert stat.S_IMODE(runtime.stat().st_mode) == 0o700
     assert [path.name for path in runtime.iterdir()] == [f"{PID}.inspect"]
+
+
+def test_who_does_not_take_a_reply_keeps_no_program_from_ending(
+    source: Asked, runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = tuple(random.Random(SEED).randbytes(1 << 10).hex() for _ in range(1 << 12))
+    monkeypatch.setattr(source, "record", lambda: replace(full(), texts={"a.c": lines}))
+    monkeypatch.setattr(attach, "REPLY_SECONDS", 3600.0)
+    monkeypatch.setattr(attach, "LAST_SECONDS", 0.1)
+    server = serve(source)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.connect(os.fspath(server.path))
+        request = json.dumps({"protocol": attach.PROTOCOL, "do": "record"}).encode()
+        client.sendall(REQUEST.pack(len(request)) + request)
+        client.recv(1)
+        server.close()
+    assert not list(runtime.iterdir())
 
 
 def test_the_socket_goes_with_the_server(server: Server, runtime: Path) -> None:
@@ -212,13 +233,11 @@ def said(server: Server, data: bytes) -> bytes:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(10)
         connection.connect(str(server.path))
-        connection.sendall(data)
         answer = b""
-        try:
+        with suppress(ConnectionResetError, BrokenPipeError):
+            connection.sendall(data)
             while part := connection.recv(1 << 16):
                 answer += part
-        except ConnectionResetError:
-            pass
         return answer
 
 

@@ -135,6 +135,7 @@ def test_other_forms(dumped: Path) -> None:
     ]
     assert shown(dumped, "--dot").count('fillcolor="#') == len(recording.live)
     assert shown(dumped, "--filter", "nowhere").startswith("no units\n")
+    assert shown(dumped, "--unit", "#1", "--top", "0") == "no units\n"
 
 
 def test_files(dumped: Path, tmp_path: Path) -> None:
@@ -156,6 +157,9 @@ def test_a_page(dumped: Path, tmp_path: Path) -> None:
         (("diff", "DUMP"), "two dumps are compared: dynarec inspect diff A B"),
         (("diff", "DUMP", "DUMP", "--fail-on", "x"), "unknown change 'x'"),
         (("diff", "DUMP", HELLO), "is no dump"),
+        (("diff", "DUMP", "DUMP", "--html", "page"), "--html is not for comparing"),
+        (("DUMP", "--fail-on", "died"), "--fail-on is for inspect diff A B"),
+        (("DUMP", "--stages"), "--stages is for one unit: name it with --unit"),
         (("--attach", "4194304"), "there is no process 4194304"),
         (("nothing",), "nothing: there is no such file"),
         (("DUMP", "--sort", "x"), "unknown column 'x': choose one of serial"),

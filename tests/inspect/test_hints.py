@@ -11,6 +11,7 @@ from dynarec.engine import Machine
 from dynarec.inspect.hints import DEATHS_FEW, LEAST_INSTRUCTIONS, MISSES_FEW, MOST, Hint, hints
 from dynarec.inspect.model import Circumstances, Event, Recording
 from dynarec.inspect.recorder import Recorder
+from dynarec.loading import MAX_CACHE_SIZE
 from tests.inspect.made import NOW, SECOND, cache, death, exit_, recording, unit
 from tests.native.guests import CODE, DATA, asm, load, lui
 
@@ -46,6 +47,7 @@ def test_translation_that_takes_long() -> None:
     made = recording(unit(1, 0x1000, seconds=0.12))
     hint = only(made)
     assert hint.text == '12 % of the time goes into translation, most of it in "form"'
+    assert hint.advice.endswith("choose --tier auto")
     assert (hint.weight, hint.severity) == (pytest.approx(0.12), "middle")
     assert hints(recording(unit(1, 0x1000, seconds=0.02))) == []
     assert only(replace(made, cache=cache(run_seconds=0.2))).severity == "high", "time that the machine did not run"
@@ -87,7 +89,7 @@ def test_few_interpreted_instructions() -> None:
 
 def test_fences_in_a_loop() -> None:
     units = [
-        unit(4 * turn + block, 0x1000 + 0x20 * block, died=death("fence.i", 0x1020, turn * SECOND // 60))
+        unit(4 * turn + block, 0x1000 + 0x20 * block, died=death("fence.i", 0x1020, turn * SECOND // 60 + block, turn))
         for turn in range(60)
         for block in range(1, 5)
     ]
@@ -121,6 +123,8 @@ def test_a_cache_that_is_too_small() -> None:
     hint = only(recording(*units, cache=cache(evictions=40)))
     assert hint.text == "the cache is too small: its 3 generations were evicted 40 times, 1 unit came back"
     assert hint.advice == "try --cache-size 4M"
+    largest = replace(cache(evictions=40), size=MAX_CACHE_SIZE)
+    assert only(recording(*units, cache=largest)).advice == "", "there is no larger one"
     assert hints(recording(units[0], cache=cache(evictions=40))) == [], "nothing came back"
     assert hints(recording(*units, cache=cache(evictions=1))) == []
 

@@ -19,6 +19,7 @@ from dynarec.inspect.live import LiveSource
 from dynarec.inspect.model import Recording, Unit
 from dynarec.inspect.recorder import Recorder
 from dynarec.opt import PASS_NAMES
+from dynarec.records import Records
 from tests.differential.programs import CODE as RANDOM_CODE
 from tests.differential.programs import random_program
 from tests.machine.elf import Part, R, W, X, build
@@ -274,6 +275,18 @@ def test_a_death_says_why_and_who() -> None:
         assert all(unit.born.time <= unit.died.when.time for unit in recording.dead if unit.died)
 
 
+def test_who_makes_room_has_written_nothing() -> None:
+    with open_rom("scene3d", tier="jit", cache_size=1 << 13) as machine:
+        recorder = Recorder(machine, sampling=None)
+        while not machine.stats().evictions:
+            machine.run(1000)
+        recording = recorder.record()
+        evicted = [unit.died for unit in recording.dead if unit.died and unit.died.reason == "evicted"]
+        assert {(death.address, death.pc) for death in evicted} == {(0, 0)}
+        number = DEATHS.index("evicted")
+        assert {e.value for e in recording.events if e.kind == "death" and e.other == number} == {0}
+
+
 def test_events_tell_the_story() -> None:
     with load(overwriting(), tier="jit") as machine:
         recorder = Recorder(machine, sampling=None)
@@ -430,3 +443,61 @@ def test_samples_fall_where_the_time_goes() -> None:
         hottest = max(recording.units, key=lambda unit: unit.samples)
         assert hottest.key in (CODE + 8, CODE + 12)
         assert recording.share(hottest) == hottest.samples / recording.samples
+
+
+def test_what_nobody_asks_for_is_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The core is asked what became of units, and those that have died are counted, without a recording."""
+    monkeypatch.setattr("dynarec.inspect.recorder.UNREAD", 8)
+    with load(loop(0x7FFFF000) + EXIT, tier="jit") as machine:
+        recorder = Recorder(machine, sampling=None, keep=10)
+        for _ in range(50):
+            machine.run(40)
+            machine.perform(machine.core.flush)
+        assert len(recorder._alive) < 20
+        recording = recorder.record()
+        assert recording.instructions == recording.retired == machine.instructions
+
+
+def test_a_closed_recorder_records_nothing(looping: Machine) -> None:
+    recorder = Recorder(looping)
+    recorder.close()
+    for ask in (recorder.record, lambda: recorder.erase(1), lambda: recorder.retranslate(1)):
+        with pytest.raises(DynarecError, match="not recorded any more"):
+            ask()
+
+
+def test_closing_waits_for_a_recording() -> None:
+    """The machine is gone afterwards, and with it what is being read."""
+    for _ in range(20):
+        machine = load(loop(0x7FFFF000) + EXIT, tier="jit")
+        recorder = Recorder(machine, sampling=0.0001)
+        run = machine.start()
+        ended = []
+
+        def ask(recorder: Recorder = recorder, ended: list[str] = ended) -> None:
+            try:
+                while True:
+                    recorder.record()
+            except DynarecError as error:
+                ended.append(str(error))
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        recorder.record()
+        recorder.close()
+        machine.close()
+        thread.join()
+        assert run.wait().reason is StopReason.REQUEST
+        assert "not recorded any more" in ended[0]
+
+
+def test_a_recorder_that_cannot_begin_leaves_nothing(looping: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(records: Records, seconds: float) -> None:
+        raise DynarecError("the sampler's thread could not be started")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Records, "sample_every", fail)
+        with pytest.raises(DynarecError, match="sampler"):
+            Recorder(looping)
+    assert not looping.watchers
+    Recorder(looping).close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -38,10 +39,17 @@ def test_coverage_of_a_run_that_a_limit_ends(tmp_path: Path) -> None:
 def test_coverage_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert status(HELLO, "--coverage", tmp_path / "run.txt") == 125
     assert "rename it" in capsys.readouterr().err
-    assert status(HELLO, "--coverage", tmp_path / "run.lcov") == 125
+    assert status(HELLO, "--coverage", tmp_path / "run.lcov", "--dump", tmp_path / "dump") == 125
     assert "compile it with -g" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir()), "it has not been run"
     assert status(HELLO, "--coverage", tmp_path / "run.drcov", "--tier", "interp") == 125
     assert "everything is interpreted" in capsys.readouterr().err
+
+
+def test_coverage_beside_a_dump_that_cannot_be_written(tmp_path: Path) -> None:
+    path = tmp_path / "run.drcov"
+    assert status(HELLO, "--coverage", path, "--dump", tmp_path / "none" / "dump") == 125
+    assert path.exists()
 
 
 def test_jitdump(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,6 +58,19 @@ def test_jitdump(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (tmp_path / f"jit-{os.getpid()}.dump").read_bytes().startswith(b"DTiJ")
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "none"))
     assert status(HELLO, "--tier", "jit", "--perf", "jitdump") == 125
+
+
+def test_jitdump_where_nothing_may_be_executed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setattr("dynarec.inspect.perf.mmap.mmap", refuse)
+    assert status(HELLO, "--tier", "jit", "--perf", "jitdump") == 125
+    assert f"jit-{os.getpid()}.dump: cannot be mapped as code (Operation not permitted)" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture

@@ -53,6 +53,25 @@ with Machine.load(path, tier="jit", wx=policy) as machine:
     print(run.wait().reason.value)
 """
 
+SAMPLED = """
+import os, signal, sys
+from dynarec import Machine
+from dynarec.inspect.recorder import Recorder
+FORKS, PATIENCE = 400, 20
+with Machine.load(sys.argv[1], tier="jit") as machine:
+    recorder = Recorder(machine, sampling=1e-6)
+    run = machine.start()
+    for _ in range(FORKS):
+        child = os.fork()
+        if child == 0:
+            signal.alarm(PATIENCE)
+            machine.stop()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+    machine.stop()
+    print(run.wait().reason.value)
+"""
+
 
 def python(script: str, *arguments: object) -> list[str]:
     done = subprocess.run(
@@ -94,3 +113,11 @@ def test_the_child_may_change_code_first(change: str) -> None:
     child, parent = sorted(python(script, ROOT / "roms" / "hello.elf", POLICIES[0], "jit"), key=len)
     assert parent.startswith(POLICIES[0])
     assert child.startswith(POLICIES[0])
+
+
+def test_a_sampler_leaves_no_lock_to_the_child(tmp_path: Path) -> None:
+    from tests.test_machine import LOOP, program
+
+    path = tmp_path / "loop.elf"
+    path.write_bytes(program(LOOP))
+    assert python(SAMPLED, path) == ["request"]

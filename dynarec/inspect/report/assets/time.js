@@ -104,7 +104,7 @@ const eventText = (app, event) => {
     death: () => [
       unit(event.serial),
       `: ${REASONS[event.other] ?? 'unknown'}`,
-      event.value ? `, by a write to 0x${event.value.toString(16)}` : '',
+      event.value ? ` at 0x${event.value.toString(16)}` : '',
     ],
     link: () => [unit(event.serial), ' \u2192 ', unit(event.other), `, exit ${event.value}`],
     unlink: () => [unit(event.serial), ' \u21f8 ', unit(event.other), `, exit ${event.value}`],
