@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from tests.debug.build import ELF
 from tests.fuzz import dwarf
 
 SECTIONS = dwarf.sections_of(ELF.read_bytes())
+CHANGES, ANY = (60, 40) if "CI" in os.environ else (20, 15)
 
 
 def test_sections_are_packed_and_unpacked() -> None:
@@ -24,13 +27,13 @@ def test_a_section_that_is_missing_or_cut(name: str) -> None:
         dwarf.check(dwarf.pack(SECTIONS | {name: whole[:size]}))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=CHANGES, deadline=None)
 @given(seed=st.integers(0, 1 << 32))
 def test_changed_bytes(seed: int) -> None:
     dwarf.check(dwarf.mutate(dwarf.pack(SECTIONS), dwarf.MAX_SIZE, seed))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=ANY, deadline=None)
 @given(name=st.sampled_from(dwarf.NAMES), data=st.binary(max_size=200))
 def test_any_bytes(name: str, data: bytes) -> None:
     dwarf.check(dwarf.pack(SECTIONS | {name: data}))
