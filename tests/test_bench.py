@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from dynarec import cli
-from dynarec.bench import counts, rivals, session
+from dynarec.bench import conditions, counts, debugging, devices, installs, rivals, session, snapshots
 from dynarec.bench.processes import Run, WrongResult, peak_bytes, run
 from dynarec.bench.programs import default_folder, load_programs
 from dynarec.bench.timing import Samples, Timing, Work, mean_slowdowns
@@ -23,6 +24,18 @@ BENCH = Path(__file__).parent.parent / "roms" / "bench"
 QUICK = ("--rounds", "small", "--repeat", "1")
 MEBI = 1 << 20
 Bench = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(autouse=True)
+def _few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is measured beside the programs is measured once, not as often as a good number needs."""
+    if "CI" in os.environ:
+        return
+    for module in (conditions, devices, installs, snapshots):
+        monkeypatch.setattr(module, "ROUNDS", 1)
+    monkeypatch.setattr(debugging, "REPEAT", 1)
+    monkeypatch.setattr(debugging, "STEPS_BACK", 3)
+    monkeypatch.setattr(session, "SHORT_RUN", 0.05)
 
 
 @pytest.fixture

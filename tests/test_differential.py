@@ -26,7 +26,7 @@ from tests.differential.executors import (
 from tests.differential.programs import CODE, Program, random_program
 
 FIRST_SEED = 1
-INSTRUCTIONS = 120_000 if "CI" in os.environ else 25_000
+INSTRUCTIONS = 120_000 if "CI" in os.environ else 8_000
 """Guest instructions that each of them runs."""
 LONGEST_RUN = 10_000
 ROOM = 1000

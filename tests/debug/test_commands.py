@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -334,7 +335,7 @@ def answers(commands: Commands, line: str) -> list[str]:
         return [str(error)]
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300 if "CI" in os.environ else 75, deadline=None, derandomize=True)
 @given(st.lists(LINES | st.text(max_size=20), max_size=6))
 def test_whatever_is_typed_has_an_answer_or_a_refusal_of_one_line(lines: list[str]) -> None:
     typist = Typist(ELF, history=1 << 20)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import random
 import re
 from collections.abc import Iterator
@@ -33,14 +34,15 @@ WORD = 4
 ROMS = sorted((ROOT / "roms").glob("*.elf"))
 BENCHES = sorted((ROOT / "roms" / "bench").glob("*.elf"))
 SEED = 20_240
-ALL_BITS, SOME_BITS, SPLICES = 120, 40, 25
+LARGE = "CI" in os.environ
+ALL_BITS, SOME_BITS, SPLICES = (120, 40, 25) if LARGE else (40, 10, 8)
 """Units of which every bit is flipped; bits of each other unit; words of other units put into each."""
-WALKS, STEPS = 1_500, 60
+WALKS, STEPS = (1_500, 60) if LARGE else (400, 60)
 """Units that drift away, by so many changes, each kept if it is accepted."""
 MOST_DRIFTING = 200
 """Bytes of a unit that drifts."""
-MOST_RUNS = 12_000
-SAMPLED_WORDS = 300_000
+MOST_RUNS = 12_000 if LARGE else 3_000
+SAMPLED_WORDS = 300_000 if LARGE else 60_000
 
 
 def make(counting: bool = False) -> Host:

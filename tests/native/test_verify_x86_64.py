@@ -32,12 +32,13 @@ NAME = "x86_64"
 SEED = int(os.environ.get("DYNAREC_SEED", "1"))
 ROMS = sorted((ROOT / "roms").glob("*.elf"))
 BENCHES = sorted((ROOT / "roms" / "bench").glob("*.elf"))[:5]
-BLOCKS_OF_EACH = 200
-RANDOM_UNITS, PROGRAMS = 2200, 60
-MUTATED_UNITS, WHOLE_UNITS, FLIPS_OF_EACH = 2200, 110, 8
+LARGE = "CI" in os.environ
+BLOCKS_OF_EACH = 200 if LARGE else 60
+RANDOM_UNITS, PROGRAMS = (2200, 60) if LARGE else (500, 15)
+MUTATED_UNITS, WHOLE_UNITS, FLIPS_OF_EACH = (2200, 110, 8) if LARGE else (600, 30, 8)
 LONGEST_WHOLE_UNIT = 160
 """Bytes; all bits of units up to this size are flipped."""
-MOST_RUNS = 20_000
+MOST_RUNS = 20_000 if LARGE else 5_000
 RANDOM_INSNS = 20_000
 OUT_OF_STATE = layout.JUMPS
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,8 @@ QEMU = shutil.which("qemu-riscv32-static") or shutil.which("qemu-riscv32")
 HOST_COMPILER = shutil.which("gcc") or shutil.which("cc")
 ELF_MACHINE_RISCV = "EM_RISCV"
 RUN_SECONDS = 60
+CHECKSUMS = [("small", "small_checksum"), *([("rounds", "checksum")] if "CI" in os.environ else [])]
+"""Fields of a program's entry: an argument, and what it prints then."""
 
 
 def load_build_script() -> ModuleType:
@@ -98,7 +101,7 @@ def test_checksums_on_the_host(program: dict[str, Any], tmp_path: Path) -> None:
     source = ROMS / "bench" / f"{program['name']}.c"
     flags = ["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror"]
     subprocess.run([str(HOST_COMPILER), *flags, str(source), "-o", str(native)], check=True)
-    for rounds, checksum in (("rounds", "checksum"), ("small", "small_checksum")):
+    for rounds, checksum in CHECKSUMS:
         assert output_of([str(native), str(program[rounds])]) == f"{program['name']} {program[checksum]}\n"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ POLICIES = [name for name in policies() if probe_policy(name) is None]
 LARGE_PAGE = 16384
 SEEDS = range(1, 9)
 LONGEST = 10_000
+MOMENTS, SPLITS = ([1, 400, 3000], (1, 77, 1233, 1234)) if "CI" in os.environ else ([1, 3000], (77, 1234))
+"""Of a program that rewrites itself: when it is kept; after how many instructions a repeated run is interrupted."""
 
 
 @pytest.fixture(params=[0, LARGE_PAGE], ids=["pages of this system", "pages of 16 KiB"])
@@ -118,7 +121,7 @@ def test_the_other_host_goes_on_alike(host: str) -> None:
 
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("tier", TIERS)
-@pytest.mark.parametrize("at", [1, 400, 3000])
+@pytest.mark.parametrize("at", MOMENTS)
 @pytest.mark.usefixtures("host_page")
 def test_self_modifying_code(tier: str, policy: str, at: int) -> None:
     """A function is written anew in each round; after many, its page is code and data alike."""
@@ -128,7 +131,7 @@ def test_self_modifying_code(tier: str, policy: str, at: int) -> None:
         kept = machine.snapshot()
         machine.run(1234)
         wanted = (modifying.registers(machine), machine.memory.read(CODE, 4096))
-        for some in (1, 77, 1233, 1234):
+        for some in SPLITS:
             machine.restore(kept)
             machine.run(some)
             machine.run(1234 - some)
