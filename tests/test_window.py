@@ -359,9 +359,8 @@ ROOT_SIZE = (1280, 1024)
 
 
 def child_environment(**extra: str) -> dict[str, str]:
-    here = Path(__file__).parent
     inherited = {name: value for name, value in os.environ.items() if name != "SDL_VIDEODRIVER"}
-    return {**inherited, "PYTHONPATH": os.pathsep.join([str(here.parent), str(here)]), **extra}
+    return {**inherited, "PYTHONPATH": str(Path(__file__).parent.parent), **extra}
 
 
 def show_quarters() -> None:
@@ -393,7 +392,7 @@ def root_colours(display: str, path: Path) -> list[int]:
 
 def test_on_an_x_server(x_server: str, tmp_path: Path, window: Window) -> None:
     quarter = DEFAULT_SIZE[0] * DEFAULT_SIZE[1] // len(COLOURS)
-    code = "import test_window; test_window.show_quarters()"
+    code = "from tests.test_window import show_quarters; show_quarters()"
     child = subprocess.Popen([sys.executable, "-c", code], env=child_environment(DISPLAY=x_server))
     try:
         deadline = time.monotonic() + START_SECONDS
