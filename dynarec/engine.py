@@ -298,15 +298,24 @@ class Machine:
             return request()
         job = Job(request)
         while not self._requests.post(job, self._attract):
-            if self._closed:
-                raise DynarecError("the machine is closed: load the program again")
+            self._check_open()
             if self._take(briefly=True):
                 try:
-                    return self._thread.post(request).wait(_nothing)
+                    return self._post(request).wait(_nothing)
                 finally:
                     self._busy.release()
             time.sleep(PAUSE)
         return job.wait(_nothing)
+
+    def _post(self, request: Callable[[], T]) -> Job[T]:
+        """For the owner. What is posted before the machine is closed is done. Raises DynarecError when it is closed."""
+        with self._taking:
+            self._check_open()
+            return self._thread.post(request)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise DynarecError("the machine is closed: load the program again")
 
     def _attract(self) -> None:
         self._core.request_stop()
@@ -568,7 +577,7 @@ class Machine:
         self._stop_reason = None
         self._core.clear_stop()
         try:
-            job = self._thread.post(lambda: self._do_run(limit, target))
+            job = self._post(lambda: self._do_run(limit, target))
         except BaseException:  # no more threads, in the child of a fork
             self._busy.release()
             raise
@@ -576,8 +585,7 @@ class Machine:
 
     def _own(self) -> None:
         """From now on nobody else may use the machine. Raises DynarecError if it runs, or is closed."""
-        if self._closed:
-            raise DynarecError("the machine is closed: load the program again")
+        self._check_open()
         while not self._take(briefly=False):
             if not self._is_brief:
                 raise DynarecError(self._why_busy())
@@ -617,7 +625,8 @@ class Machine:
             return
         if self._thread.is_current and self._busy.locked():
             raise DynarecError("a machine cannot be closed by what it calls while it runs: stop it instead")
-        self._closed = True
+        with self._taking:
+            self._closed = True
         self.stop()
         self._thread.close()
         self._hooks.close()

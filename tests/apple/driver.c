@@ -49,6 +49,10 @@ void dr_faults_hold(bool hold) {
     (void)hold;
 }
 
+void dr_samplers_hold(bool hold) {
+    (void)hold;
+}
+
 struct dr_core *dr_faults_expect(struct dr_core *core) {
     (void)core;
     return NULL;
