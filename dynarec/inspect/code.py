@@ -11,13 +11,14 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from dynarec.core import verify
 from dynarec.errors import DynarecError
 from dynarec.host import make_host
 from dynarec.host.base import Host, HostCode
 from dynarec.inspect.model import HEAD, Circumstances, Unit
 from dynarec.ir import unit as ir
 from dynarec.ir.text import format_ops
-from dynarec.loading import find_guest, hardening
+from dynarec.loading import HARDENING_BITS, find_guest, hardening
 from dynarec.translate import Translator
 from guest_isa.guest import Guest
 
@@ -102,9 +103,21 @@ class UnitCode:
     @cached_property
     def is_reproduced(self) -> bool:
         """Whether translating it again gives the recorded host code."""
-        again = self.translate()
+        again = self._again
         unpatched = self._host(self.unit.circumstances).unpatched
         return unpatched(again.code, again) == unpatched(self.unit.code, again)
+
+    @cached_property
+    def _again(self) -> HostCode:
+        return self.translate()
+
+    @cached_property
+    def is_verified(self) -> bool:
+        """Whether the verifier of the host accepts the recorded code: as it was before it was linked to other units."""
+        made = self._again
+        host = self._host(self.unit.circumstances)
+        harden = sum(HARDENING_BITS[each.value] for each in host.harden)
+        return self.is_reproduced and verify(host.name, made.code, made.links, host.jump_shift, harden) is None
 
     def translate(self, *, without: Collection[str] | None = None, host: str | None = None) -> HostCode:
         """Translate it again; with other passes left out, or for another host."""

@@ -124,6 +124,7 @@ def _code(recording: Recording, unit: Unit, stages: bool) -> Iterator[str]:
     yield "code, how often each instruction was executed before it:" if unit.rounds is not None else "code:"
     if not code.is_reproduced:
         yield "(translated again it becomes other code, so that the lines of IR may not be those it was made from)"
+    yield f"(verified: {'yes' if code.is_verified else 'NO'}, {unit.host_insns} host instructions)"
     yield from _linked(recording, code)
     if stages:
         for stage in code.stages:

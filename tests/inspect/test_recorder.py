@@ -8,6 +8,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -222,8 +223,18 @@ def test_code_is_what_the_region_holds_and_what_translating_again_gives(name: st
             assert b"".join(line.data for line in code.host_lines) == unit.code
             assert len(code.host_lines) == unit.host_insns
             assert code.is_reproduced
+            assert code.is_verified
             assert [line.pc for line in code.guest_lines] == list(unit.pcs)
             assert tuple(line.insn for line in code.stages[-1].lines[:-1]) == unit.op_insns
+
+
+def test_code_that_was_changed_is_not_verified(looping: Machine) -> None:
+    recorder = Recorder(looping, sampling=None)
+    looping.run(1000)
+    unit = recorder.record().live[-1]
+    changed = replace(unit, code=bytes([unit.code[0] ^ 1]) + unit.code[1:])
+    assert UnitCode(unit, "rv32").is_verified
+    assert not UnitCode(changed, "rv32").is_verified
 
 
 def test_links_lead_to_units_that_live() -> None:

@@ -61,7 +61,7 @@ class Listings:
         code = UnitCode(unit, self._guest)
         try:
             lines = {**self._same(unit, code), "host": _host(code.host_lines)}
-            return lines if "no_ir" in lines else {**lines, "again": code.is_reproduced}
+            return lines if "no_ir" in lines else {**lines, "again": code.is_reproduced, "verified": code.is_verified}
         except DynarecError as error:
             return {"error": str(error)}
 

@@ -161,7 +161,7 @@ class InspectorApp(QueuedApp):
         status.set_class(bool(self._note or problem), "-noted")
         status.set_class(mode == "FROZEN", "-frozen")
         if self.view is not None:
-            line = telling.facts(self.view.recording, self.unit, self.panes.is_reproduced)
+            line = telling.facts(self.view.recording, self.unit, self.panes.judgement)
             self.query_one("#facts", Static).update(line)
 
     def _show_units(self) -> None:

@@ -36,9 +36,13 @@ class CodePanes(Horizontal):
         return self.query_one(f"#{name}", Pane)
 
     @property
-    def is_reproduced(self) -> bool | None:
-        """Whether translating the unit again gives what was recorded; None: that is not known."""
-        return self._code.is_reproduced if self._code else None
+    def judgement(self) -> str:
+        """Whether the code is what translating it again gives, and what the verifier says; "" if nobody knows."""
+        if self._code is None or self._code.is_reproduced is None:
+            return ""
+        if not self._code.is_reproduced:
+            return "NOT what translating it again gives"
+        return "verified" if self._code.is_verified else "REFUSED by the verifier"
 
     @property
     def stage(self) -> int:

@@ -13,13 +13,18 @@ from dynarec.inspect.model import EXITS, HEAD, Unit
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """The three forms of a unit. is_reproduced: its translation gives the recorded bytes; error: why there is less."""
+    """The three forms of a unit.
+
+    is_reproduced: its translation gives the recorded bytes; is_verified: and the verifier accepts them. error: why
+    there is less.
+    """
 
     unit: Unit
     guest: tuple[GuestLine, ...] = ()
     stages: tuple[Stage, ...] = ()
     host: tuple[HostLine, ...] = ()
     is_reproduced: bool | None = None
+    is_verified: bool | None = None
     error: str = ""
 
     def insn(self, line: HostLine) -> int | None:
@@ -56,11 +61,11 @@ def read(unit: Unit, guest: str) -> Code:
         code = UnitCode(unit, guest)
         found = Code(unit, tuple(code.guest_lines), host=tuple(code.host_lines))
         stages = tuple(code.stages)
-        return Code(unit, found.guest, stages, found.host, code.is_reproduced)
+        return Code(unit, found.guest, stages, found.host, code.is_reproduced, code.is_verified)
     except DynarecError as error:
-        return Code(unit, found.guest, (), found.host, None, str(error))
+        return Code(unit, found.guest, (), found.host, error=str(error))
     except Exception as error:  # the bytes may come from anywhere
-        return Code(unit, found.guest, (), found.host, None, f"it cannot be made: {type(error).__name__}: {error}")
+        return Code(unit, found.guest, (), found.host, error=f"it cannot be made: {type(error).__name__}: {error}")
 
 
 def marks(code: Code, stage: int, pane: str, line: int) -> Marks:

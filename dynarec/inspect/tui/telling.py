@@ -24,7 +24,7 @@ def status(name: str, view: View, mode: str) -> str:
     )
 
 
-def facts(recording: Recording, unit: Unit | None, is_reproduced: bool | None) -> str:
+def facts(recording: Recording, unit: Unit | None, judgement: str) -> str:
     """One unit."""
     if unit is None:
         return "no unit: nothing has been translated" if not recording.units else "no unit is chosen"
@@ -35,12 +35,12 @@ def facts(recording: Recording, unit: Unit | None, is_reproduced: bool | None) -
         _life(recording, unit),
         f"{percent(recording.share(unit))} of the time",
         f"{len(unit.pcs)} guest, {unit.host_insns} host insns",
+        *([judgement] if judgement else []),
         f"{size(unit.body)} + {size(len(unit.code) - unit.body)} exits",
         f"{short(unit.rounds)} rounds",
         _translated(unit),
         f"batch {unit.batch}",
         *_circumstances(unit),
-        *(["NOT what translating it again gives"] if is_reproduced is False else []),
     ]
     return "  ".join(words)
 

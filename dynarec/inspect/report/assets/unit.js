@@ -186,6 +186,9 @@ const unitView = {
         listings.repaint();
         code.replaceChildren(
           listings.node,
+          lines.verified === undefined
+            ? ''
+            : el('p', { class: 'note' }, lines.verified ? 'Verified: the verifier accepts this host code.' : 'Not verified.'),
           lines.again === false
             ? el(
                 'p',
