@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import io
+import os
 import re
 import shutil
 import subprocess
@@ -267,6 +268,7 @@ def may_debug() -> None:
         pytest.skip("needs gdb, and leave to debug processes of this host")
 
 
+@pytest.mark.skipif("LD_PRELOAD" in os.environ, reason="needs a process that no sanitizer traces at its end")
 @pytest.mark.usefixtures("may_debug")
 def test_gdb_shows_guest_functions_and_instructions(tmp_path: Path) -> None:
     """The process is killed, and leaves its source behind."""
