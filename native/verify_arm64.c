@@ -413,8 +413,8 @@ static const char *take_lookup(struct sweep *sweep, uint32_t at) {
     sweep->branched = true;
     if (sweep->charge == NOWHERE)
         return "a lookup in a unit that has not charged its budget";
-    if (sweep->refunded || sweep->leaving)
-        return "a lookup after a refund or out of budget";
+    if (sweep->leaving)
+        return "a lookup out of budget";
     if (IMMR(words[INDEX]) != shift || IMMS(words[INDEX]) != shift + LOG2_SLOTS - 1)
         return "a lookup with another index than the table has";
     if (RM(words[ADDRESS]) != slot || RD(words[ADDRESS]) != slot || RN(words[LOAD]) != slot ||

@@ -554,8 +554,8 @@ static const char *take_lookup(struct sweep *sweep, const struct insn *insn) {
         return NULL;
     if (sweep->charge == NOWHERE)
         return "a lookup where the budget was not charged";
-    if (sweep->refunded || sweep->leaving)
-        return "a lookup after a refund or out of budget";
+    if (sweep->leaving)
+        return "a lookup out of budget";
     sweep->next += bytes.size;
     sweep->branched = true;
     return NULL;

@@ -15,7 +15,7 @@ from dynarec.host.base import EXITS, HEAD, CountedBy, Counter, Exit, ExitKind, H
 from dynarec.host.buffer import Buffer, Label
 from dynarec.host.loops import has_rounds, loans, with_loans
 from dynarec.ir import ops
-from dynarec.ir.ops import OpKind
+from dynarec.ir.ops import MASK32, OpKind
 from dynarec.ir.state import Field
 from dynarec.ir.unit import Branch, Interpret, Jump, JumpTo, Op, Operand, Unit
 
@@ -23,27 +23,45 @@ Cond = TypeVar("Cond")
 """The host's condition codes."""
 
 
+KEEP_FLAGS = frozenset((ops.GET, ops.SET, ops.EXIT_IF, *ops.COMPARES))
+"""Ops that move, or set the flags by themselves."""
+_Leave = Jump | JumpTo | Interpret
+
+
 class _SideExit:
     """A side exit whose stub is still to come; `leave` is None for the one that is out of budget.
 
     `link` is the patchable branch in the unit's body that leads here; 0 if it cannot be patched.
+    `register` holds the target of a `JumpTo`, which may have to be masked.
     """
 
-    __slots__ = ("executed", "label", "leave", "link", "pc")
+    __slots__ = ("executed", "label", "leave", "link", "mask", "pc", "register")
 
-    def __init__(self, label: Label, leave: Jump | Interpret | None, pc: int, executed: int, link: int = 0) -> None:
+    def __init__(
+        self,
+        label: Label,
+        leave: _Leave | None,
+        pc: int,
+        executed: int,
+        link: int = 0,
+        register: int = 0,
+        mask: int = MASK32,
+    ) -> None:
         self.label = label
         self.leave = leave
         self.pc = pc
         self.executed = executed
         self.link = link
+        self.register = register
+        self.mask = mask
 
 
 class UnitEmitter(ABC, Generic[Cond]):
-    """Emits one unit. A subclass sets `asm` and `regs`."""
+    """Emits one unit. A subclass sets `asm`, `regs` and `jump_shift`."""
 
     asm: Buffer
     regs: Allocator
+    jump_shift: int
     methods: ClassVar[Mapping[OpKind, Callable[[Any, Op], None]]]
     """The method that emits an op; those of this module are in `METHODS`."""
     counting = False
@@ -61,15 +79,24 @@ class UnitEmitter(ABC, Generic[Cond]):
         """A compare that its only use, which comes next, is going to make."""
         self.side_exits: list[_SideExit] = []
         self.head = Label()
+        self.compared: tuple[Operand, Operand] | None = None
+        """What the flags were set for."""
+        self.late: set[Op] = set()
+        """Masks of computed jumps, which a jump needs only where its target is not found."""
 
     def emit(self) -> HostCode:
         """The code of the whole unit."""
         self.result.counted_by = self._choose_counting()
+        self.late = self._late_masks()
         self._mark(HEAD)
         self._head()
         for index, op in enumerate(self.unit.ops):
             self._mark(index)
             self.regs.at = index
+            if op in self.late:
+                continue
+            if op.kind not in KEEP_FLAGS:
+                self.compared = None
             if op.kind.compares and self._fuses(op, index):
                 self.pending = op
                 continue
@@ -78,10 +105,29 @@ class UnitEmitter(ABC, Generic[Cond]):
         self.regs.at = len(self.unit.ops)
         self._mark(EXITS)
         self._terminal()
+        self.regs.unlock()
         for side_exit in self.side_exits:
             self._side_exit_stub(side_exit)
         self.result.code = self.asm.finish()
         return self.result
+
+    def _late_masks(self) -> set[Op]:
+        targets = [op.attr.target for op in self.unit.ops if op.kind is ops.EXIT_IF and isinstance(op.attr, JumpTo)]
+        if isinstance(self.unit.terminal, JumpTo):
+            targets.append(self.unit.terminal.target)
+        return {each for each in targets if isinstance(each, Op) and self._is_late(each)}
+
+    def _is_late(self, target: Op) -> bool:
+        """Whether it is the jump that makes its target an address of code."""
+        is_mask = target.kind is ops.AND and target.args[1] == MASK32 << self.jump_shift & MASK32
+        return is_mask and isinstance(target.args[0], Op) and self.regs.left[target] == 1
+
+    def _target(self, target: Operand) -> tuple[int, int]:
+        """The register with the target of a computed jump, and the mask that makes it an address of code."""
+        if isinstance(target, Op) and target in self.late:
+            source, mask = target.args
+            return self.regs.register(source), int(mask)  # type: ignore[arg-type]
+        return self.regs.register(target), MASK32
 
     def _mark(self, op: int) -> None:
         self.result.marks.append(Mark(self.asm.here, op))
@@ -121,12 +167,16 @@ class UnitEmitter(ABC, Generic[Cond]):
         """Call the exit stub of the CPU state."""
 
     @abstractmethod
-    def _jump_to(self, target: Operand) -> None:
-        """Jump to the entry for a guest pc, or leave with the pc in its word of the CPU state."""
+    def _jump_to(self, register: int, mask: int, counter: int = 0) -> None:
+        """Jump to the entry for the guest pc in a register, or leave with it, masked, in its word of the CPU state."""
 
     @abstractmethod
-    def _compare(self, op: Op) -> Cond:
-        """Set the flags for a compare; the code that tells its outcome from them."""
+    def _set_flags(self, a: Operand, b: Operand) -> None:
+        """Compare."""
+
+    @abstractmethod
+    def _condition_code(self, kind: OpKind, a: Operand, b: Operand, swapped: bool) -> Cond:
+        """What tells from the flags, set for a and b, how a compare of a with b comes out; swapped: of b with a."""
 
     @abstractmethod
     def _test(self, operand: Operand) -> Cond:
@@ -199,15 +249,16 @@ class UnitEmitter(ABC, Generic[Cond]):
         counter = 0 if self.unit.goes_round(target) else self._count(self.charged)
         self._leave(target, inside, counter)
 
-    def _side_exit(self, condition: Operand, leave: Jump | Interpret, at: int) -> None:
+    def _side_exit(self, condition: Operand, leave: _Leave, at: int) -> None:
         """Leave from instruction `at` if the condition holds."""
-        executed = at + 1 if isinstance(leave, Jump) else at
+        executed = at if isinstance(leave, Interpret) else at + 1
         if isinstance(leave, Jump) and self.unit.goes_round(leave.target) and executed == self.charged:
             self._branch_if(condition, self.head)
             return
         label = Label()
+        target = self._target(leave.target) if isinstance(leave, JumpTo) else (0, MASK32)
         link = self._branch_if(condition, label)
-        self.side_exits.append(_SideExit(label, leave, self.unit.insns[at].pc, executed, link))
+        self.side_exits.append(_SideExit(label, leave, self.unit.insns[at].pc, executed, link, *target))
 
     def _side_exit_stub(self, side: _SideExit) -> None:
         self.asm.bind(side.label)
@@ -218,6 +269,8 @@ class UnitEmitter(ABC, Generic[Cond]):
         elif isinstance(side.leave, Interpret):
             self._exchange(outwards=True)
             self._call_exit(ExitKind.INTERPRET, side.pc, refund)
+        elif isinstance(side.leave, JumpTo):
+            self._look_up(side, refund)
         elif side.link and not self._has_to_do(side.leave, refund):
             self._call_exit(ExitKind.JUMP, side.leave.target, 0, side.link)
         else:
@@ -225,6 +278,25 @@ class UnitEmitter(ABC, Generic[Cond]):
             if refund:
                 self._refund(refund)
             self._leave(side.leave.target, counter=counter)
+
+    def _look_up(self, side: _SideExit, refund: int) -> None:
+        """Leave to a computed address. Spilled values are not needed any more."""
+        register = side.register
+        if self.counting:
+            self.regs.store_slot(layout.SPILL, register)
+        counter = self._count(side.executed)
+        if refund:
+            self._refund(refund)
+        if self.counting or any(register == loan.register for loan in self.lent):
+            register = self.regs.temporary()
+        self.regs.lock(register)
+        if self.counting:
+            self.regs.load_slot(register, layout.SPILL)
+        elif register != side.register:
+            self.regs.copy(register, side.register)
+        self._exchange(outwards=True)
+        self._jump_to(register, side.mask, counter)
+        self.regs.unlock()
 
     def _has_to_do(self, leave: Jump, refund: int) -> bool:
         """Whether something is to be done between the branch in the body and where it leads."""
@@ -235,7 +307,7 @@ class UnitEmitter(ABC, Generic[Cond]):
             case Jump(target=target):
                 self._leave_whole(target, self.unit.cut)
             case JumpTo(target=target):
-                self._jump_to(target)
+                self._jump_to(*self._target(target))
             case Branch(condition=condition, taken=taken, fallthrough=fallthrough):
                 self._side_exit(condition, Jump(taken), len(self.unit.insns) - 1)
                 self._leave_whole(fallthrough)
@@ -256,10 +328,22 @@ class UnitEmitter(ABC, Generic[Cond]):
         pending, self.pending = self.pending, None
         return pending if pending is operand else None
 
+    def _compare(self, op: Op) -> Cond:
+        """Set the flags for a compare, unless they are; the code that tells its outcome from them."""
+        a, b = map(self.regs.value, op.args)
+        swapped = type(a) is int
+        if swapped:
+            a, b = b, a
+        if self.compared != (a, b):
+            self._set_flags(a, b)
+            self.compared = (a, b)
+        return self._condition_code(op.kind, a, b, swapped)
+
     def _condition(self, operand: Operand) -> Cond:
         """Set the flags for a condition; the code that tells it from them."""
         pending = self._take_pending(operand)
         if pending is None:
+            self.compared = None
             return self._test(operand)
         condition = self._compare(pending)
         self.regs.done(pending)
@@ -294,6 +378,11 @@ class UnitEmitter(ABC, Generic[Cond]):
     def exit_if(self, op: Op) -> None:
         self._side_exit(op.args[0], op.attr, op.at)
         self.regs.done(op)
+        self._release(op.leave_value)
+
+    def _release(self, target: Operand | None) -> None:
+        if isinstance(target, Op):
+            (self.regs.done if target in self.late else self.regs.release)(target)
 
     def call(self, op: Op) -> None:
         raise ValueError(f"{op} is the interpreter's: it must not reach a host")

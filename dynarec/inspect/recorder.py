@@ -210,6 +210,7 @@ class Recorder(Watcher):
             rounds=None,
             instructions=None,
             samples=0,
+            onward=translation.onward,
         )
 
     def _circumstances(self, translation: Translation) -> Circumstances:

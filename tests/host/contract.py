@@ -16,7 +16,7 @@ from dynarec.host.x86_64.regs import HOMES as X86_64_HOMES
 from dynarec.ir import ops
 from dynarec.ir.evaluate import Left, MemoryFault, Outcome, evaluate
 from dynarec.ir.text import format_unit
-from dynarec.ir.unit import Interpret, Jump, SyncCode, Trap, Unit
+from dynarec.ir.unit import Interpret, Jump, JumpTo, SyncCode, Trap, Unit
 from dynarec.machine.base import Access
 from dynarec.records import Records
 from dynarec.translate import Translation
@@ -220,7 +220,7 @@ def as_hosts_get_it(unit: Unit) -> Unit:
         unit.terminal = Interpret()
     if isinstance(unit.terminal, Interpret):
         last = len(unit.insns) - 1
-        unit.ops = [op for op in unit.ops if not (op.at == last and isinstance(op.attr, Jump))]
+        unit.ops = [op for op in unit.ops if not (op.at == last and isinstance(op.attr, Jump | JumpTo))]
     return unit
 
 

@@ -36,7 +36,7 @@ BAD_CHARGE = "a charge of nothing or of too much"
 UNCHECKED = "a charge that does not branch when it is out of budget"
 BAD_LINK = "a link that does not go to an exit call"
 BRANCH_AFTER = "a conditional branch after a refund"
-LATE_LOOKUP = "a lookup after a refund or out of budget"
+LATE_LOOKUP = "a lookup out of budget"
 NO_GUEST = "an instruction that does not access guest memory"
 UNCOUNTED = "a count outside of the counters"
 BEHIND_COUNTERS = layout.COUNTERS + layout.COUNTER_COUNT * layout.COUNTER_SIZE
@@ -295,7 +295,6 @@ ESCAPES: list[Escape] = [
     ("a longer skip", charged(lookup(skip=10)), [], BODY + MASKED, ELSEWHERE),
     ("a lookup without its move", charged(lookup()[2:]), [], BODY + MASKED - 2, ELSEWHERE),
     ("a lookup without a charge", lookup() + EXIT, [], 0, "a lookup where the budget was not charged"),
-    ("a lookup after a refund", charged(refund(1) + lookup()), [], BODY + 4, LATE_LOOKUP),
     ("a lookup out of budget", after_out_of_budget(lookup()), [], BODY + LEFT, LATE_LOOKUP),
     # the budget
     ("two charges", charged(charged(b"")), [], BODY, "a second charge"),

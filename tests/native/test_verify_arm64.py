@@ -240,7 +240,7 @@ MIDDLE = "a branch into the middle of a sequence"
 BACK = "a branch back to something other than the charge"
 OUT = "a branch out of the unit"
 PLAIN_JUMP = "a jump that is neither linked nor to the charge"
-NO_LOOKUP = "a lookup after a refund or out of budget"
+NO_LOOKUP = "a lookup out of budget"
 SPENT = "code that is out of budget and does not leave at once"
 CHARGE_AMOUNT = "a charge of nothing or of too much"
 REFUND_AMOUNT = "a refund of nothing, or of no less than was charged"
@@ -450,7 +450,6 @@ UNITS: dict[str, tuple[bytes, list[int], str]] = {
     "refund of nothing": (charged(one("add_ri", X26, X26, 0), EXIT), [], REFUND_AMOUNT),
     "two refunds": (charged(REFUND, REFUND, go("b", -4)), [], "a second refund"),
     "refund before a forward jump": (charged(REFUND, go("b", 1), EXIT), [], PLAIN_JUMP),
-    "refund before a lookup": (charged(REFUND, lookup(), MISS), [], NO_LOOKUP),
     "refund off the end": (charge(4, 2) + EXIT + REFUND, [], OFF_END),
     "link on no branch": (charged(EXIT), [BODY], "a link that is no branch that can be patched"),
     "link on a condition": (charged(go("cbz", 1, 0), EXIT), [BODY], "a link that is no branch that can be patched"),

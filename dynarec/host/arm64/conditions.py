@@ -46,16 +46,13 @@ class Conditions(Operands):
         self._compare_constant(self.regs.register(operand), 0)
         return Cond.NE
 
-    def _compare(self, op: Op) -> Cond:
-        a, b = op.args
-        condition = _CONDITIONS[op.kind]
-        if type(self.regs.value(a)) is int:
-            a, b, condition = b, a, _SWAPPED[condition]
-        constant = self.regs.value(b)
+    def _condition_code(self, kind: OpKind, a: Operand, b: Operand, swapped: bool) -> Cond:
+        return _SWAPPED[_CONDITIONS[kind]] if swapped else _CONDITIONS[kind]
+
+    def _set_flags(self, a: Operand, b: Operand) -> None:
         register = self.regs.register(a)
-        if not (isinstance(constant, int) and self._compare_constant(register, constant)):
+        if not (isinstance(b, int) and self._compare_constant(register, b)):
             self.asm.cmp_rr(register, self.regs.register(b))
-        return condition
 
     def _compare_constant(self, register: int, constant: int) -> bool:
         """Compare in one instruction, if there is one; beside an immediate, the zero register is the stack pointer."""

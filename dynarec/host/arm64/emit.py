@@ -13,8 +13,9 @@ from dynarec.host.arm64.regs import BUDGET, CALL, CONTEXT, STATE
 from dynarec.host.base import ExitKind, Hardening
 from dynarec.host.buffer import Label
 from dynarec.host.emit import complete
+from dynarec.ir.ops import MASK32
 from dynarec.ir.state import Field
-from dynarec.ir.unit import Operand, Unit
+from dynarec.ir.unit import Unit
 
 JUMP_SLOT_SHIFT = layout.JUMP_SLOT_SIZE.bit_length() - 1
 COUNTER_PAGE = 1 << 12
@@ -75,10 +76,9 @@ class Emitter(Arithmetic, Memory):
         else:
             self.asm.blr(CALL)
 
-    def _jump_to(self, target: Operand) -> None:
+    def _jump_to(self, register: int, mask: int, counter: int = 0) -> None:
         """Look the target up in the CPU state's table of entries; the dispatcher fills it."""
         asm = self.asm
-        register = self.regs.register(target)
         slot, key = self.regs.temporary(), self.regs.temporary()
         asm.ubfx(slot, register, self.jump_shift, JUMP_INDEX_BITS)
         asm.add_ext64(slot, STATE, slot, amount=JUMP_SLOT_SHIFT)
@@ -91,5 +91,8 @@ class Emitter(Arithmetic, Memory):
         else:
             asm.br(slot)
         asm.bind(miss)
+        if mask != MASK32:
+            asm.and_ri(slot, register, mask)
+            register = slot
         asm.str(register, STATE, layout.PC)
-        self._call_exit(ExitKind.INDIRECT, 0, 0)
+        self._call_exit(ExitKind.INDIRECT, 0, 0, counter=counter)

@@ -13,6 +13,7 @@ from dynarec.host.x86_64.conditions import CONDITIONS
 from dynarec.host.x86_64.encode import Alu, Cond, Mem, Reg, Shift
 from dynarec.host.x86_64.memory import MEMORY, Memory
 from dynarec.host.x86_64.regs import STATE
+from dynarec.ir.ops import MASK32
 from dynarec.ir.state import Field
 from dynarec.ir.unit import Operand, Unit
 
@@ -64,10 +65,9 @@ class Emitter(Arithmetic, Memory):
         self.asm.jmp_m(_EXIT)
         self.asm.bind(behind)
 
-    def _jump_to(self, target: Operand) -> None:
+    def _jump_to(self, register: int, mask: int, counter: int = 0) -> None:
         """Look the target up in the CPU state's table of entries; the dispatcher fills it."""
         asm = self.asm
-        register = self.regs.register(target)
         index = self.regs.temporary()
         scale = JUMP_SLOT_SHIFT - self.jump_shift
         shift = max(scale - MAX_SCALE_SHIFT, 0)
@@ -81,5 +81,9 @@ class Emitter(Arithmetic, Memory):
         asm.jcc_short(Cond.NE, miss)
         asm.jmp_m(Mem(STATE, layout.JUMPS + layout.JUMP_ENTRY, index, 1 << (scale - shift)))
         asm.bind(miss)
+        if mask != MASK32:
+            asm.mov_rr(index, register)
+            asm.alu_ri(Alu.AND, index, mask)
+            register = index
         asm.mov_mr(_PC, register)
-        self._call_exit(ExitKind.INDIRECT, 0, 0)
+        self._call_exit(ExitKind.INDIRECT, 0, 0, counter=counter)
