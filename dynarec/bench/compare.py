@@ -35,7 +35,7 @@ class Change:
     what: str
     old: Sequence[float]
     new: Sequence[float]
-    exact: bool
+    exact: bool = False
 
     @property
     def gain(self) -> float:
@@ -86,7 +86,9 @@ class Comparison:
     def check(self, percent: float) -> list[str]:
         """A line for each change that is worse by more than this. Raises DynarecError when that cannot be told."""
         if not self.can_tell:
-            raise DynarecError(f"{self.old.path}: too few runs to tell a change from noise: --repeat {FEWEST_RUNS} or more")
+            raise DynarecError(
+                f"{self.old.path}: too few runs to tell a change from noise: --repeat {FEWEST_RUNS} or more"
+            )
         return [
             f"{change.name} ({change.what}): {PERCENT / change.gain - PERCENT:.1f} % worse than in {self.old.path}"
             for change in self.changes
@@ -98,14 +100,16 @@ def compare(old: Results, new: Results) -> Comparison:
     """Raises DynarecError when they have nothing to be compared."""
     for what in ("kind", "rounds"):
         if getattr(old, what) != getattr(new, what):
-            raise DynarecError(f"{old.path}: {what} {getattr(old, what)}, and not {getattr(new, what)}: nothing to compare")
+            raise DynarecError(
+                f"{old.path} has {what} {getattr(old, what)}, not {getattr(new, what)}: nothing to compare"
+            )
     if old.kind == TIMES and old.tiers[:1] != new.tiers[:1]:
         raise DynarecError(f"{old.path}: tier {old.tiers[0]}, and not {new.tiers[0]}: nothing to compare")
     changes = list(_changes(old, new))
     if not changes:
         raise DynarecError(f"{old.path}: no program of this measurement is in it: nothing to compare")
-    names = ({timing.program.name for timing in [*each.timings, *each.counted]} for each in (old, new))
-    return Comparison(old, new, changes, sorted(set.symmetric_difference(*names)))
+    names = [{subject.name for subject in each.subjects} for each in (old, new)]
+    return Comparison(old, new, changes, sorted(names[0] ^ names[1]))
 
 
 def _changes(old: Results, new: Results) -> Iterator[Change]:
@@ -113,16 +117,15 @@ def _changes(old: Results, new: Results) -> Iterator[Change]:
     for timing in new.timings:
         before = timings.get(timing.program.name)
         if before is not None:
-            runs = (each.slowdowns(DYNAREC, "cpu") for each in (before, timing))
-            yield Change(timing.program.name, PROGRAMS, *runs, exact=False)
+            runs = before.slowdowns(DYNAREC, "cpu"), timing.slowdowns(DYNAREC, "cpu")
+            yield Change(timing.program.name, PROGRAMS, *runs)
     if old.startup and new.startup:
-        yield Change(HELLO, STARTUP, old.startup, new.startup, exact=False)
-    counted = {each.program.name: each for each in old.counted}
+        yield Change(HELLO, STARTUP, old.startup, new.startup)
+    counted = {each.program.name: each.counts for each in old.counted}
     for each in new.counted:
-        for host, count in each.counts.items():
-            known = counted[each.program.name].counts.get(host) if each.program.name in counted else None
-            if known is not None:
-                yield Change(each.program.name, host, [known.host], [count.host], exact=True)
+        known = counted.get(each.program.name, {})
+        for host in (host for host in each.counts if host in known):
+            yield Change(each.program.name, host, [known[host].host], [each.counts[host].host], exact=True)
 
 
 def comparison_text(comparison: Comparison) -> str:

@@ -34,7 +34,7 @@ def draw(results: Results, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    names = [each.program.name for each in (*results.timings, *results.counted)]
+    names = [subject.name for subject in results.subjects]
     series = _counts(results) if results.kind == COUNTS else _times(results)
     with matplotlib.rc_context({"svg.hashsalt": SEED, "svg.fonttype": "none"}):
         figure = Figure(figsize=(WIDTH_INCHES, MARGIN_INCHES + ROW_INCHES * len(names)), layout="constrained")

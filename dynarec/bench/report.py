@@ -19,7 +19,7 @@ STATUS_BAD = 1
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What to do with results. compare: with this saved run. fail_over: percent that may be lost. plot: to this file."""
+    """What to do with results. compare: with this saved run. fail_over: percent that may be lost. plot: a file."""
 
     compare: Path | None = None
     fail_over: float | None = None
@@ -67,11 +67,10 @@ def show(results: Results) -> None:
 
 def table(results: Results) -> str:
     """The lines of all programs."""
-    subjects = [each.program for each in (*results.timings, *results.counted)]
     if results.kind == results_file.COUNTS:
-        counts = tables.CountTable(subjects)
+        counts = tables.CountTable(results.subjects)
         return "\n".join([counts.head(), *map(counts.row, results.counted)])
-    times = tables.TimingTable(subjects, list(results.timings[0].runs) if results.timings else [])
+    times = tables.TimingTable(results.subjects, list(results.timings[0].runs) if results.timings else [])
     return "\n".join([times.head(), *map(times.row, results.timings)])
 
 

@@ -1,8 +1,8 @@
 """Results as a JSON file.
 
-One object. Both kinds of measurement: `format` (1), `kind` ("times" or "counts"), `computer` (`cpu`, `system`, `python`, `dynarec`, `date`, and for
-times `compiler`, `qemu` and `unicorn`), `command` (the command line), `rounds` ("full" or "small"), `problems` (a line
-for each program without a result).
+One object. Both kinds of measurement: `format` (1), `kind` ("times" or "counts"), `computer` (`cpu`, `system`,
+`python`, `dynarec`, `date`, and for times `compiler`, `qemu` and `unicorn`), `command` (the command line), `rounds`
+("full" or "small"), `problems` (a line for each program without a result).
 
 Times: `tiers` (of dynarec; the first is `dynarec` below); `programs`, each with `name`, `kind`, `rounds`, `native`,
 `dynarec`, `qemu`, `unicorn` and the other tiers, those that ran (each `cpu` and `wall`: seconds of every run),
@@ -60,6 +60,11 @@ class Results:
     startup: list[float] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
 
+    @property
+    def subjects(self) -> list[Subject]:
+        """The programs."""
+        return [timing.program for timing in self.timings] + [counted.program for counted in self.counted]
+
 
 def timings_json(timings: Sequence[Timing], startup: Startup | None) -> dict[str, object]:
     """The keys of times."""
@@ -115,7 +120,7 @@ def read(path: Path) -> Results:
 def parse(path: Path, saved: dict[str, Any]) -> Results:
     """Results from what is written. Raises several exceptions for what is not."""
     programs = saved["programs"]
-    is_counts = saved.get("kind", TIMES) == COUNTS
+    is_counts = saved["kind"] == COUNTS if "kind" in saved else any("hosts" in each for each in programs)
     return Results(
         path,
         COUNTS if is_counts else TIMES,

@@ -44,7 +44,7 @@ def cpu_of(elf: Path) -> tuple[str, int]:
 
 
 def qemu_names(elf: Path) -> tuple[str, ...]:
-    """The commands that QEMU may be installed as for an ELF file's CPU. Raises DynarecError when the file is not ELF."""
+    """The commands that QEMU may be installed as for an ELF file's CPU. Raises DynarecError as `cpu_of` does."""
     cpu = "{}{}".format(*cpu_of(elf))
     return (f"qemu-{cpu}-static", f"qemu-{cpu}")
 

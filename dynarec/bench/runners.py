@@ -46,7 +46,7 @@ def dynarec_command(elf: Path, arguments: Sequence[str] = (), options: Sequence[
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """Who is there to be compared. qemu: None where it is not installed, or not wanted; qemu_names: how it is called."""
+    """Who is there to be compared. qemu: None where it is missing or not wanted; qemu_names: how it is called."""
 
     compiler: str
     tiers: tuple[str, ...]

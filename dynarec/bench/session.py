@@ -136,7 +136,13 @@ def _counted(programs: Sequence[BenchProgram], problems: Problems) -> Iterator[C
 
 def _saved(plan: Plan, facts: dict[str, str], problems: Problems, content: dict[str, object]) -> Results:
     kind = results_file.COUNTS if plan.counts else results_file.TIMES
-    preface = {"kind": kind, "computer": facts, "command": plan.command, "rounds": plan.size, "problems": problems.lines}
+    preface = {
+        "kind": kind,
+        "computer": facts,
+        "command": plan.command,
+        "rounds": plan.size,
+        "problems": problems.lines,
+    }
     whole = {**preface, **content}
     if plan.json is not None:
         results_file.write(plan.json, whole)

@@ -54,7 +54,7 @@ def measure_startup(elf: Path, repeat: int) -> Startup:
 def startup_text(startup: Startup) -> str:
     hello, python = startup.hello, startup.python
     return (
-        f"{HELLO}: {hello.median('cpu'):.3f} s processor time (least {min(hello.cpu):.3f}), {hello.median('wall'):.3f} s "
-        f"wall time, {startup.peak_bytes / MEBI:.1f} MiB at its peak; Python alone {python.median('cpu'):.3f} s, "
+        f"{HELLO}: {hello.median('cpu'):.3f} s processor time (least {min(hello.cpu):.3f}), "
+        f"{hello.median('wall'):.3f} s wall time, {startup.peak_bytes / MEBI:.1f} MiB at its peak; Python alone {python.median('cpu'):.3f} s, "
         f"the run {startup.run_seconds:.3f} s, of it translating {startup.translation_seconds:.3f} s"
     )

@@ -13,8 +13,8 @@ GAP = "  "
 TIME_WIDTH = 9
 COUNT_WIDTH = 13
 TIMING_LEGEND = (
-    "s: median processor time (user and system) of a process in seconds, start-up and translation included; least: of all"
-    " runs\n"
+    "s: median processor time (user and system) of a process in seconds, start-up and translation included;"
+    " least: of all runs\n"
     "ratio: to native, median of those of each round; range: the least and the most of these; by turns, but only once: "
     f"{', '.join(SLOW)}\n"
     "us/insn: microseconds of translation for each translated guest instruction, in one more run that is not timed\n"

@@ -11,7 +11,7 @@ from typing import Literal
 
 from dynarec.bench.processes import Run, run_checked
 from dynarec.bench.programs import BenchProgram, Subject
-from dynarec.bench.runners import DYNAREC, NATIVE, QEMU, Runner, dynarec_command
+from dynarec.bench.runners import DYNAREC, NATIVE, QEMU, Runner, Words, dynarec_command
 
 Clock = Literal["cpu", "wall"]
 CLOCKS: tuple[Clock, ...] = ("cpu", "wall")
@@ -113,7 +113,7 @@ def time_program(
 def measure_work(program: BenchProgram, tier: str, folder: Path) -> Work:
     """dynarec's own numbers about a run. Raises WrongResult as `time_program` does."""
     path = folder / f"{program.name}.json"
-    options = ["--tier", tier, "--stats-json", path]
+    options: Words = ["--tier", tier, "--stats-json", path]
     run_checked(program, DYNAREC, dynarec_command(program.elf, [str(program.rounds)], options))
     stats = json.loads(path.read_text())
     return Work(stats["instructions"], stats["translated_instructions"], stats["translation_seconds"])
@@ -122,6 +122,8 @@ def measure_work(program: BenchProgram, tier: str, folder: Path) -> Work:
 def mean_slowdowns(timings: Sequence[Timing], clock: Clock) -> Means:
     """Geometric means over at least one program."""
     slowdowns = {
-        who: geometric_mean(timing.slowdown(who, clock) for timing in timings) for who in timings[0].runs if who != NATIVE
+        who: geometric_mean(timing.slowdown(who, clock) for timing in timings)
+        for who in timings[0].runs
+        if who != NATIVE
     }
     return Means(clock, len(timings), slowdowns)

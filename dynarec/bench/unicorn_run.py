@@ -18,13 +18,13 @@ from dynarec.bench.rivals import cpu_of
 from dynarec.emulated.memory import EmulatedMemory
 from dynarec.emulated.targets import import_unicorn
 from dynarec.errors import DynarecError
-from dynarec.machine.base import Access, Continue, Died, Exited, Interrupts, Options, Trap
+from dynarec.machine.base import Access, Continue, Interrupts, Options, Outcome, Trap, TrapKind
 from dynarec.machine.user import UserProfile
-from dynarec.program import Program
 from guest_isa.guest import Guest
 
 NOWHERE = 0xFFFF_FFFF
 """Where no program goes."""
+NO_CAUSE = -1
 CALL_SIZE = 4
 """At a system call, Unicorn's pc is this much behind it."""
 
@@ -62,66 +62,67 @@ class UnicornRegisters:
 class UnicornMachine:
     """A guest CPU under Unicorn; what the profile sees as its machine."""
 
-    instructions = 0  # counting them would slow Unicorn down
+    instructions = 0
+    """Counting them would slow Unicorn down."""
 
     def __init__(self, path: Path, arguments: Sequence[str]) -> None:
         """Load a program. Raises DynarecError, also without Unicorn."""
-        self.program: Program
-        self.guest: Guest
-        self.program, self.guest = loading.read_program(path, None)
         unicorn = import_unicorn()
         cpu, bits = cpu_of(path)
         constants = _registers(cpu)
-        self._engine: Any = unicorn.Uc(*(getattr(unicorn, f"UC_{name.upper()}") for name in (f"arch_{cpu}", f"mode_{cpu}{bits}")))
+        self.program, self.guest = loading.read_program(path, None)
+        self.pc = 0
+        modes = (f"UC_ARCH_{cpu}", f"UC_MODE_{cpu}{bits}")
+        self._engine: Any = unicorn.Uc(*(getattr(unicorn, name.upper()) for name in modes))
         self._failure: type[Exception] = unicorn.UcError
         self._pc_number = constants["PC"]
-        self.pc = 0
+        self._cause = NO_CAUSE
+        self._engine.hook_add(unicorn.UC_HOOK_INTR, self._stop)
         self.memory = UnicornMemory(self._engine)
         self.regs = UnicornRegisters(self._engine, self.guest, constants)
-        self.profile = UserProfile(self, Options(list(arguments)))
-        self._cause: int | None = None
-        self._engine.hook_add(unicorn.UC_HOOK_INTR, self._stop_at)
-        self.profile.load()
+        self._profile = UserProfile(self, Options(list(arguments)))
+        self._profile.load()
 
     @property
     def interrupts(self) -> Interrupts:
         """Raises DynarecError: programs in machine mode do not run here."""
-        raise DynarecError(f"{self.program.name}: there are no interrupts here: choose a program of machine user")
+        raise DynarecError(f"{self.program.name}: there are no interrupts here: take a program of machine user")
 
-    def _stop_at(self, engine: Any, cause: int, data: object) -> None:
+    def run(self) -> int:
+        """Run to the end; the exit status. Raises DynarecError when Unicorn ends it."""
+        outcome: Outcome = Continue()
+        while isinstance(outcome, Continue):
+            outcome = self._profile.trap(self._next_trap())
+        return outcome.status
+
+    def _stop(self, engine: Any, cause: int, data: object) -> None:
         self._cause = cause
         engine.emu_stop()
 
-    def run(self) -> int:
-        """Run to the end; the exit status. Raises DynarecError when the program does what Unicorn refuses."""
-        while True:
-            outcome = self.profile.trap(self._next_trap())
-            if not isinstance(outcome, Continue):
-                return outcome.status
-
     def _next_trap(self) -> Trap:
-        self._cause = None
+        self._cause = NO_CAUSE
         try:
             self._engine.emu_start(self.pc, NOWHERE)
         except self._failure as error:
-            raise DynarecError(f"{self.program.name}: Unicorn ends it: {error}") from error
-        cause = self._cause
-        if cause not in self.guest.causes: raise DynarecError
-        known = self.guest.causes[cause]
-        pc = int(self._engine.reg_read(self._pc_number)) - CALL_SIZE
-        return Trap(known.kind, cause, known.name, pc, 0, CALL_SIZE)
+            raise DynarecError(f"{self.program.name}: Unicorn cannot go on: {error}") from error
+        known = self.guest.causes.get(self._cause)
+        if known is None or known.kind is not TrapKind.SYSCALL:
+            raise DynarecError(f"{self.program.name}: Unicorn stops with cause {self._cause}, which is no system call")
+        behind = int(self._engine.reg_read(self._pc_number))
+        return Trap(known.kind, self._cause, known.name, behind - CALL_SIZE, 0, CALL_SIZE)
 
 
 def _registers(cpu: str) -> dict[str, int]:
-    constants = vars(importlib.import_module(f"unicorn.{cpu}_const"))
+    """Unicorn's numbers of a CPU's registers, by their names."""
     prefix = f"UC_{cpu.upper()}_REG_"
+    constants = vars(importlib.import_module(f"unicorn.{cpu}_const"))
     return {name.removeprefix(prefix): number for name, number in constants.items() if name.startswith(prefix)}
+
 
 def main(arguments: Sequence[str]) -> int:
     """Run it; the exit status."""
     try:
-        path, *rest = arguments
-        return UnicornMachine(Path(path), rest).run()
+        return UnicornMachine(Path(arguments[0]), arguments[1:]).run()
     except DynarecError as error:
         print(error, file=sys.stderr)
         return STATUS_FAILED

@@ -1,6 +1,6 @@
 """Measures how fast programs run, beside native code and emulators, or counts the host instructions that they execute.
 
-The exit status is 1 when a program printed something else than it must, failed, or lost more than --fail-over allows."""
+The exit status is 1 when a program printed something else than it must, failed, or lost more than --fail-over says."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--bench-dir", type=arguments.path, metavar="DIR", help="the programs (default: roms/bench of the checkout)")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--json", type=arguments.path, metavar="FILE", help="write the results to a file, too")
-    source.add_argument("--from", type=arguments.path, dest="saved", metavar="FILE", help="measure nothing: a saved run")
+    source.add_argument("--from", type=arguments.path, dest="saved", metavar="FILE", help="show a saved run")
     add("--compare", type=arguments.path, metavar="FILE", help="compare with a saved run")
     add("--fail-over", type=_percent, metavar="PERCENT", help="the exit status is 1 when a program lost more than this")
     add("--plot", type=arguments.path, metavar="FILE", help="draw the results (.svg, .png, .pdf)")
