@@ -131,8 +131,8 @@ def _changes(old: Results, new: Results) -> Iterator[Change]:
 def comparison_text(comparison: Comparison) -> str:
     """A table with a line for each change, and what they come to."""
     old = comparison.old
-    lines = [f"compared with {old.path}: {old.computer.get('date', '?')}, {old.command}"]
-    if old.computer.get("cpu") != comparison.new.computer.get("cpu"):
+    lines = [", ".join(filter(None, (f"compared with {old.path}: {old.command}", old.computer.get("date"))))]
+    if old.kind == TIMES and old.computer.get("cpu") != comparison.new.computer.get("cpu"):
         lines.append(f"on another computer: {old.computer.get('cpu')}")
     width = max(len(change.name) for change in comparison.changes)
     lines.append(f"{'program':<{width}}  {'':8}  {'old':>13}  {'new':>13}  {'old/new':>7}")

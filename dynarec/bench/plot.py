@@ -9,6 +9,7 @@ from typing import Any
 
 from dynarec.bench.results_file import COUNTS, Results
 from dynarec.bench.runners import DYNAREC, NATIVE
+from dynarec.bench.tables import NAMES
 from dynarec.errors import DynarecError
 
 LIBRARY = "matplotlib"
@@ -60,12 +61,13 @@ def _fill(axes: Any, names: Sequence[str], series: Series, results: Results) -> 
     height = BARS / len(series)
     for number, (name, values) in enumerate(series.items()):
         places = [at + (number - (len(series) - 1) / 2) * height for at in range(len(names))]
-        axes.barh(places, values, height, label=name, xerr=_spread(results, values) if name == DYNAREC else None)
+        spread = _spread(results, values) if name == DYNAREC else None
+        axes.barh(places, values, height, label=NAMES.get(name, name), xerr=spread)
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     axes.grid(axis="x", alpha=0.3)
     axes.set_axisbelow(True)
-    axes.legend(loc="lower right")
+    axes.figure.legend(loc="outside upper center", ncols=len(series), frameon=False)
     if results.kind == COUNTS:
         axes.set_xlabel("host instructions for each guest instruction")
         return
