@@ -32,6 +32,8 @@ STATM = Path("/proc/self/statm")
 RESIDENT = 1
 """Its number in that file (proc(5)), in pages."""
 KIBI = 1024
+MOST = 120
+"""Bytes that a translated guest instruction may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def memory_costs(programs: Sequence[BenchProgram]) -> MemoryCosts:
 
 def memory_text(costs: MemoryCosts) -> str:
     return (
-        f"resident memory for each translated guest instruction: {costs.each:.1f} bytes, "
+        f"resident memory for each translated guest instruction: {costs.each:.1f} bytes of at most {MOST}, "
         f"{costs.code / costs.instructions:.1f} of them host code ({costs.units:,} units of "
         f"{costs.instructions:,} guest instructions)"
     )

@@ -61,8 +61,13 @@ class Reporter:
 
 def show(results: Results) -> None:
     """Print saved results as they were printed when they were measured."""
-    print(tables.described({**results.computer, "command": results.command}), "", table(results), "", sep="\n")
+    print(preface(results.computer, results.command, results.commands), "", table(results), "", sep="\n")
     print(ending(results))
+
+
+def preface(facts: dict[str, str], command: str, commands: dict[str, str]) -> str:
+    """What was measured, and where. commands: of each kind of run."""
+    return tables.described({**facts, "command": command, **{f"{who} runs": words for who, words in commands.items()}})
 
 
 def table(results: Results) -> str:

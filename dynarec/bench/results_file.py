@@ -1,8 +1,8 @@
 """Results as a JSON file.
 
 One object. Both kinds of measurement: `format` (1), `kind` ("times" or "counts"), `computer` (`cpu`, `system`,
-`python`, `dynarec`, `date`, and for times `compiler`, `qemu` and `unicorn`), `command` (the command line), `rounds`
-("full" or "small"), `problems` (a line for each program without a result).
+`python`, `dynarec`, `date`, and for times `compiler`, `qemu` and `unicorn`), `command` (the command line), `commands`
+(of each kind of run, for people), `rounds` ("full" or "small"), `problems` (a line for each program without a result).
 
 Times: `tiers` (of dynarec; the first is `dynarec` below); `programs`, each with `name`, `kind`, `rounds`, `native`,
 `dynarec`, `qemu`, `unicorn` and the other tiers, those that ran (each `cpu` and `wall`: seconds of every run),
@@ -45,13 +45,15 @@ RUNNERS = (NATIVE, DYNAREC, *TIERS, *PEERS)
 class Results:
     """A measurement as it was saved: timings, or what was counted.
 
-    tiers: of timings. startup: processor times of hello.elf as multiples of those of Python alone, in the same round.
+    commands: of each kind of run. tiers: of timings. startup: processor times of hello.elf as multiples of those of
+    Python alone, in the same round.
     """
 
     path: Path
     kind: str
     computer: dict[str, str]
     command: str
+    commands: dict[str, str]
     rounds: str
     problems: list[str]
     tiers: tuple[str, ...]
@@ -126,6 +128,7 @@ def parse(path: Path, saved: dict[str, Any]) -> Results:
         COUNTS if is_counts else TIMES,
         {str(name): str(fact) for name, fact in saved["computer"].items()},
         str(saved["command"]),
+        {str(name): str(command) for name, command in saved.get("commands", {}).items()},
         str(saved["rounds"]),
         [str(line) for line in saved["problems"]],
         tuple(saved.get("tiers", TIERS[:1])),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from dynarec.bench import computer, report, results_file, rivals, tables
-from dynarec.bench.costs import measure_costs
+from dynarec.bench.costs import Costs, measure_costs
 from dynarec.bench.counts import Counted, count_program
 from dynarec.bench.processes import WrongResult
 from dynarec.bench.programs import BenchProgram, Size, load_programs
@@ -30,7 +30,8 @@ UNSAVED = Path("this run")
 class Plan:
     """What to measure. names: programs, none for all. json: file for the results. given_folder: not the default one.
 
-    tiers: of dynarec, the first one is compared. peers: who is to be beside it; None: those that are installed.
+    brief: nothing beside the programs. tiers: of dynarec, the first one is compared. peers: who is to be beside it;
+    None: those that are installed.
     """
 
     names: tuple[str, ...]
@@ -40,6 +41,7 @@ class Plan:
     folder: Path
     given_folder: bool
     json: Path | None
+    brief: bool
     tiers: tuple[str, ...]
     peers: tuple[str, ...] | None
 
@@ -48,6 +50,7 @@ class Plan:
         """The command line that measures this, with its defaults."""
         words = ["dynarec", "bench", *self.names, "--rounds", self.size]
         words += ["--counts"] if self.counts else ["--repeat", str(self.repeat), "--tiers", ",".join(self.tiers)]
+        words += ["--brief"] if self.brief else []
         words += ["--peers", ",".join(self.peers)] if self.peers is not None else []
         words += ["--bench-dir", str(self.folder)] if self.given_folder else []
         words += ["--json", str(self.json)] if self.json is not None else []
@@ -75,15 +78,15 @@ def measure(plan: Plan) -> Results:
     programs = _programs(plan)
     field_ = find_field(programs[0].elf, plan.tiers, plan.peers)
     facts = {**computer.describe(), **field_.facts()}
-    commands = {f"{runner.who} runs": runner.shown for runner in field_.runners}
-    print(tables.described({**facts, "command": plan.command, **commands}), "", sep="\n", flush=True)
+    commands = {runner.who: runner.shown for runner in field_.runners}
+    print(report.preface(facts, plan.command, commands), "", sep="\n", flush=True)
     problems = Problems()
     timings = list(_timed(programs, field_, plan, problems))
-    startup = problems.guarded(measure_startup, plan.folder.parent / HELLO, plan.repeat)
-    costs = measure_costs(programs, plan.folder, plan.size)
+    startup = None if plan.brief else problems.guarded(measure_startup, plan.folder.parent / HELLO, plan.repeat)
+    costs = Costs() if plan.brief else measure_costs(programs, plan.folder, plan.size)
     lines = [*([] if startup is None else [startup_text(startup)]), *costs.lines]
-    content = {"tiers": list(plan.tiers)} | results_file.timings_json(timings, startup) | costs.numbers
-    results = _saved(plan, facts, problems, content | {"lines": lines})
+    content = {"commands": commands, "tiers": list(plan.tiers), "lines": lines, **costs.numbers}
+    results = _saved(plan, facts, problems, content | results_file.timings_json(timings, startup))
     print("", report.ending(results), sep="\n")
     return results
 
@@ -92,7 +95,7 @@ def count(plan: Plan) -> Results:
     """Count executed host instructions, print the results, and write them."""
     programs = _programs(plan)
     facts = computer.describe()
-    print(tables.described({**facts, "command": plan.command}), "", sep="\n", flush=True)
+    print(report.preface(facts, plan.command, {}), "", sep="\n", flush=True)
     problems = Problems()
     counted = list(_counted(programs, problems))
     results = _saved(plan, facts, problems, results_file.counts_json(counted))

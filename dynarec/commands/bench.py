@@ -22,6 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--rounds", choices=("full", "small"), help="how long the programs run (default: full; with --counts: small)")
     add("--repeat", type=_repetitions, default=DEFAULT_REPEAT, metavar="N", help="runs of each kind (default: 5)")
     add("--counts", action="store_true", help="count executed host instructions by emulation; nothing is timed")
+    add("--brief", action="store_true", help="time the programs, and nothing beside them")
     add("--tiers", type=arguments.names, default=("auto",), metavar="T,...", help="auto, jit, interp (default: auto)")
     add("--peers", type=arguments.names, metavar="P,...", help="qemu, unicorn (default: those that are installed)")
     add("--bench-dir", type=arguments.path, metavar="DIR", help="the programs (default: roms/bench of the checkout)")
@@ -58,6 +59,7 @@ def _plan(args: argparse.Namespace) -> Plan:
         folder=args.bench_dir or default_folder(),
         given_folder=args.bench_dir is not None,
         json=args.json,
+        brief=args.brief,
         tiers=args.tiers,
         peers=args.peers,
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from dynarec import cli
 from dynarec.bench import results_file
 from dynarec.bench.results_file import Results
+from tests.bench import page
 from tests.bench.recorded import COUNTS, MOST, complaint, percent_more
 
 COMMAND = "dynarec bench --counts"
@@ -33,9 +34,10 @@ def main() -> int:
 
 
 def _record(found: Results) -> None:
-    """They are the same on every computer, so nothing is kept of this one."""
+    """They are the same on every computer, so nothing is kept of this one. They are part of the page."""
     preface = {"kind": found.kind, "computer": {}, "command": COMMAND, "rounds": found.rounds, "problems": []}
     results_file.write(COUNTS, preface | results_file.counts_json(found.counted))
+    page.make()
 
 
 def _check(found: Results) -> int:

@@ -1,11 +1,13 @@
-"""`python -m tests.bench.page TIMES.json`: make the page about speed from a saved run of `dynarec bench`.
+"""`python -m tests.bench.page [TIMES.json]`: make the page about speed, from a saved run of `dynarec bench`.
 
-Writes tests/bench/README.md and tests/bench/speed.svg; host instructions are those of tests/bench/counts.json.
+Writes tests/bench/README.md and tests/bench/speed.svg, from tests/bench/counts.json and tests/bench/times.json, which
+the run that is given becomes.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -18,11 +20,11 @@ from dynarec.bench.timing import Timing, mean_slowdowns
 from tests.bench.recorded import COUNTS
 
 FOLDER = Path(__file__).parent
-PAGE, PICTURE = FOLDER / "README.md", FOLDER / "speed.svg"
+PAGE, PICTURE, TIMES = FOLDER / "README.md", FOLDER / "speed.svg", FOLDER / "times.json"
 TEXT = """\
 # How fast it is
 
-Made by `python -m tests.bench.page`, from `{command}`.
+Made by `python -m tests.bench.page` from [times.json](times.json), which `{command}` has written.
 
 ![Processor time of each program, as a multiple of that of native code]({picture})
 
@@ -40,19 +42,20 @@ Made by `python -m tests.bench.page`, from `{command}`.
 
 ## Host instructions
 
-Executed host instructions for each guest instruction, counted exactly by emulation (`dynarec bench --counts`). They are the
-same on every computer, so tests compare them with what is recorded in [counts.json](counts.json):
+Executed host instructions for each guest instruction, counted exactly by emulation (`dynarec bench --counts`). They are
+the same on every computer, so tests compare them with what is recorded in [counts.json](counts.json):
 `python -m tests.bench` does so for all programs, and `python -m tests.bench --update` records them anew.
 
 {counts}
 
 ## Commands
 
-    dynarec bench --json new.json --plot new.svg            # all programs, five rounds; --tiers auto,jit,interp for the tiers
+    dynarec bench --json new.json --plot new.svg            # all programs, five rounds
+    dynarec bench crc32 vm --tiers auto,jit,interp          # the tiers beside each other
     dynarec bench --compare old.json --fail-over 3          # status 1 if a program has become more than 3 % slower
     dynarec bench --from new.json --compare old.json        # without measuring again
     dynarec bench --counts --compare tests/bench/counts.json --fail-over 1
-    python -m tests.bench.page new.json                     # this page
+    python -m tests.bench.page new.json                     # this page, from another run
 """
 
 
@@ -106,13 +109,24 @@ def _paragraphs(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
-def main() -> None:
-    """Write both files."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.page", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("times", type=Path, metavar="TIMES.json", help="a run that dynarec bench --json has saved")
-    times = results_file.read(parser.parse_args().times)
+def make() -> None:
+    """Write page and picture."""
+    times = results_file.read(TIMES)
     plot.draw(times, PICTURE)
     PAGE.write_text(page(times, results_file.read(COUNTS)))
+
+
+def main() -> None:
+    """Write them."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.page", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument(
+        "times", nargs="?", type=Path, metavar="TIMES.json", help="a run to keep, of dynarec bench --json"
+    )
+    given = parser.parse_args().times
+    if given is not None:
+        results_file.read(given)
+        shutil.copy(given, TIMES)
+    make()
 
 
 if __name__ == "__main__":

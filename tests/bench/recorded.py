@@ -22,7 +22,7 @@ def recorded() -> Results:
 
 
 def percent_more(name: str, host: str, executed: int) -> float:
-    """Percent of host instructions beyond those that were recorded; negative for fewer, infinite for an unknown program."""
+    """Percent beyond what was recorded; negative for fewer, infinite for a program that is not there."""
     known = next((each.counts.get(host) for each in recorded().counted if each.program.name == name), None)
     return math.inf if known is None else 100 * (executed / known.host - 1)
 
