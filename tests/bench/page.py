@@ -75,8 +75,9 @@ def page(times: Results, counts: Results) -> str:
 
 def _times(results: Results) -> str:
     others = [who for who in results.timings[0].runs if who not in (NATIVE, DYNAREC)]
-    heads = ["program", "what it does", "native s", "dynarec s", "least", "to native", "range"]
-    heads += [head for who in others for head in (f"{NAMES.get(who, who)} s", "to native")]
+    heads = ["program", "what it does", "native s", "dynarec s", "least", "ratio", "range"]
+    heads += [head for who in others for head in (f"{NAMES.get(who, who)} s", "ratio")]
+    heads += ["us/insn", "MIPS"]
     return _table(heads, "--" + ":" * (len(heads) - 2), (_times_row(timing, others) for timing in results.timings))
 
 
@@ -87,7 +88,7 @@ def _times_row(timing: Timing, others: Sequence[str]) -> list[str]:
     cells.append(f"{min(ratios):.2f} to {max(ratios):.2f}")
     for who in others:
         cells += [f"{timing.runs[who].median('cpu'):.2f}", f"{timing.slowdown(who, 'cpu'):.2f}"]
-    return cells
+    return [*cells, f"{timing.work.translation_micros:.1f}", f"{timing.mips:,.0f}"]
 
 
 def _counts(counted: Sequence[Counted]) -> str:

@@ -42,7 +42,9 @@ def test_times(bench: Bench, tmp_path: Path) -> None:
     with_qemu = rivals.find_qemu(rivals.qemu_names(BENCH / "vm.elf")) is not None
     assert ("times faster than QEMU" in lines[-1]) == with_qemu
     assert ("unicorn s" in lines[head]) == (find_spec("unicorn") is not None)
-    assert re.search(r"^resident memory for each translated guest instruction: \d+\.\d bytes of at most 120, ", output, re.M)
+    assert re.search(
+        r"^resident memory for each translated guest instruction: \d+\.\d bytes of at most 120, ", output, re.M
+    )
     assert "by policy: none works here" not in output
     assert [entry.name for entry in tmp_path.iterdir()] == ["results.json"]
     check_times_json(json.loads(path.read_text()))

@@ -48,7 +48,7 @@ def test_pictures_that_cannot_be(bench: Bench, tmp_path: Path, monkeypatch: pyte
 def test_page(tmp_path: Path) -> None:
     results = results_file.read(saved(tmp_path, "times", times(aes=spread(2.0), vm=spread(8.0))))
     text = page.page(results, recorded())
-    assert "| `aes` |  | 1.00 | 2.00 | 1.96 | **2.00** | 1.96 to 2.04 |\n" in text
+    assert "| `aes` |  | 1.00 | 2.00 | 1.96 | **2.00** | 1.96 to 2.04 | 100.0 | 0 |\n" in text
     assert "- geometric means of 2 programs, processor time: dynarec 4.00 x native\n" in text
     assert all(f"| `{each.program.name}` |" in text for each in recorded().counted)
     assert "| cpu | a 6502 |\n" in text
