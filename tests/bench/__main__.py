@@ -28,19 +28,20 @@ def main() -> int:
             return status
         found = results_file.read(path)
     if update:
-        _record(found)
+        record(found)
         return 0
-    return _check(found)
+    return check(found)
 
 
-def _record(found: Results) -> None:
+def record(found: Results) -> None:
     """They are the same on every computer, so nothing is kept of this one. They are part of the page."""
     preface = {"kind": found.kind, "computer": {}, "command": COMMAND, "rounds": found.rounds, "problems": []}
     results_file.write(COUNTS, preface | results_file.counts_json(found.counted))
     page.make()
 
 
-def _check(found: Results) -> int:
+def check(found: Results) -> int:
+    """Tell what is far from what was recorded; the exit status."""
     counts = [(each.program.name, host, count.host) for each in found.counted for host, count in each.counts.items()]
     for each in counts:
         if line := complaint(*each):

@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dynarec.bench import counts
+from dynarec.bench.counts import Counted
 from dynarec.bench.processes import Run, WrongResult
 from dynarec.bench.programs import load_programs
-from tests.bench.calls import Bench, failed
+from dynarec.host import HOSTS
+from tests.bench import __main__ as guard
+from tests.bench.calls import BENCH, Bench, failed
+from tests.bench.recorded import check_count, complaint, recorded
 
 
 class Emulation:
@@ -64,3 +69,35 @@ def test_counts_by_emulation(folder: Path, tmp_path: Path) -> None:
     program = load_programs(folder, [], "small")[0]
     for count in counts.count_program(program, tmp_path).counts.values():
         assert count.host > count.guest > 0
+
+
+def test_what_was_recorded_is_of_all_programs_and_hosts() -> None:
+    assert recorded().rounds == "small"
+    programs = load_programs(BENCH, [], "small")
+    assert [each.program.name for each in recorded().counted] == [program.name for program in programs]
+    assert [each.program.rounds for each in recorded().counted] == [program.rounds for program in programs]
+    assert all(set(each.counts) == set(HOSTS) for each in recorded().counted)
+
+
+def test_more_host_instructions_than_recorded_fail() -> None:
+    known = recorded().counted[0].counts["arm64"].host
+    name = recorded().counted[0].program.name
+    check_count(name, "arm64", known * 1009 // 1000)
+    assert complaint(name, "arm64", known * 1009 // 1000) == ""
+    with pytest.raises(AssertionError, match=r"executes .*, \+2\.00 % to what was recorded; after .* --update"):
+        check_count(name, "arm64", known * 102 // 100)
+    with pytest.raises(AssertionError, match="nonesuch on arm64"):
+        check_count("nonesuch", "arm64", known)
+
+
+def test_fewer_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    fewer = [Counted(each.program, _scaled(each, 0.9)) for each in recorded().counted]
+    more = [Counted(each.program, _scaled(each, 1.02)) for each in recorded().counted]
+    assert guard.check(replace(recorded(), counted=fewer)) == 0
+    assert capsys.readouterr().out.count("-10.00 % to what was recorded") == 2 * len(fewer)
+    assert guard.check(replace(recorded(), counted=fewer[:3] + more[3:])) == 1
+    assert guard.check(recorded()) == 0
+
+
+def _scaled(counted: Counted, factor: float) -> dict[str, counts.Count]:
+    return {host: replace(count, host=round(count.host * factor)) for host, count in counted.counts.items()}
