@@ -36,11 +36,7 @@ Made by `python -m tests.bench.page` from [times.json](times.json), which `{comm
 
 {means}
 
-## Beside the programs
-
-{lines}
-
-## Host instructions
+{lines}## Host instructions
 
 Executed host instructions for each guest instruction, counted exactly by emulation (`dynarec bench --counts`). They are
 the same on every computer, so tests compare them with what is recorded in [counts.json](counts.json):
@@ -68,7 +64,7 @@ def page(times: Results, counts: Results) -> str:
         times=_times(times),
         legend=_paragraphs(TIMING_LEGEND.splitlines()),
         means=_paragraphs(means_text(mean_slowdowns(times.timings, clock)) for clock in ("cpu", "wall")),
-        lines=_paragraphs(times.lines),
+        lines=f"## Beside the programs\n\n{_paragraphs(times.lines)}\n\n" if times.lines else "",
         counts=_counts(counts.counted),
     )
 
