@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dynarec.bench import plot, results_file
+from dynarec.bench.timing import mean_slowdowns
 from tests.bench import page
 from tests.bench.calls import Bench, failed
 from tests.bench.recorded import recorded
@@ -57,3 +58,10 @@ def test_page(tmp_path: Path) -> None:
 def test_the_page_is_what_it_is_made_from() -> None:
     assert page.PAGE.read_text() == page.page(results_file.read(page.TIMES), recorded()), "python -m tests.bench.page"
     assert page.PICTURE.exists()
+
+
+def test_the_readme_says_what_the_page_says() -> None:
+    means = mean_slowdowns(results_file.read(page.TIMES).timings, "cpu").slowdowns
+    told = " ".join((page.FOLDER.parents[1] / "README.md").read_text().split())
+    assert f"dynarec takes **{means['dynarec']:.2f}** times as long as native code" in told
+    assert f"QEMU's user mode emulator {means['qemu']:.2f} times" in told
