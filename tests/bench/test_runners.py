@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -90,7 +91,11 @@ def test_memory_of_translations() -> None:
     costs = memory.memory_costs(load_programs(BENCH, ["crc32", "vm"], "small"))
     assert costs.instructions > costs.units > 500
     assert costs.resident > costs.code > 4 * costs.instructions
-    assert costs.each < memory.MOST
+
+
+@pytest.mark.skipif("LD_PRELOAD" in os.environ, reason="not under a sanitizer, which has memory of its own")
+def test_translations_take_no_more_memory_than_they_may() -> None:
+    assert memory.memory_costs(load_programs(BENCH, ["crc32", "vm"], "small")).each < memory.MOST
 
 
 def test_memory_of_no_program(tmp_path: Path) -> None:
