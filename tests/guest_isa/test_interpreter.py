@@ -8,8 +8,9 @@ import pytest
 
 from dynarec.ir.semantics import Semantics
 from guest_isa import bundled_guests
+from guest_isa.c_printer import CPrinter
 from guest_isa.guest import Guest
-from guest_isa.interpreter import CPrinter, generate, generate_registry
+from guest_isa.interpreter import generate, generate_registry
 from guest_isa.rv32 import GUEST
 from guest_isa.rv32.operands import LAYOUT
 
