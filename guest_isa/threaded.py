@@ -22,6 +22,7 @@ SLOTS = 5
 """Narrow operands of a decoded instruction (DR_DECODED_SLOTS)."""
 NARROW_BITS = 8
 WIDE = "insn->wide"
+DISTANT = f"(pc + {WIDE})"
 
 
 class DoesNotFitError(Exception):
@@ -38,7 +39,7 @@ class ThreadedPrinter(CPrinter):
         self.profile = "NONE"
         self._slots: dict[str, int] = {}
         self._has_wide = False
-        self._constant = {self.pc, self.next_pc}
+        self._constant = {self.pc, self.next_pc, DISTANT}
 
     def run(self) -> None:
         """Print all of it. Raises DoesNotFitError."""
@@ -88,6 +89,8 @@ class ThreadedPrinter(CPrinter):
     def op(self, kind: OpKind, *args: Value, attr: object = None) -> Value:
         if kind is ops.CALL:
             raise DoesNotFitError
+        if kind is ops.ADD and args == (self.pc, WIDE):
+            return DISTANT
         value = super().op(kind, *args, attr=attr)
         if kind not in ops.LOADS and all(isinstance(arg, int) or arg in self._constant for arg in args):
             self._constant.add(value)
@@ -116,16 +119,22 @@ class ThreadedPrinter(CPrinter):
         return f"DR_FAIL({cause}, {value}, {self.length});"
 
     def jump(self, target: Value) -> None:
-        lines = [f"DR_JUMP({self._c(target)});"]
         if not isinstance(target, int) and target not in self._constant:
             self.profile = "JUMP"
-            lines.insert(0, f"DR_NOTE_TARGET({target});")
-        self._end(*lines)
+            self.lines.append(f"DR_NOTE_TARGET({target});")
+        self._end(self._go(target))
+
+    def _go(self, target: Value) -> str:
+        """To a place that is a constant distance away, if it can be told when the instruction is decoded."""
+        if target != DISTANT:
+            return f"DR_JUMP({self._c(target)});"
+        self.decoding += ["if (to->wide % DR_PARCEL)", f"{INDENT}return LOOK;"]
+        return f"DR_JUMP_BY({WIDE});"
 
     def branch(self, condition: Value, target: Value) -> None:
         self.profile = "BRANCH"
         self.lines += [f"if ({self._c(condition)}) {{", f"{INDENT}dr_saturate(&insn->taken);"]
-        self.lines += [f"{INDENT}DR_JUMP({self._c(target)});", "}", "dr_saturate(&insn->fell);"]
+        self.lines += [INDENT + self._go(target), "}", "dr_saturate(&insn->fell);"]
         self._branched = True
 
     def sync_code(self) -> None:
@@ -195,8 +204,9 @@ def _decoders(guest: Guest, places: list[Place]) -> list[str]:
     return [*lines, *undefined, head, *indented(find(guest, "return decode_{}(to, w);")), "}", ""]
 
 
+# What crosses into another page is executed by itself: decoded code is trusted page by page. A branch at the end of one,
+# too: that it was not taken has to be known behind it.
 DECODE = """
-/* Finds out what the instruction at pc is. false: it has to be executed by itself. */
 static bool decode(struct dr_core *core, uint32_t pc, struct dr_decoded *to) {{
     uint32_t w;
     if (!dr_fetch(core, pc, DR_PARCEL, &w))
@@ -209,7 +219,9 @@ static bool decode(struct dr_core *core, uint32_t pc, struct dr_decoded *to) {{
     found.handler = (uint16_t)find_handler(&insn, &found);
     if (!found.handler || (end == DR_PAGE && found.profile == DR_PROFILE_BRANCH))
         return false;
+    dr_lock_tables(core); /* other threads look at profiles */
     *to = found;
+    dr_unlock_tables(core);
     return true;
 }}
 """

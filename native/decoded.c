@@ -71,21 +71,24 @@ static struct dr_decoded_page *replace(struct dr_core *core, uint32_t address) {
     return page;
 }
 
-struct dr_decoded_page *dr_decoded_renew(struct dr_core *core, uint32_t pc) {
+static struct dr_decoded_page *renew(struct dr_core *core, uint32_t pc) {
     uint16_t access = dr_memory_page(&core->memory, pc);
     if ((access & (DR_EXECUTE | DR_SLOW_READ | DR_HOOKED)) != DR_EXECUTE || pc & ((UINT32_C(1) << core->config.jump_shift) - 1))
         return NULL;
-    dr_lock_tables(core); /* other threads look at the flags of pages, and at profiles */
     struct dr_decoded_page *page = find(core, pc);
     if (page)
         compare(core, page);
-    else
-        page = replace(core, pc & ~(DR_PAGE - 1));
-    if (page) {
-        page->guarded = !(access & DR_WRITE) || access & DR_CODE;
-        page->doubts = core->decoded.doubts;
-        page->runs = core->decoded.runs;
-    }
+    else if (!(page = replace(core, pc & ~(DR_PAGE - 1))))
+        return NULL;
+    page->guarded = !(access & DR_WRITE) || access & DR_CODE;
+    page->doubts = core->decoded.doubts;
+    page->runs = core->decoded.runs;
+    return page;
+}
+
+struct dr_decoded_page *dr_decoded_renew(struct dr_core *core, uint32_t pc) {
+    dr_lock_tables(core); /* other threads unmap pages, and look at profiles */
+    struct dr_decoded_page *page = renew(core, pc);
     dr_unlock_tables(core);
     return page;
 }

@@ -44,14 +44,12 @@ static inline bool dr_is_plain(const struct dr_core *core, uint32_t address, uin
 }
 
 static inline void dr_saturate(uint16_t *counter) {
-    uint16_t count = *counter;
-    if (count != UINT16_MAX)
-        __atomic_store_n(counter, count + 1, __ATOMIC_RELAXED);
+    __atomic_store_n(counter, (uint16_t)(*counter + (*counter != UINT16_MAX)), __ATOMIC_RELAXED);
 }
 
 /* By how many parcels an address is behind another; more than there are, if that is no whole number. */
 static inline uint32_t dr_parcels(uint32_t distance, uint32_t parcel) {
-    return parcel == 1 ? distance : distance / parcel | distance << (32 - (parcel == 2 ? 1 : 2));
+    return parcel == 1 ? distance : distance / parcel | distance << (32 - __builtin_ctz(parcel));
 }
 
 #define DR_PC (page->address + (uint32_t)(insn - page->insns) * DR_PARCEL)
@@ -68,22 +66,35 @@ static inline uint32_t dr_parcels(uint32_t distance, uint32_t parcel) {
 #define DR_END(next, status) return dr_leave(core, DR_PC, next, start - left, status)
 #define DR_FAIL(cause, value, length) return dr_fail(core, DR_PC, start - left, cause, value, length)
 
-#define DR_JUMP(to) \
+/* By its number from the beginning of the page, the instruction at `target` is `index`. */
+#define DR_JUMP_TO(target, index) \
     do { \
-        uint32_t target = (to), index = dr_parcels(target - page->address, DR_PARCEL); \
-        if (__builtin_expect(!--left || core->hurried, 0)) \
+        if (__builtin_expect(!--left || core->hurried, 0) || (heats && dr_heats(core, target))) \
             return dr_leave(core, DR_PC, target, start - left - 1, DR_JUMPED); \
-        if (__builtin_expect(index >= DR_PAGE / DR_PARCEL, 0)) { \
+        if (__builtin_expect((index) >= DR_PAGE / DR_PARCEL, 0)) { \
             struct dr_decoded_page *other = dr_decoded_page(core, target, DR_PARCEL); \
             if (!other) \
                 return dr_leave(core, DR_PC, target, start - left - 1, DR_JUMPED); \
             page = other; \
-            index = (target & (DR_PAGE - 1)) / DR_PARCEL; \
+            insn = page->insns + ((target) & (DR_PAGE - 1)) / DR_PARCEL; \
+        } else { \
+            insn = page->insns + (index); \
         } \
-        if (heats && dr_heats(core, target)) \
-            return dr_leave(core, DR_PC, target, start - left - 1, DR_JUMPED); \
-        insn = page->insns + index; \
         DR_DISPATCH; \
+    } while (0)
+
+#define DR_JUMP(to) \
+    do { \
+        uint32_t target = (to), parcels = dr_parcels(target - page->address, DR_PARCEL); \
+        DR_JUMP_TO(target, parcels); \
+    } while (0)
+
+/* From its own address, by a constant that is a number of whole parcels. */
+#define DR_JUMP_BY(distance) \
+    do { \
+        uint64_t parcels = (uint64_t)(insn - page->insns + (int32_t)(distance) / (int32_t)DR_PARCEL); \
+        uint32_t target = DR_PC + (distance); \
+        DR_JUMP_TO(target, parcels); \
     } while (0)
 
 #define DR_NOTE_TARGET(to) __atomic_store_n(&insn->target, (to), __ATOMIC_RELAXED)
