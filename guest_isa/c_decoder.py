@@ -71,5 +71,3 @@ def find(guest: Guest, found: str) -> list[str]:
     for length in sorted({spec.length for spec in guest.isa}):
         lines += [f"if (insn->length == {length}) {{", *indented(_decode(guest, length, found)), "}"]
     return [*lines, found.format("undefined")]
-
-

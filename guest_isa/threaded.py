@@ -1,6 +1,6 @@
-"""Prints a guest's threaded loop in C: one function that executes decoded instructions (native/decoded.h) one after the other.
+"""Prints a guest's threaded loop in C: one function that executes decoded instructions (native/decoded.h) in turn.
 
-Each instruction that translations do not leave to the interpreter has its own place in the loop and its own copy of the jump to
+Each instruction that translations do not leave to the interpreter has its own place in the loop, with its own jump to
 the next one; its operands are taken out of its word once, when it is decoded. The others are called.
 """
 
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from dynarec.ir import ops
 from dynarec.ir.ops import OpKind
 from dynarec.ir.semantics import Register, Value
-from dynarec.ir.state import Field
 from guest_isa.c_decoder import find, handler_name, indented, operands
 from guest_isa.c_printer import INDENT, CPrinter
 from guest_isa.guest import Guest
@@ -47,6 +46,8 @@ class ThreadedPrinter(CPrinter):
             raise DoesNotFitError
         self.spec.meaning(self, *(self._operand(name) for name in self.spec.operands))
         self.lines = self.finish()
+        if _names(str(self.encoding), self.lines):
+            raise DoesNotFitError  # the word is gone
 
     # -- operands -----------------------------------------------------------------------------------------------------
 
@@ -75,7 +76,8 @@ class ThreadedPrinter(CPrinter):
         return f"insn->slots[{self._slots[expression]}]"
 
     def _word(self, register: Register) -> str:
-        return f"state[{self._slot(register.expression)}]" if isinstance(register, StateIndex) else super()._word(register)
+        indexed = isinstance(register, StateIndex)
+        return f"state[{self._slot(register.expression)}]" if indexed else super()._word(register)
 
     def set(self, field: Register, value: Value) -> None:
         """A register that is never written has another word for it."""
@@ -111,7 +113,9 @@ class ThreadedPrinter(CPrinter):
         address = self._address(base, offset)
         cause = self.guest.access_causes.write
         guard = "" if condition is None else f"if ({self._c(condition)}) "
-        self.lines.append(f"{guard}DR_STORE_PLAIN({C_TYPES[kind]}, {cause}, {self.length}, {address}, {self._c(value)});")
+        self.lines.append(
+            f"{guard}DR_STORE_PLAIN({C_TYPES[kind]}, {cause}, {self.length}, {address}, {self._c(value)});"
+        )
 
     # -- ends ---------------------------------------------------------------------------------------------------------
 
@@ -189,25 +193,41 @@ def _handler(place: Place) -> str:
     return "CALLED" if place.lines is None else f"IN_{handler_name(place.spec)}"
 
 
+def _decoder(place: Place) -> list[str]:
+    """A function that fills in `to` from the word."""
+    used = [name for name in place.spec.operands if _names(name, place.decoding)]
+    body = ["(void)to, (void)w;", *operands(place.spec, used), *place.decoding]
+    end = [f"to->profile = DR_PROFILE_{place.profile};", f"return {_handler(place)};"]
+    head = f"static enum handler decode_{handler_name(place.spec)}(struct dr_decoded *to, uint32_t w) {{"
+    return [head, *indented([*body, *end]), "}", ""]
+
+
+UNDEFINED = """
+static enum handler decode_undefined(struct dr_decoded *to, uint32_t w) {
+    (void)to, (void)w;
+    return LOOK;
+}
+"""
+
+
 def _decoders(guest: Guest, places: list[Place]) -> list[str]:
-    """A function for each instruction that fills in `to`, and the one that finds which it is."""
-    lines = [f"enum handler {{ LOOK, CALLED, {', '.join(_handler(place) for place in places if place.lines is not None)} }};", ""]
+    """A function for each instruction, and the one that finds which it is."""
+    handlers = ", ".join(_handler(place) for place in places if place.lines is not None)
+    lines = [f"enum handler {{ LOOK, CALLED, {handlers} }};", "", *_lines(UNDEFINED), ""]
     for place in places:
-        used = [name for name in place.spec.operands if _names(name, place.decoding)]
-        body = ["(void)w;", *operands(place.spec, used), *place.decoding]
-        end = [f"to->profile = DR_PROFILE_{place.profile};", f"return {_handler(place)};"]
-        head = f"static enum handler decode_{handler_name(place.spec)}(struct dr_decoded *to, uint32_t w) {{"
-        lines += [head, *indented([*body, *end]), "}", ""]
+        lines += _decoder(place)
     head = "static enum handler find_handler(const struct dr_guest_insn *insn, struct dr_decoded *to) {"
-    undefined = ["static enum handler decode_undefined(struct dr_decoded *to, uint32_t w) {"]
-    undefined += [f"{INDENT}(void)to, (void)w;", f"{INDENT}return LOOK;", "}", ""]
-    return [*lines, *undefined, head, *indented(find(guest, "return decode_{}(to, w);")), "}", ""]
+    return [*lines, head, *indented(find(guest, "return decode_{}(to, w);")), "}", ""]
 
 
-# What crosses into another page is executed by itself: decoded code is trusted page by page. A branch at the end of one,
-# too: that it was not taken has to be known behind it.
+def _lines(text: str) -> list[str]:
+    return text.strip("\n").splitlines()
+
+
+# What crosses into another page is executed by itself: decoded code is trusted page by page. So is a branch at the end
+# of one: that it was not taken has to be known behind it.
 DECODE = """
-static bool decode(struct dr_core *core, uint32_t pc, struct dr_decoded *to) {{
+DR_RARE static bool decode(struct dr_core *core, uint32_t pc, struct dr_decoded *to) {{
     uint32_t w;
     if (!dr_fetch(core, pc, DR_PARCEL, &w))
         return false;
@@ -219,9 +239,7 @@ static bool decode(struct dr_core *core, uint32_t pc, struct dr_decoded *to) {{
     found.handler = (uint16_t)find_handler(&insn, &found);
     if (!found.handler || (end == DR_PAGE && found.profile == DR_PROFILE_BRANCH))
         return false;
-    dr_lock_tables(core); /* other threads look at profiles */
-    *to = found;
-    dr_unlock_tables(core);
+    dr_decoded_set(core, to, &found);
     return true;
 }}
 """
@@ -259,17 +277,23 @@ static enum dr_status run(struct dr_core *core, uint32_t steps, bool heats) {
 """
 
 
+def _tables(places: list[Place]) -> list[str]:
+    """The places in the loop, in the order of enum handler, and the functions that are called."""
+    labels = ["&&look", "&&called", *(f"&&{_handler(place)}" for place in places if place.lines is not None)]
+    called = [f"do_{handler_name(place.spec)}" for place in places if place.lines is None] or ["NULL"]
+    return [
+        f"static const void *const handlers[] = {{{', '.join(labels)}}};",
+        f"static dr_handler *const called[] = {{{', '.join(called)}}};",
+    ]
+
+
 def loop(guest: Guest) -> list[str]:
     """The loop and what decodes for it, as lines of C."""
     places = _places(guest)
-    inside = [place for place in places if place.lines is not None]
-    called = [f"do_{handler_name(place.spec)}" for place in places if place.lines is None]
-    labels = ", ".join(["&&look", "&&called", *(f"&&{_handler(place)}" for place in inside)])
-    head, *body = HEAD.strip("\n").splitlines()
-    tables = [f"static const void *const handlers[] = {{{labels}}};", f"static dr_handler *const called[] = {{{', '.join(called)}}};"]
-    lines = [*_decoders(guest, places), *DECODE.format(length=guest.isa.length_expression).strip("\n").splitlines(), ""]
-    lines += [head, *indented(tables), *body, *LOOK.strip("\n").splitlines()]
-    for place in inside:
-        assert place.lines is not None
-        lines += [f"{_handler(place)}: {{", *indented(place.lines), "}"]
+    head, *body = _lines(HEAD)
+    lines = [*_decoders(guest, places), *_lines(DECODE.format(length=guest.isa.length_expression)), ""]
+    lines += [head, *indented(_tables(places)), *body, *_lines(LOOK)]
+    for place in places:
+        if place.lines is not None:
+            lines += [f"{_handler(place)}: {{", *indented(place.lines), "}"]
     return [*lines, "}", ""]

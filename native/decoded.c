@@ -93,6 +93,12 @@ struct dr_decoded_page *dr_decoded_renew(struct dr_core *core, uint32_t pc) {
     return page;
 }
 
+void dr_decoded_set(struct dr_core *core, struct dr_decoded *insn, const struct dr_decoded *found) {
+    dr_lock_tables(core); /* other threads look at profiles */
+    *insn = *found;
+    dr_unlock_tables(core);
+}
+
 void dr_decoded_free(struct dr_decoded_code *code) {
     for (unsigned i = 0; i < DR_DECODED_PAGES; i++)
         free(code->pages[i]);

@@ -52,6 +52,9 @@ struct dr_core;
 /* The decoded page with an instruction that can be executed from there; NULL: it has to be looked at. */
 struct dr_decoded_page *dr_decoded_renew(struct dr_core *core, uint32_t pc);
 
+/* What an instruction is, once it is found out. */
+void dr_decoded_set(struct dr_core *core, struct dr_decoded *insn, const struct dr_decoded *found);
+
 /* The bytes of a range were changed, or a unit begins there. */
 void dr_decoded_forget(struct dr_core *core, uint64_t address, uint64_t size);
 

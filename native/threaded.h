@@ -66,35 +66,37 @@ static inline uint32_t dr_parcels(uint32_t distance, uint32_t parcel) {
 #define DR_END(next, status) return dr_leave(core, DR_PC, next, start - left, status)
 #define DR_FAIL(cause, value, length) return dr_fail(core, DR_PC, start - left, cause, value, length)
 
-/* By its number from the beginning of the page, the instruction at `target` is `index`. */
-#define DR_JUMP_TO(target, index) \
+/* To `to`, the instruction that is `next` if it is in the page; what happens rarely is all in one place, off the way. */
+#define DR_GO(to, next, inside) \
     do { \
-        if (__builtin_expect(!--left || core->hurried, 0) || (heats && dr_heats(core, target))) \
-            return dr_leave(core, DR_PC, target, start - left - 1, DR_JUMPED); \
-        if (__builtin_expect((index) >= DR_PAGE / DR_PARCEL, 0)) { \
-            struct dr_decoded_page *other = dr_decoded_page(core, target, DR_PARCEL); \
+        if (__builtin_expect(!--left || core->hurried || heats || !(inside), 0)) { \
+            const uint32_t target = (to); \
+            if (!left || core->hurried || (heats && dr_heats(core, target))) \
+                return dr_leave(core, DR_PC, target, start - left - 1, DR_JUMPED); \
+            struct dr_decoded_page *other = (inside) ? page : dr_decoded_page(core, target, DR_PARCEL); \
             if (!other) \
                 return dr_leave(core, DR_PC, target, start - left - 1, DR_JUMPED); \
             page = other; \
-            insn = page->insns + ((target) & (DR_PAGE - 1)) / DR_PARCEL; \
-        } else { \
-            insn = page->insns + (index); \
+            insn = page->insns + (target & (DR_PAGE - 1)) / DR_PARCEL; \
+            DR_DISPATCH; \
         } \
+        insn = (next); \
         DR_DISPATCH; \
     } while (0)
 
 #define DR_JUMP(to) \
     do { \
-        uint32_t target = (to), parcels = dr_parcels(target - page->address, DR_PARCEL); \
-        DR_JUMP_TO(target, parcels); \
+        uint32_t parcels = dr_parcels((to) - page->address, DR_PARCEL); \
+        DR_GO(to, page->insns + parcels, parcels < DR_PAGE / DR_PARCEL); \
     } while (0)
 
 /* From its own address, by a constant that is a number of whole parcels. */
 #define DR_JUMP_BY(distance) \
     do { \
-        uint64_t parcels = (uint64_t)(insn - page->insns + (int32_t)(distance) / (int32_t)DR_PARCEL); \
-        uint32_t target = DR_PC + (distance); \
-        DR_JUMP_TO(target, parcels); \
+        struct dr_decoded *const next = \
+            (void *)((uintptr_t)insn + (uintptr_t)(intptr_t)(int32_t)(distance) * (sizeof *insn / DR_PARCEL)); \
+        const uintptr_t behind = (uintptr_t)next - (uintptr_t)page->insns; \
+        DR_GO(DR_PC + (distance), next, behind < DR_PAGE / DR_PARCEL * sizeof *insn); \
     } while (0)
 
 #define DR_NOTE_TARGET(to) __atomic_store_n(&insn->target, (to), __ATOMIC_RELAXED)
