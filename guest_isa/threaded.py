@@ -268,6 +268,8 @@ called:
 HEAD = """
 static enum dr_status run(struct dr_core *core, uint32_t steps, bool heats) {
     uint32_t *const state = core->cpu.state;
+    uint8_t *const base = core->memory.base;
+    const uint16_t *const pages = core->memory.access;
     uint32_t start = steps, left = steps;
     struct dr_decoded_page *page = dr_decoded_page(core, core->cpu.pc, DR_PARCEL);
     if (!page)

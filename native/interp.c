@@ -146,7 +146,7 @@ bool dr_store_rare(struct dr_core *core, uint32_t pc, uint32_t before, uint32_t 
 }
 
 bool dr_store_to_decoded(struct dr_core *core, uint32_t address, uint32_t size, uint32_t value) {
-    if (!dr_is_plain(core, address, size, DR_WRITE, DR_SLOW_WRITE))
+    if (!dr_is_plain(core->memory.access, address, size, DR_WRITE, DR_SLOW_WRITE))
         return false;
     memcpy(core->memory.base + address, &value, size);
     dr_decoded_forget(core, address, size);

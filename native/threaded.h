@@ -1,7 +1,7 @@
 /* What the threaded loops of generated interpreters are written in.
  *
  * In a loop, `insn` is the decoded instruction that is executed, `page` the one that it is in, and `left` the instructions that
- * may still start, this one among them, of `start`. Those before it are counted when somebody may look: before whatever is not
+ * may still start, this one among them, of `start`; `base` and `pages` are those of the memory, `state` is the guest's. Those before it are counted when somebody may look: before whatever is not
  * done in the loop itself. Behind an access that was not plain, the loop ends, so that the run loop looks at what it has caused.
  */
 #ifndef DR_THREADED_H
@@ -38,8 +38,9 @@ static inline struct dr_decoded_page *dr_decoded_page(struct dr_core *core, uint
     return here && dr_decoded_is_trusted(&core->decoded, page) ? page : dr_decoded_renew(core, pc);
 }
 
-static inline bool dr_is_plain(const struct dr_core *core, uint32_t address, uint32_t size, uint16_t allowed, uint16_t rare) {
-    uint16_t page = core->memory.access[address >> DR_PAGE_BITS];
+/* Whether an access in one page is allowed, and there is nothing else to it. pages: dr_memory.access. */
+static inline bool dr_is_plain(const uint16_t *pages, uint32_t address, uint32_t size, uint16_t allowed, uint16_t rare) {
+    uint16_t page = pages[address >> DR_PAGE_BITS];
     return (page & (allowed | rare)) == allowed && (address & (DR_PAGE - 1)) <= DR_PAGE - size;
 }
 
@@ -103,9 +104,9 @@ static inline uint32_t dr_parcels(uint32_t distance, uint32_t parcel) {
 
 #define DR_LOAD_PLAIN(type, access, cause, length, address, value) \
     do { \
-        if (__builtin_expect(dr_is_plain(core, address, sizeof(type), access, DR_SLOW_READ), 1)) { \
+        if (__builtin_expect(dr_is_plain(pages, address, sizeof(type), access, DR_SLOW_READ), 1)) { \
             type loaded; \
-            memcpy(&loaded, core->memory.base + (address), sizeof loaded); \
+            memcpy(&loaded, base + (address), sizeof loaded); \
             (value) = (uint32_t)loaded; \
         } else { \
             uint32_t loaded; \
@@ -118,9 +119,9 @@ static inline uint32_t dr_parcels(uint32_t distance, uint32_t parcel) {
 
 #define DR_STORE_PLAIN(type, cause, length, address, value) \
     do { \
-        if (__builtin_expect(dr_is_plain(core, address, sizeof(type), DR_WRITE, DR_SLOW_WRITE | DR_DECODED), 1)) { \
+        if (__builtin_expect(dr_is_plain(pages, address, sizeof(type), DR_WRITE, DR_SLOW_WRITE | DR_DECODED), 1)) { \
             type stored = (type)(value); \
-            memcpy(core->memory.base + (address), &stored, sizeof stored); \
+            memcpy(base + (address), &stored, sizeof stored); \
         } else if (!dr_store_to_decoded(core, address, sizeof(type), (type)(value))) { \
             if (!dr_store_rare(core, DR_PC, start - left, address, sizeof(type), (type)(value))) \
                 return dr_raise(core, cause, address, length); \
