@@ -230,5 +230,5 @@ def test_profiles_are_read_while_the_guest_runs() -> None:
 
 def test_a_guest_that_the_core_was_built_without() -> None:
     stranger = dataclasses.replace(GUEST, name="stranger")
-    with pytest.raises(DynarecError, match="without an interpreter for guest stranger.*build dynarec again"):
+    with pytest.raises(DynarecError, match=r"without an interpreter for guest stranger.*build dynarec again"):
         load(FOREVER, guest=stranger)
