@@ -19,6 +19,7 @@ from dynarec.errors import DynarecError
 from dynarec.guest_pages import Moment, Pages, read_moment, write_moment
 from dynarec.guest_state import GuestMemory, Registers
 from dynarec.observer import Observer
+from dynarec.profiles import BranchProfile, JumpProfile, read_profile
 
 if TYPE_CHECKING:
     from dynarec.ir.state import Field, StateLayout
@@ -501,6 +502,13 @@ class Core:
     def is_mixed(self, address: int, size: int) -> bool:
         """Whether a range has pages that are code and data alike: units made from it compare their bytes themselves."""
         return bool(lib.dr_is_mixed(self.pointer, address, size))
+
+    def profile(self, pc: int) -> BranchProfile | JumpProfile | None:
+        """Where control went from the branch or jump at pc while it was interpreted, since its bytes are what they are.
+
+        None: it is something else, goes to one place, or is not known to the interpreter. Any thread.
+        """
+        return read_profile(self.pointer, pc)
 
     @property
     def elapsed(self) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dynarec.core import ELSEWHERE, Core, CoreConfig, Tier, passed_over, policies, probe_policy
+from dynarec.core import ELSEWHERE, Core, CoreConfig, Tier, has_interpreter, passed_over, policies, probe_policy
 from dynarec.errors import BadProgram, DynarecError
 from dynarec.guest_state import PAGE
 from dynarec.host.base import Hardening
@@ -142,6 +142,11 @@ def connect_devices(core: Core, profile: Profile) -> None:
 
 def make_core(guest: Guest, setup: Setup) -> tuple[Core, Translator | None]:
     """The core, and the translator unless everything is interpreted. Raises DynarecError."""
+    if not has_interpreter(guest.name):
+        raise DynarecError(
+            f"dynarec was built without an interpreter for guest {guest.name}, and translations need one: "
+            "add the guest to bundled_guests in guest_isa/__init__.py and build dynarec again"
+        )
     if TIERS[setup.tier] is not Tier.INTERP:
         try:
             return _translating_core(guest, setup)

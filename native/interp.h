@@ -99,7 +99,7 @@ DR_LOADS(load32, uint32_t)
     static inline bool dr_##name(struct dr_core *core, uint32_t address, uint32_t value) { \
         type stored = (type)value; \
         if (!dr_memory_allows(&core->memory, address, sizeof stored, DR_WRITE) || \
-            !dr_memory_is_fast(&core->memory, address, sizeof stored, DR_SLOW_WRITE)) \
+            !dr_memory_is_fast(&core->memory, address, sizeof stored, DR_SLOW_WRITE | DR_DECODED)) \
             return dr_store_slow(core, address, sizeof stored, stored); \
         memcpy(core->memory.base + address, &stored, sizeof stored); \
         return true; \
