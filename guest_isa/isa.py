@@ -43,16 +43,14 @@ class Piece(NamedTuple):
         return ((1 << self.width) - 1) << self.shift
 
 
-@dataclass(frozen=True, slots=True)
-class StateIndex:
+class StateIndex(NamedTuple):
     """A register operand in C: the expression of its state word; word `zero` reads 0 and is never written."""
 
     expression: str
     zero: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OperandKind:
+class OperandKind(NamedTuple):
     """What a name in a pattern stands for.
 
     lift: the decoded number -> what a meaning receives (a register's field, a constant).
@@ -72,8 +70,7 @@ class OperandKind:
     other: int = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Alias:
+class Alias(NamedTuple):
     """A pseudo-instruction: the name and syntax in listings when the operands have the given numbers."""
 
     name: str
