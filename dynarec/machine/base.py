@@ -350,7 +350,7 @@ class Answers(Protocol):
 
 
 class Profile(ABC):
-    """A machine profile. The order of calls: `recognise`, the constructor, `load`, any number of traps, `close`.
+    """A machine profile. The order of calls: the constructor, `load`, any number of traps, `close`.
 
     repeats: whether its state at a moment of the past can be had by repeating the run from a state before.
     """
@@ -362,11 +362,6 @@ class Profile(ABC):
     def __init__(self, machine: Machine, options: Options) -> None:
         self.machine = machine
         self.options = options
-
-    @classmethod
-    @abstractmethod
-    def recognise(cls, program: Program, guest: GuestFacts) -> str | None:
-        """The program's convention in words (for --verbose) when this profile runs it; None when it does not."""
 
     @abstractmethod
     def load(self) -> None:
