@@ -11,7 +11,6 @@ patterns that overlap, operands without parameters, parameters without operands,
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -95,11 +94,14 @@ class InsnSpec:
     aliases: tuple[Alias, ...]
     interpreted: bool
     extension: str
-    decode: Callable[[int], tuple[int, ...]] = field(init=False)
+    _decode: Callable[[int], tuple[int, ...]] | None = field(init=False, default=None)
 
-    def __post_init__(self) -> None:
-        expressions = "".join(f"{self.expression(name)}, " for name in self.operands)
-        self.decode = eval(f"lambda w: ({expressions})")  # made from the table alone
+    def decode(self, word: int) -> tuple[int, ...]:
+        """The operands' numbers."""
+        if self._decode is None:  # a program has few of the instructions that there are
+            expressions = "".join(f"{self.expression(name)}, " for name in self.operands)
+            self._decode = eval(f"lambda w: ({expressions})")  # made from the table alone
+        return self._decode(word)
 
     def expression(self, name: str) -> str:
         """How the operand is taken out of the word `w`, in the common part of Python and C."""
@@ -129,10 +131,8 @@ class InsnSpec:
         return any(self.fixed(name, other) in excluded for name, excluded in self.unless.items())
 
     def overlaps(self, other: InsnSpec) -> bool:
-        """Whether some word belongs to both."""
-        if self.length != other.length or self.mask & other.mask & (self.match ^ other.match):
-            return False
-        return not (self.shuts_out(other) or other.shuts_out(self))
+        """Whether some word belongs to both, whose literal bits agree where both have some."""
+        return self.length == other.length and not (self.shuts_out(other) or other.shuts_out(self))
 
 
 class Insn:
@@ -234,7 +234,8 @@ class Isa:
         interpreted: bool,
     ) -> None:
         width, mask, match, kinds, pieces = self._parse(name, pattern)
-        wanted = list(inspect.signature(meaning).parameters)[1:]
+        code = meaning.__code__
+        wanted = code.co_varnames[1 : code.co_argcount]
         if sorted(wanted) != sorted(kinds):
             raise IsaError(f"{name}: the pattern has operands {sorted(kinds)}, the meaning takes {sorted(wanted)}")
         operands = {parameter: kinds[parameter] for parameter in wanted}
@@ -245,7 +246,7 @@ class Isa:
         self._check_operands(spec)
         self._check_syntax(spec)
         for other in self.specs:
-            if spec.overlaps(other):
+            if not spec.mask & other.mask & (spec.match ^ other.match) and spec.overlaps(other):
                 raise IsaError(f"{name} overlaps {other.name}")
         self.specs.append(spec)
         self._groups.clear()
