@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -30,6 +32,8 @@ STATUS_INTERRUPTED = 130
 STATUS_BROKEN_PIPE = 141
 DEBUG_VARIABLE = "DYNAREC_DEBUG"
 """Set to 1, errors show where in dynarec they come from."""
+NEW_OBJECTS = 50_000
+"""Python looks for garbage when there are so many more objects."""
 
 GUEST_ARGUMENTS = "guest_arguments"
 """Attribute of the parsed arguments: what follows the first `--`."""
@@ -69,6 +73,7 @@ def make_parser(words: Sequence[str]) -> Parser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status."""
+    _collect_less()
     _open_missing_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     split = words.index("--") if "--" in words else len(words)
@@ -78,6 +83,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(exit_.code or 0)
     setattr(parsed, GUEST_ARGUMENTS, words[split + 1 :])
     return _guarded(lambda: _flushed(parsed.command(parsed)))
+
+
+def _collect_less() -> None:
+    """Modules and translations are many objects and no garbage; and at the end of the process all goes anyway."""
+    gc.set_threshold(NEW_OBJECTS)
+    atexit.register(gc.freeze)
 
 
 def _open_missing_streams() -> None:
