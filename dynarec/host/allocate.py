@@ -316,8 +316,8 @@ class Allocator(ABC):
         """The op's operands have been fetched: these uses are over. A state word may still be about to be read."""
         for arg in op.args:
             if type(arg) is not int:
-                value = self.value(arg)
-                self.left[value] -= 1  # type: ignore[index]
+                value = self._aliases.get(arg, arg)  # type: ignore[arg-type]
+                self.left[value] -= 1
                 if value in self._slots:
                     self._pinned.add(self._slots[value])
 
@@ -392,7 +392,6 @@ class Allocator(ABC):
         else:
             self._set_slot(field.index * layout.WORD, value)
         self.done(op)
-        self.unlock()
 
     def _set_home(self, home: int, value: Operand) -> None:
         if self._holds.get(home) is value:

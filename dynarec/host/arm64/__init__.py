@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from dynarec.host import layout
 from dynarec.host.arm64 import disasm
+from dynarec.host.arm64.emit import Emitter
 from dynarec.host.arm64.lower import lower
 from dynarec.host.arm64.regs import HOMES
 from dynarec.host.base import Hardening, Host, HostCode
@@ -31,8 +32,6 @@ class Arm64(Host):
         lower(unit)
 
     def emit(self, unit: Unit) -> HostCode:
-        from dynarec.host.arm64.emit import Emitter  # takes time, which a program that ends soon does without
-
         return Emitter(unit, self.homes, self.jump_shift, self.harden, self.counting).emit()
 
     def disassemble(self, code: bytes, address: int = 0) -> list[tuple[int, bytes, str]]:

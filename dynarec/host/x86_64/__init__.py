@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dynarec.host import layout
 from dynarec.host.base import Host, HostCode
 from dynarec.host.x86_64 import disasm
+from dynarec.host.x86_64.emit import Emitter
 from dynarec.host.x86_64.lower import lower
 from dynarec.host.x86_64.regs import HOMES
 from dynarec.ir.state import Field
@@ -28,8 +29,6 @@ class X86_64(Host):  # noqa: N801 - the manual's spelling
         lower(unit)
 
     def emit(self, unit: Unit) -> HostCode:
-        from dynarec.host.x86_64.emit import Emitter  # takes time, which a program that ends soon does without
-
         return Emitter(unit, self.homes, self.jump_shift, self.bmi2, self.counting).emit()
 
     def disassemble(self, code: bytes, address: int = 0) -> list[tuple[int, bytes, str]]:
