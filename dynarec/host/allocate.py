@@ -139,8 +139,6 @@ class Allocator(ABC):
 
     def value(self, operand: Operand) -> Operand:
         """The operand, or the value that it is another name for."""
-        if type(operand) is int:
-            return operand
         return self._aliases.get(operand, operand)  # type: ignore[arg-type]
 
     def alias(self, op: Op, value: Op) -> None:
