@@ -62,8 +62,7 @@ EXIT_KINDS = ("jump", "indirect", "interpret", "budget")
 """Names of enum dr_exit_kind, in its order."""
 
 
-@dataclass(frozen=True, slots=True)
-class CoreConfig:
+class CoreConfig(NamedTuple):
     """How to make a core (struct dr_config). homes: the fields that the host's home registers hold, in their order."""
 
     guest: str
@@ -84,8 +83,7 @@ DEATHS = ("store", "fence.i", "host-write", "flush", "evicted", "breakpoint", "h
 DEATH_LOG = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Death:
+class Death(NamedTuple):
     """The end of a unit: its key, guest instructions retired by then, the reason, the address written (or 0)."""
 
     key: int
@@ -94,8 +92,7 @@ class Death:
     address: int
 
 
-@dataclass(frozen=True, slots=True)
-class TrapInfo:
+class TrapInfo(NamedTuple):
     """The last trap, or the last store to watched memory (struct dr_trap)."""
 
     cause: int

@@ -16,6 +16,7 @@ from dynarec.guest_state import PAGE
 from dynarec.host.base import Hardening
 from dynarec.machine import PROFILES, profile_class
 from dynarec.machine.base import AccessFault, Profile
+from dynarec.machine.recognise import CONVENTIONS
 from dynarec.program import ELF_MAGIC, Program, load_program
 from guest_isa import bundled_guests, load_guests
 
@@ -123,14 +124,11 @@ def choose_profile(program: Program, guest: Guest, name: str) -> tuple[type[Prof
     """The profile, and the program's convention in words. Raises DynarecError for an unknown or unfit one."""
     if name != AUTO:
         _known("machine", name, [AUTO, *PROFILES])
-        profile = profile_class(name)
-        return profile, profile.recognise(program, guest) or f"unknown to machine {name}, which was asked for"
-    for candidate in PROFILES:
-        if candidate in guest.machines:
-            profile = profile_class(candidate)
-            convention = profile.recognise(program, guest)
-            if convention is not None:
-                return profile, convention
+        convention = CONVENTIONS[name](program, guest)
+        return profile_class(name), convention or f"unknown to machine {name}, which was asked for"
+    for candidate, convention_of in CONVENTIONS.items():
+        if candidate in guest.machines and (convention := convention_of(program, guest)) is not None:
+            return profile_class(candidate), convention
     raise DynarecError(f"{program.name}: no machine recognises it: name one of {', '.join(guest.machines)}")
 
 

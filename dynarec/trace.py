@@ -9,7 +9,8 @@ memory) is done less often. A trace ends where the way is not known, where it me
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from dynarec.ir.builder import Builder
 from dynarec.ir.ops import EQ, NEGATED, STORE32_IF, STORES
@@ -109,8 +110,7 @@ class _Code:
         return self.bytes[offset : offset + (insn.length if insn is not None else 0)]
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """Where traces end.
 
     is_hooked: what no trace runs across; it is entered by a unit of its own. left: addresses of instructions that are
@@ -136,7 +136,7 @@ def form_checked_trace(guest: Guest, fetch: Fetch, key: int, limits: Limits = OR
     It compares its bytes with guest memory before anything else, and ends behind a store, which may have changed what
     follows. If the bytes differ, it leaves to the interpreter before its first instruction.
     """
-    limits = replace(limits, length=min(limits.length, CHECKED_LIMIT))
+    limits = limits._replace(length=min(limits.length, CHECKED_LIMIT))
     first = _Former(guest, fetch, key, limits, checked=True).form()
     former = _Former(guest, fetch, key, limits, checked=True)
     former.expected = first.pieces()

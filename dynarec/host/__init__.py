@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import platform
+import os
 from typing import TYPE_CHECKING
 
 from dynarec.errors import DynarecError
@@ -17,7 +17,7 @@ _MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64":
 
 def native_host_name() -> str:
     """The host that this Python runs on."""
-    machine = platform.machine().lower()
+    machine = os.uname().machine.lower()
     if machine not in _MACHINES:
         raise DynarecError(f"this machine is {machine}; dynarec generates code for {' and '.join(HOSTS)}")
     return _MACHINES[machine]

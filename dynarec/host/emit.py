@@ -67,14 +67,15 @@ class UnitEmitter(ABC, Generic[Cond]):
         self.result.counted_by = self._choose_counting()
         self._mark(HEAD)
         self._head()
+        regs, code, marks = self.regs, self.asm.code, self.result.marks
         for index, op in enumerate(self.unit.ops):
-            self._mark(index)
-            self.regs.at = index
+            marks.append(Mark(len(code), index))
+            regs.at = index
             if op.kind.compares and self._fuses(op, index):
                 self.pending = op
                 continue
             self.methods[op.kind](self, op)
-            self.regs.unlock()
+            regs.unlock()
         self.regs.at = len(self.unit.ops)
         self._mark(EXITS)
         self._terminal()

@@ -170,10 +170,6 @@ class _Traps(Profile):
     name = "traps"
     description = "for tests"
 
-    @classmethod
-    def recognise(cls, program: object, guest: object) -> str | None:
-        return None
-
     def load(self) -> None:
         pass
 

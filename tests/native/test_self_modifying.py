@@ -5,7 +5,6 @@ Single steps fetch each instruction anew, so what they compute is what translate
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import random
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ POLICIES = [name for name in policies() if probe_policy(name) is None]
 TIERS = ("jit", "auto", "interp")
 LARGE_PAGE = 16384
 FUNCTION = CODE + 0x200
-BY_BYTE = dataclasses.replace(GUEST, code_policy="byte")
+BY_BYTE = GUEST._replace(code_policy="byte")
 BUDGETS = (1, 7, 64, 1500)
 PROGRAMS = 24
 WORDS = 32

@@ -47,7 +47,7 @@ class ScaledAddresses:
 def find_scaled(unit: Unit) -> ScaledAddresses:
     """The scaled addresses of a unit."""
     found = ScaledAddresses()
-    uses = Counter(arg for op in unit.ops for arg in op.args if isinstance(arg, Op))
+    uses = Counter([arg for op in unit.ops for arg in op.args if isinstance(arg, Op)])
     places: dict[Op, int] = {}
     for place, op in enumerate(unit.ops):
         if op.kind is ADD:
