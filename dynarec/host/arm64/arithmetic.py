@@ -97,7 +97,10 @@ class Arithmetic(Conditions):
         by_register, by_constant = _LOGIC[op.kind]
         constant = self.regs.value(b)
         first = self.regs.register(a)
-        if type(constant) is int and logical_immediate(constant) is not None:
+        if op.kind is ops.XOR and constant == ops.MASK32:
+            self.regs.done(op)
+            self.asm.orn_rr(self.regs.result(op), ZR, first)
+        elif type(constant) is int and logical_immediate(constant) is not None:
             self.regs.done(op)
             by_constant(self.asm, self.regs.result(op), first, constant)
         else:

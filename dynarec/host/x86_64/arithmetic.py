@@ -57,6 +57,10 @@ class Arithmetic(Conditions):
         first = None if type(regs.value(a)) is int else self._fetch(a)
         regs.done(op)
         to = regs.result(op)
+        if op.kind is ops.SUB and regs.value(a) == 0:
+            self._move(to, source, b)
+            asm.neg_r(to)
+            return
         if op.kind is ops.ADD and to != first and self._add_by_lea(to, first, source, b):
             return
         if isinstance(source, int) and source == to and first != to:
