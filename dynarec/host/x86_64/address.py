@@ -59,9 +59,8 @@ def find_scaled(unit: Unit) -> ScaledAddresses:
             address = op.args[0]
             if isinstance(address, Op) and address in near and place - near[address] <= NEAR:
                 found.accesses[op] = found.sums[address]
-        elif op.kind is SET and isinstance(op.args[0], Op) and op.args[0] in near:
-            if _overwrites_part(op.attr, found.sums[op.args[0]]):
-                del near[op.args[0]]
+        elif op.kind is SET and isinstance(op.args[0], Op) and _replaces_part(op.args[0], op.attr, found):
+            near.pop(op.args[0], None)
     return found
 
 
@@ -76,6 +75,7 @@ def _look_at_sum(op: Op, uses: Counter[Op], found: ScaledAddresses) -> None:
             return
 
 
-def _overwrites_part(target: Field, parts: Scaled) -> bool:
-    """Whether keeping the parts of a sum that goes to `target` would cost a move."""
-    return any(part.kind is GET and part.attr is target for part in (parts.base, parts.index))
+def _replaces_part(total: Op, target: Field, found: ScaledAddresses) -> bool:
+    """Whether the sum goes to the register of its base or index: keeping that for an access would cost a move."""
+    parts = found.sums.get(total)
+    return parts is not None and any(part.kind is GET and part.attr is target for part in (parts.base, parts.index))

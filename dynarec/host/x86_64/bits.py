@@ -80,9 +80,9 @@ class Bits(Operands):
 
 
 _PLAIN_COUNTS: dict[OpKind, Callable[[Bits, Op], None]] = {
-    ops.CLZ: Bits._plain_leading_zeros,  # noqa: SLF001
-    ops.CTZ: Bits._plain_trailing_zeros,  # noqa: SLF001
-    ops.POPCNT: Bits._plain_ones,  # noqa: SLF001
+    ops.CLZ: Bits._plain_leading_zeros,
+    ops.CTZ: Bits._plain_trailing_zeros,
+    ops.POPCNT: Bits._plain_ones,
 }
 BITS: dict[OpKind, Callable[[Bits, Op], None]] = {
     **dict.fromkeys(_COUNTS, Bits.count),
