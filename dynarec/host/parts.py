@@ -86,7 +86,7 @@ def _candidates(other: Operand, operand: Operand, uses: Mapping[Op, int]) -> Ite
         inner, operand = (operand,), operand.args[0]
     if isinstance(operand, Op) and uses[operand] == 1 and operand.kind in _SHIFTS:
         source, count = operand.args
-        if isinstance(source, Op) and isinstance(count, int):
+        if isinstance(source, Op) and isinstance(count, int) and count & SHIFT_MASK:
             yield Part(other, source, operand.kind, count & SHIFT_MASK, bool(inner), (*inner, operand))
     if inner and isinstance(operand, Op):
         yield Part(other, operand, SHL, 0, True, inner)
