@@ -174,7 +174,7 @@ static const struct form counts[256] = {
     [0xbc] = {MODRM, IN_REGISTER, 0, 0, 0},                                  /* tzcnt r32, r32 */
     [0xbd] = {MODRM, IN_REGISTER, 0, 0, 0},                                  /* lzcnt r32, r32 */
 };
-static const struct form no_form;
+static const struct form no_form = {0};
 
 /* -- one instruction -------------------------------------------------------------------------------------------------- */
 
