@@ -38,7 +38,7 @@ SOFTWARE_LINE, TIMER_LINE, EXTERNAL_LINE = 1 << 3, 1 << 7, 1 << 11
 LINES = SOFTWARE_LINE | TIMER_LINE | EXTERNAL_LINE
 
 RV32 = 1 << 30
-MISA = RV32 | sum(1 << ord(letter) - ord("A") for letter in "ACIMU")
+MISA = RV32 | sum(1 << ord(letter) - ord("A") for letter in "ABCIMU")
 VECTOR_MODE = 1
 """mtvec: interrupts go to the base and four times their number; other modes are reserved (3.1.7)."""
 COUNTERS_MASK = 7
