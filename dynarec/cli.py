@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -30,6 +32,8 @@ STATUS_INTERRUPTED = 130
 STATUS_BROKEN_PIPE = 141
 DEBUG_VARIABLE = "DYNAREC_DEBUG"
 """Set to 1, errors show where in dynarec they come from."""
+NEW_OBJECTS = 50_000
+"""Python looks for garbage when there are so many more objects."""
 
 GUEST_ARGUMENTS = "guest_arguments"
 """Attribute of the parsed arguments: what follows the first `--`."""
@@ -52,29 +56,39 @@ class Version(argparse.Action):
         parser.exit(0)
 
 
-def make_parser() -> Parser:
+def make_parser(words: Sequence[str]) -> Parser:
+    """For this command line: commands that it does not name are listed, and cost nothing more."""
     parser = Parser(prog="dynarec", description="Runs programs for a small guest CPU by recompiling them.")
     parser.add_argument("--version", action=Version, nargs=0, help="show the version")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():
-        module = import_module(f"dynarec.commands.{name.replace('-', '_')}")
-        command = commands.add_parser(name, help=summary, description=module.__doc__, allow_abbrev=False)
-        module.configure(command)
-        command.set_defaults(command=module.main)
+        command = commands.add_parser(name, help=summary, allow_abbrev=False)
+        if name in words:
+            module = import_module(f"dynarec.commands.{name.replace('-', '_')}")
+            command.description = module.__doc__
+            module.configure(command)
+            command.set_defaults(command=module.main)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status."""
+    _collect_less()
     _open_missing_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     split = words.index("--") if "--" in words else len(words)
     try:
-        parsed = make_parser().parse_args(words[:split])
+        parsed = make_parser(words[:split]).parse_args(words[:split])
     except SystemExit as exit_:  # argparse has said what there is to say
         return int(exit_.code or 0)
     setattr(parsed, GUEST_ARGUMENTS, words[split + 1 :])
     return _guarded(lambda: _flushed(parsed.command(parsed)))
+
+
+def _collect_less() -> None:
+    """Modules and translations are many objects and no garbage; and at the end of the process all goes anyway."""
+    gc.set_threshold(NEW_OBJECTS)
+    atexit.register(gc.freeze)
 
 
 def _open_missing_streams() -> None:

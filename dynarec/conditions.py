@@ -5,8 +5,8 @@ A condition is a program for a stack machine (native/conditions.h). The debugger
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 
 class Op(IntEnum):
@@ -55,16 +55,14 @@ STACK = 16
 """Words of the deepest stack (DR_CONDITION_STACK)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Insn:
+class Insn(NamedTuple):
     """An instruction. number: of NUMBER, the state word of REGISTER, the instructions that a SKIP leaves out."""
 
     op: Op
     number: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(NamedTuple):
     """A program that leaves one word: 0 when the guest goes on without a call.
 
     What cannot be evaluated holds: memory that is not mapped, a division by zero. It is checked when a hook is added.

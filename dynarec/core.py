@@ -19,6 +19,7 @@ from dynarec.errors import DynarecError
 from dynarec.guest_pages import Moment, Pages, read_moment, write_moment
 from dynarec.guest_state import GuestMemory, Registers
 from dynarec.observer import Observer
+from dynarec.profiles import BranchProfile, JumpProfile, read_profile
 
 if TYPE_CHECKING:
     from dynarec.ir.state import Field, StateLayout
@@ -61,8 +62,7 @@ EXIT_KINDS = ("jump", "indirect", "interpret", "budget")
 """Names of enum dr_exit_kind, in its order."""
 
 
-@dataclass(frozen=True, slots=True)
-class CoreConfig:
+class CoreConfig(NamedTuple):
     """How to make a core (struct dr_config). homes: the fields that the host's home registers hold, in their order."""
 
     guest: str
@@ -83,8 +83,7 @@ DEATHS = ("store", "fence.i", "host-write", "flush", "evicted", "breakpoint", "h
 DEATH_LOG = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Death:
+class Death(NamedTuple):
     """The end of a unit: its key, guest instructions retired by then, the reason, the address written (or 0)."""
 
     key: int
@@ -93,8 +92,7 @@ class Death:
     address: int
 
 
-@dataclass(frozen=True, slots=True)
-class TrapInfo:
+class TrapInfo(NamedTuple):
     """The last trap, or the last store to watched memory (struct dr_trap)."""
 
     cause: int
@@ -501,6 +499,13 @@ class Core:
     def is_mixed(self, address: int, size: int) -> bool:
         """Whether a range has pages that are code and data alike: units made from it compare their bytes themselves."""
         return bool(lib.dr_is_mixed(self.pointer, address, size))
+
+    def profile(self, pc: int) -> BranchProfile | JumpProfile | None:
+        """Where control went from the branch or jump at pc while it was interpreted, since its bytes are what they are.
+
+        None: it is something else, goes to one place, or is not known to the interpreter. Any thread.
+        """
+        return read_profile(self.pointer, pc)
 
     @property
     def elapsed(self) -> int:

@@ -6,12 +6,11 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TypeVar
 
 from dynarec import loading
 from dynarec.core import Core, CoreStop
@@ -84,8 +83,7 @@ class StopReason(Enum):
     INPUT = "input"
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(NamedTuple):
     """How a run ended.
 
     pc: of the next instruction; for a trap, of the instruction that trapped. instructions: retired by this run.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from dynarec._native import ffi, lib
 from dynarec.errors import DynarecError
@@ -14,8 +13,7 @@ Run = tuple[int, int, int]
 """Number of the first page, how many, and their permissions (enum dr_access)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """The guest's registers and time (struct dr_moment). state: the words of the guest's registers."""
 
     instructions: int

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import IntEnum
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self, cast
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, NamedTuple, Self, cast
 
 from dynarec.errors import DynarecError
 from dynarec.machine.base import Continue, Outcome, Trap
@@ -42,8 +41,7 @@ ACCESS_KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryAccess:
+class MemoryAccess(NamedTuple):
     """An access that the instruction at `pc` is about to make: `size` bytes at `address`.
 
     kind: "read" or "write". value: what is to be written, unsigned; None for a read.
@@ -56,8 +54,7 @@ class MemoryAccess:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class SystemCall:
+class SystemCall(NamedTuple):
     """A system call that the instruction at `pc` is about to make: its number, and the registers of its arguments."""
 
     pc: int

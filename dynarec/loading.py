@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dynarec.core import ELSEWHERE, Core, CoreConfig, Tier, passed_over, policies, probe_policy
+from dynarec.core import ELSEWHERE, Core, CoreConfig, Tier, has_interpreter, passed_over, policies, probe_policy
 from dynarec.errors import BadProgram, DynarecError
 from dynarec.guest_state import PAGE
 from dynarec.host.base import Hardening
 from dynarec.machine import PROFILES, profile_class
 from dynarec.machine.base import AccessFault, Profile
+from dynarec.machine.recognise import CONVENTIONS
 from dynarec.program import ELF_MAGIC, Program, load_program
 from guest_isa import bundled_guests, load_guests
 
@@ -123,14 +124,11 @@ def choose_profile(program: Program, guest: Guest, name: str) -> tuple[type[Prof
     """The profile, and the program's convention in words. Raises DynarecError for an unknown or unfit one."""
     if name != AUTO:
         _known("machine", name, [AUTO, *PROFILES])
-        profile = profile_class(name)
-        return profile, profile.recognise(program, guest) or f"unknown to machine {name}, which was asked for"
-    for candidate in PROFILES:
-        if candidate in guest.machines:
-            profile = profile_class(candidate)
-            convention = profile.recognise(program, guest)
-            if convention is not None:
-                return profile, convention
+        convention = CONVENTIONS[name](program, guest)
+        return profile_class(name), convention or f"unknown to machine {name}, which was asked for"
+    for candidate, convention_of in CONVENTIONS.items():
+        if candidate in guest.machines and (convention := convention_of(program, guest)) is not None:
+            return profile_class(candidate), convention
     raise DynarecError(f"{program.name}: no machine recognises it: name one of {', '.join(guest.machines)}")
 
 
@@ -142,6 +140,11 @@ def connect_devices(core: Core, profile: Profile) -> None:
 
 def make_core(guest: Guest, setup: Setup) -> tuple[Core, Translator | None]:
     """The core, and the translator unless everything is interpreted. Raises DynarecError."""
+    if not has_interpreter(guest.name):
+        raise DynarecError(
+            f"dynarec was built without an interpreter for guest {guest.name}, and translations need one: "
+            "add the guest to bundled_guests in guest_isa/__init__.py and build dynarec again"
+        )
     if TIERS[setup.tier] is not Tier.INTERP:
         try:
             return _translating_core(guest, setup)

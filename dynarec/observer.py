@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import IntFlag
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dynarec._native import ffi, lib
 
@@ -28,8 +28,7 @@ class Catch(IntFlag):
 CORE_CATCHES = Catch.TRAP | Catch.INTERRUPT | Catch.DEATH
 
 
-@dataclass(frozen=True, slots=True)
-class Caught:
+class Caught(NamedTuple):
     """What a run stopped behind (struct dr_caught).
 
     pc: of the instruction that trapped, or that comes after the interrupt; the key of a unit. cause, value: as the

@@ -5,26 +5,28 @@ Nothing here allocates what a header merely claims: the data held is never more 
 
 from __future__ import annotations
 
-import hashlib
-import io
 import itertools
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dynarec.errors import BadProgram
 from dynarec.symbols import Strings, Symbols
 
 ADDRESS_SPACE = 1 << 32
 ELF_MAGIC = b"\x7fELF"
-HEADER_SIZE = 52
-PROGRAM_HEADER_SIZE = 32
+HEADER_FORMAT = "<16x2H5I6H"
+HEADER_SIZE = struct.calcsize(HEADER_FORMAT)
+PROGRAM_HEADER_FORMAT = "<8I"
+PROGRAM_HEADER_SIZE = struct.calcsize(PROGRAM_HEADER_FORMAT)
 MAX_PROGRAM_HEADERS = 256
 """More than any linker writes; a larger count is a damaged or hostile header."""
 CLASS_AT, CLASS_32, CLASS_64 = 4, 1, 2
 DATA_AT, DATA_LITTLE, DATA_BIG = 5, 1, 2
+ET_REL, ET_EXEC, ET_DYN = 1, 2, 3
+PT_LOAD, PT_INTERP, PT_NOTE = 1, 3, 4
 PF_X, PF_W, PF_R = 1, 2, 4
 NOTE_HEADER = "<III"
 NOTE_ALIGN = 4
@@ -33,6 +35,37 @@ SECTION_SIZE = struct.calcsize(SECTION_FORMAT)
 SHT_SYMTAB, SHT_DYNSYM = 2, 11
 BYTES_NAME = "program"
 """The name of a program that was given as bytes, in messages and in the guest's argv[0]."""
+
+
+class Header(NamedTuple):
+    """The ELF header after its identification (ELF specification, "ELF Header"); sizes and offsets in bytes."""
+
+    type: int
+    machine: int
+    version: int
+    entry: int
+    phoff: int
+    shoff: int
+    flags: int
+    ehsize: int
+    phentsize: int
+    phnum: int
+    shentsize: int
+    shnum: int
+    shstrndx: int
+
+
+class ProgramHeader(NamedTuple):
+    """A program header (ELF specification, "Program Header"); sizes and offsets in bytes."""
+
+    type: int
+    offset: int
+    vaddr: int
+    paddr: int
+    filesz: int
+    memsz: int
+    flags: int
+    align: int
 
 
 @dataclass(slots=True)
@@ -84,6 +117,8 @@ class Program:
 
     def digest(self) -> bytes:
         """32 bytes that only programs share which load the same to the same places."""
+        import hashlib  # which loads OpenSSL
+
         digest = hashlib.sha256(struct.pack("<3I", self.machine_id, self.flags, self.entry))
         for each in self.segments:
             access = each.readable | each.writable << 1 | each.executable << 2
@@ -135,18 +170,19 @@ class _Loader:
 
     def program(self) -> Program:
         self._check_identity()
-        header, headers = self._headers()
+        header = _read_header(self.data)
+        headers = self._headers(header)
         self._check_kind(header, headers)
         segments = list(self._segments(headers))
-        self._check_layout(header["e_entry"], segments)
+        self._check_layout(header.entry, segments)
         return Program(
             name=self.path.name if self.path else BYTES_NAME,
-            entry=header["e_entry"],
+            entry=header.entry,
             segments=segments,
             symbols=Symbols(lambda: _symbol_tables(self.data)),
-            machine_id=_machine_number(self.data),
-            flags=header["e_flags"],
-            notes=dict(self._notes([h for h in headers if h["p_type"] == "PT_NOTE"])),
+            machine_id=header.machine,
+            flags=header.flags,
+            notes=dict(self._notes([h for h in headers if h.type == PT_NOTE])),
             path=self.path,
             elf=self.data,
             headers_address=_headers_address(header, headers),
@@ -168,67 +204,48 @@ class _Loader:
         if data[CLASS_AT] != CLASS_32 or data[DATA_AT] != DATA_LITTLE:
             raise self.bad("is damaged: its ELF header names no known class or byte order")
 
-    def _headers(self) -> tuple[Any, list[Any]]:
-        """The ELF header and the program headers, as pyelftools reads them."""
-        # Imported here: other commands and profiles must not pay for it.
-        from elftools.common.utils import struct_parse
-        from elftools.elf.elffile import ELFFile
-
-        try:
-            elf = ELFFile(io.BytesIO(self.data))
-        except Exception as error:  # pyelftools lets any exception through for a damaged file
-            raise self.bad(f"is damaged: {_one_line(error)}") from error
-        start, count = self._header_table(elf.header)
-        try:
-            offsets = range(start, start + count * PROGRAM_HEADER_SIZE, PROGRAM_HEADER_SIZE)
-            return elf.header, [struct_parse(elf.structs.Elf_Phdr, elf.stream, at) for at in offsets]
-        except Exception as error:
-            raise self.bad(f"is damaged: {_one_line(error)}") from error
-
-    def _header_table(self, header: Any) -> tuple[int, int]:
-        start, count = header["e_phoff"], header["e_phnum"]
-        if count and header["e_phentsize"] != PROGRAM_HEADER_SIZE:
-            raise self.bad(f"is damaged: program headers of {header['e_phentsize']} bytes, not {PROGRAM_HEADER_SIZE}")
+    def _headers(self, header: Header) -> list[ProgramHeader]:
+        start, count = header.phoff, header.phnum
+        if count and header.phentsize != PROGRAM_HEADER_SIZE:
+            raise self.bad(f"is damaged: program headers of {header.phentsize} bytes, not {PROGRAM_HEADER_SIZE}")
         if count > MAX_PROGRAM_HEADERS:
             raise self.bad(f"is damaged: {count} program headers, the limit is {MAX_PROGRAM_HEADERS}")
-        if start + count * PROGRAM_HEADER_SIZE > len(self.data):
+        end = start + count * PROGRAM_HEADER_SIZE
+        if end > len(self.data):
             raise self.bad("is truncated: its program headers lie beyond the end of the file")
-        return start, count
+        return list(map(ProgramHeader._make, struct.iter_unpack(PROGRAM_HEADER_FORMAT, self.data[start:end])))
 
-    def _check_kind(self, header: Any, headers: list[Any]) -> None:
-        number = _machine_number(self.data)
-        if number not in self.machine_ids:
+    def _check_kind(self, header: Header, headers: list[ProgramHeader]) -> None:
+        if header.machine not in self.machine_ids:
             known = ", ".join(f"{name} ({n})" for n, name in self.machine_ids.items()) or "none"
-            raise self.bad(f"is for another machine: {_machine_name(header, number)}; installed guests: {known}")
-        kind = header["e_type"]
-        if kind == "ET_DYN" or any(h["p_type"] == "PT_INTERP" for h in headers):
+            raise self.bad(f"is for another machine: {_machine_name(header.machine)}; installed guests: {known}")
+        if header.type == ET_DYN or any(h.type == PT_INTERP for h in headers):
             raise self.bad("is dynamically linked: link with -static")
-        if kind == "ET_REL":
+        if header.type == ET_REL:
             raise self.bad("is an object file, not a program: link it")
-        if kind != "ET_EXEC":
-            raise self.bad(f"is not an executable program (ELF type {kind})")
+        if header.type != ET_EXEC:
+            raise self.bad(f"is not an executable program (ELF type {header.type})")
 
-    def _segments(self, headers: list[Any]) -> Iterator[Segment]:
+    def _segments(self, headers: list[ProgramHeader]) -> Iterator[Segment]:
         """The segments to load. However often headers name a part of the file, no more than the file is copied."""
         left = len(self.data)
         for header in headers:
-            if header["p_type"] == "PT_LOAD" and header["p_memsz"]:
+            if header.type == PT_LOAD and header.memsz:
                 yield self._segment(header)
-                left -= header["p_filesz"]
+                left -= header.filesz
                 if left < 0:
                     raise self.bad("is damaged: its segments have more data than the file")
 
-    def _segment(self, header: Any) -> Segment:
-        address, size, file_size, start = (header[k] for k in ("p_vaddr", "p_memsz", "p_filesz", "p_offset"))
+    def _segment(self, header: ProgramHeader) -> Segment:
+        address, size, file_size, start = header.vaddr, header.memsz, header.filesz, header.offset
         if file_size > size:
             raise self.bad(f"is damaged: the segment at {address:#010x} has more data than memory")
         if file_size and start + file_size > len(self.data):
             raise self.bad(f"is truncated: the data of the segment at {address:#010x} lies beyond the end of the file")
         if address + size > ADDRESS_SPACE:
             raise self.bad(f"has a segment at {address:#010x} that reaches beyond 4 GiB")
-        flags = header["p_flags"]
-        access = (bool(flags & PF_R), bool(flags & PF_W), bool(flags & PF_X))
-        return Segment(address, self.data[start : start + file_size], size, *access, physical=header["p_paddr"])
+        access = (bool(header.flags & PF_R), bool(header.flags & PF_W), bool(header.flags & PF_X))
+        return Segment(address, self.data[start : start + file_size], size, *access, physical=header.paddr)
 
     def _check_layout(self, entry: int, segments: list[Segment]) -> None:
         if not segments:
@@ -240,14 +257,14 @@ class _Loader:
         if not any(s.executable and s.address <= entry < s.end for s in segments):
             raise self.bad(f"has its entry {entry:#010x} outside of its executable segments")
 
-    def _notes(self, headers: list[Any]) -> Iterator[tuple[tuple[str, int], bytes]]:
-        if sum(header["p_filesz"] for header in headers) > len(self.data):
+    def _notes(self, headers: list[ProgramHeader]) -> Iterator[tuple[tuple[str, int], bytes]]:
+        if sum(header.filesz for header in headers) > len(self.data):
             raise self.bad("is damaged: its notes have more data than the file")
         for header in headers:
             yield from self._notes_of(header)
 
-    def _notes_of(self, header: Any) -> Iterator[tuple[tuple[str, int], bytes]]:
-        data = self.data[header["p_offset"] :][: header["p_filesz"]]
+    def _notes_of(self, header: ProgramHeader) -> Iterator[tuple[tuple[str, int], bytes]]:
+        data = self.data[header.offset :][: header.filesz]
         at = 0
         while at + struct.calcsize(NOTE_HEADER) <= len(data):
             name_size, size, kind = struct.unpack_from(NOTE_HEADER, data, at)
@@ -264,28 +281,23 @@ def _aligned(size: int) -> int:
     return (size + NOTE_ALIGN - 1) & -NOTE_ALIGN
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+def _read_header(data: bytes) -> Header:
+    return Header._make(struct.unpack_from(HEADER_FORMAT, data))
 
 
-def _machine_number(data: bytes) -> int:
-    """The number, which pyelftools replaces by a name where it knows one (ELF header, e_machine)."""
-    return int.from_bytes(data[18:20], "little")
+def _machine_name(number: int) -> str:
+    from elftools.elf.enums import ENUM_E_MACHINE  # not for programs that can be run
+
+    name = next((name for name, known in ENUM_E_MACHINE.items() if known == number), None)
+    return f"{name.removeprefix('EM_')} ({number})" if name else f"machine {number}"
 
 
-def _machine_name(header: Any, number: int) -> str:
-    name = header["e_machine"]
-    return f"{name.removeprefix('EM_')} ({number})" if isinstance(name, str) else f"machine {number}"
-
-
-def _headers_address(header: Any, headers: list[Any]) -> int:
+def _headers_address(header: Header, headers: list[ProgramHeader]) -> int:
     """Where the program headers are in guest memory: in the segment whose file range holds them."""
-    start = int(header["e_phoff"])
-    end = start + len(headers) * PROGRAM_HEADER_SIZE
+    start, end = header.phoff, header.phoff + len(headers) * PROGRAM_HEADER_SIZE
     for h in headers:
-        loaded = h["p_type"] == "PT_LOAD" and h["p_memsz"]
-        if loaded and h["p_offset"] <= start and end <= h["p_offset"] + h["p_filesz"]:
-            return int(h["p_vaddr"]) + start - int(h["p_offset"])
+        if h.type == PT_LOAD and h.memsz and h.offset <= start and end <= h.offset + h.filesz:
+            return h.vaddr + start - h.offset
     return 0
 
 
@@ -303,13 +315,12 @@ def section_headers(data: bytes) -> list[tuple[str, tuple[int, ...]]]:
     """The sections of an ELF file, with their names: none when they are missing or damaged."""
     if len(data) < HEADER_SIZE:
         return []
-    # ELF header: e_shoff at 32, e_shentsize at 46, e_shnum at 48, e_shstrndx at 50.
-    (table_at,) = struct.unpack_from("<I", data, 32)
-    entry_size, count, names_at = struct.unpack_from("<HHH", data, 46)
-    if entry_size != SECTION_SIZE or table_at + count * entry_size > len(data):
+    elf = _read_header(data)
+    end = elf.shoff + elf.shnum * SECTION_SIZE
+    if elf.shentsize != SECTION_SIZE or end > len(data):
         return []
-    headers = list(struct.iter_unpack(SECTION_FORMAT, data[table_at : table_at + count * entry_size]))
-    names = Strings(_section_data(data, headers[names_at])) if names_at < count else Strings(b"")
+    headers = list(struct.iter_unpack(SECTION_FORMAT, data[elf.shoff : end]))
+    names = Strings(_section_data(data, headers[elf.shstrndx]) if elf.shstrndx < elf.shnum else b"")
     return [(names.at(header[0]), header) for header in headers]
 
 

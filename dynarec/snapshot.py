@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dynarec.errors import DynarecError
 from dynarec.guest_pages import Moment, Pages
@@ -23,8 +23,7 @@ MOST_TIME = 1 << 62
 """No machine gets so far: sums of two such times fit in 64 bits."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """What a snapshot is of.
 
     program: its name; digest: of what it loads. machine: the profile, and parts: what that is made of. registers: names

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from dynarec.core import DEATHS, EXIT_KINDS, Core
 
@@ -18,8 +18,7 @@ CORE_COUNTS = (
 """Counters that `Stats` takes from the core as they are."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stats:
+class Stats(NamedTuple):
     """What a machine has done so far.
 
     instructions: guest instructions retired, with the system calls answered; interpreted: by the interpreter.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # ELF specification, "Sections" and "Symbol Table": the 32-bit layouts.
 SYMBOL_FORMAT = "<IIIBBH"
@@ -20,8 +20,7 @@ SHARING = 8
 """Names of one file share bytes where one ends as another does. More sharing than this is made to fill the memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class Symbol:
+class Symbol(NamedTuple):
     """A named address; size in bytes, 0 when the file does not say."""
 
     name: str

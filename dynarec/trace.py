@@ -10,8 +10,8 @@ memory) is done less often. A trace ends where the way is not known, where it me
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
 
 from dynarec.ir.builder import Builder
 from dynarec.ir.ops import AND, EQ, NE, NEGATED, STORE32_IF, STORES
@@ -141,8 +141,7 @@ class _Code:
         return self.bytes[offset : offset + (insn.length if insn is not None else 0)]
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """Where traces end.
 
     is_hooked: what no trace runs across; it is entered by a unit of its own. left: addresses of instructions that are
@@ -152,7 +151,7 @@ class Limits:
     is_hooked: IsHooked = unhooked
     left: Collection[int] = ()
     length: int = TRACE_LIMIT
-    guide: Guide = NoGuide()  # noqa: RUF009 - it has no state
+    guide: Guide = NoGuide()
 
 
 ORDINARY = Limits()
@@ -168,7 +167,7 @@ def form_trace(guest: Guest, fetch: Fetch, key: int, limits: Limits = ORDINARY) 
     trace = former.form()
     is_known = isinstance(limits.guide, Path)
     if len(former.backward) == 1 and len(trace.unit.insns) >= limits.length and not is_known:
-        return _Former(guest, fetch, key, replace(limits, length=former.backward[0])).form()
+        return _Former(guest, fetch, key, limits._replace(length=former.backward[0])).form()
     return trace
 
 
@@ -178,7 +177,7 @@ def form_checked_trace(guest: Guest, fetch: Fetch, key: int, limits: Limits = OR
     It compares its bytes with guest memory before anything else, and ends behind a store, which may have changed what
     follows. If the bytes differ, it leaves to the interpreter before its first instruction.
     """
-    limits = replace(limits, length=min(limits.length, CHECKED_LIMIT))
+    limits = limits._replace(length=min(limits.length, CHECKED_LIMIT))
     first = _Former(guest, fetch, key, limits, checked=True).form()
     former = _Former(guest, fetch, key, limits, checked=True)
     former.expected = first.pieces()

@@ -9,12 +9,14 @@ takes is to empty the code cache.
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
-from dynarec.core import Core
 from dynarec.ir.state import Field
-from dynarec.trace import form_trace
-from dynarec.translate import Translator
-from guest_isa.guest import Guest
+
+if TYPE_CHECKING:
+    from dynarec.core import Core
+    from dynarec.translate import Translator
+    from guest_isa.guest import Guest
 
 SAMPLE_INTERVAL = 1_000_003
 """Guest instructions between two samples: a prime, so that it does not beat with loops."""
@@ -56,6 +58,8 @@ class HomeTuner:
 
     def _uses(self) -> Counter[Field]:
         """How often the code at the samples names each field, weighted by the samples."""
+        from dynarec.trace import form_trace
+
         uses: Counter[Field] = Counter()
         for pc, weight in self._samples.items():
             for insn in form_trace(self._guest, self._translator.fetch, pc).decoded:

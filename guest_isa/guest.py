@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from dynarec.ir.state import Field, StateLayout
 from guest_isa.isa import Isa
@@ -23,16 +22,14 @@ class TrapKind(Enum):
     ACCESS = "access"
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(NamedTuple):
     """One of the guest's trap causes: its kind, and its name in the guest's manual."""
 
     kind: TrapKind
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class AccessCauses:
+class AccessCauses(NamedTuple):
     """The guest's numbers for an access that fails: fetching, reading, writing."""
 
     fetch: int
@@ -40,8 +37,7 @@ class AccessCauses:
     write: int
 
 
-@dataclass(frozen=True, slots=True)
-class Guest:
+class Guest(NamedTuple):
     """A guest CPU.
 
     name: short and unique; title: for people.

@@ -11,10 +11,11 @@ patterns that overlap, operands without parameters, parameters without operands,
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import reduce
+from operator import and_
 from typing import Any, NamedTuple
 
 Meaning = Callable[..., None]
@@ -43,16 +44,14 @@ class Piece(NamedTuple):
         return ((1 << self.width) - 1) << self.shift
 
 
-@dataclass(frozen=True, slots=True)
-class StateIndex:
+class StateIndex(NamedTuple):
     """A register operand in C: the expression of its state word; word `zero` reads 0 and is never written."""
 
     expression: str
     zero: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OperandKind:
+class OperandKind(NamedTuple):
     """What a name in a pattern stands for.
 
     lift: the decoded number -> what a meaning receives (a register's field, a constant).
@@ -72,8 +71,7 @@ class OperandKind:
     other: int = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Alias:
+class Alias(NamedTuple):
     """A pseudo-instruction: the name and syntax in listings when the operands have the given numbers."""
 
     name: str
@@ -98,23 +96,36 @@ class InsnSpec:
     aliases: tuple[Alias, ...]
     interpreted: bool
     extension: str
-    decode: Callable[[int], tuple[int, ...]] = field(init=False)
 
-    def __post_init__(self) -> None:
-        expressions = "".join(f"{self.expression(name)}, " for name in self.operands)
-        self.decode = eval(f"lambda w: ({expressions})")  # made from the table alone
+    def decode(self, word: int) -> tuple[int, ...]:
+        """The operands' numbers."""
+        numbers = []
+        for name, kind in self.operands.items():
+            number = 0
+            for shift, width, place in self.pieces[name]:
+                number |= (word >> shift & (1 << width) - 1) << place
+            if kind.signed and number >= self.sign(name):
+                number += (1 << 32) - 2 * self.sign(name)
+            numbers.append(number)
+        return tuple(numbers)
+
+    def sign(self, name: str) -> int:
+        """The operand's highest bit."""
+        return 1 << (max([piece.place + piece.width for piece in self.pieces[name]]) - 1)
 
     def expression(self, name: str) -> str:
-        """How the operand is taken out of the word `w`, in the common part of Python and C."""
+        """How the operand is taken out of the word `w`, in C."""
         parts = [f"(w >> {p.shift} & {(1 << p.width) - 1}) << {p.place}" for p in self.pieces[name]]
         value = " | ".join(parts)
         if not self.operands[name].signed:
             return f"({value})"
-        sign = 1 << (max(p.place + p.width for p in self.pieces[name]) - 1)
+        sign = self.sign(name)
         return f"(((({value}) ^ {sign}) - {sign}) & 0xffffffff)"
 
     def allows(self, numbers: tuple[int, ...]) -> bool:
         """Whether the operands have none of the numbers that belong to other instructions."""
+        if not self.unless:
+            return True
         values = dict(zip(self.operands, numbers, strict=True))
         return all(values[name] not in excluded for name, excluded in self.unless.items())
 
@@ -132,10 +143,8 @@ class InsnSpec:
         return any(self.fixed(name, other) in excluded for name, excluded in self.unless.items())
 
     def overlaps(self, other: InsnSpec) -> bool:
-        """Whether some word belongs to both."""
-        if self.length != other.length or self.mask & other.mask & (self.match ^ other.match):
-            return False
-        return not (self.shuts_out(other) or other.shuts_out(self))
+        """Whether some word belongs to both, whose literal bits agree where both have some."""
+        return self.length == other.length and not (self.shuts_out(other) or other.shuts_out(self))
 
 
 class Insn:
@@ -148,7 +157,7 @@ class Insn:
         self.word = word
         self.length = spec.length
         self.numbers = numbers
-        self.arguments = tuple(kind.lift(n) for kind, n in zip(spec.operands.values(), numbers, strict=True))
+        self.arguments = [kind.lift(n) for kind, n in zip(spec.operands.values(), numbers, strict=True)]
 
     def lift(self, builder: Any) -> None:
         """Run the meaning on a builder (`dynarec.ir.semantics.Semantics`)."""
@@ -183,11 +192,13 @@ class Isa:
     def __init__(self, name: str, parcel: int, length: str) -> None:
         self.name = name
         self.parcel = parcel
+        self._parcel_mask = (1 << 8 * parcel) - 1
         self.length_expression = length
         self.length: Callable[[int], int] = eval(f"lambda w: {length}")  # made from the table alone
         self.specs: list[InsnSpec] = []
         self._operands: dict[str, OperandKind] = {}
         self._groups: dict[int, list[tuple[int, dict[int, list[InsnSpec]]]]] = {}
+        self._tables: dict[int, tuple[int, dict[int, list[InsnSpec]]]] = {}
         self._cache: dict[int, Insn | None] = {}
         self._extension = ""
 
@@ -237,7 +248,8 @@ class Isa:
         interpreted: bool,
     ) -> None:
         width, mask, match, kinds, pieces = self._parse(name, pattern)
-        wanted = list(inspect.signature(meaning).parameters)[1:]
+        code = meaning.__code__
+        wanted = code.co_varnames[1 : code.co_argcount]
         if sorted(wanted) != sorted(kinds):
             raise IsaError(f"{name}: the pattern has operands {sorted(kinds)}, the meaning takes {sorted(wanted)}")
         operands = {parameter: kinds[parameter] for parameter in wanted}
@@ -248,10 +260,11 @@ class Isa:
         self._check_operands(spec)
         self._check_syntax(spec)
         for other in self.specs:
-            if spec.overlaps(other):
+            if not spec.mask & other.mask & (spec.match ^ other.match) and spec.overlaps(other):
                 raise IsaError(f"{name} overlaps {other.name}")
         self.specs.append(spec)
         self._groups.clear()
+        self._tables.clear()
         self._cache.clear()
 
     def _parse(self, name: str, pattern: str) -> tuple[int, int, int, dict[str, OperandKind], dict[str, list[Piece]]]:
@@ -314,7 +327,7 @@ class Isa:
 
     def decode(self, word: int) -> Insn | None:
         """The instruction in the low bytes of `word` (what follows them does not matter); None if there is none."""
-        length = self.length(word & ((1 << 8 * self.parcel) - 1))
+        length = self.length(word & self._parcel_mask)
         word &= (1 << 8 * length) - 1
         try:
             return self._cache[word]
@@ -325,12 +338,23 @@ class Isa:
             return insn
 
     def _decode(self, word: int, length: int) -> Insn | None:
-        for mask, by_match in self.candidates(length):
-            for spec in by_match.get(word & mask, ()):
+        fixed, specs = self._tables.get(length) or self._table(length)
+        for spec in specs.get(word & fixed, ()):
+            if word & spec.mask == spec.match:
                 numbers = spec.decode(word)
                 if spec.allows(numbers):
                     return Insn(spec, word, numbers)
         return None
+
+    def _table(self, length: int) -> tuple[int, dict[int, list[InsnSpec]]]:
+        """The bits that are literal in all instructions of this length, and the instructions by these."""
+        specs = [spec for spec in self.specs if spec.length == length]
+        fixed = reduce(and_, (spec.mask for spec in specs), -1)
+        table: dict[int, list[InsnSpec]] = {}
+        for spec in specs:
+            table.setdefault(spec.match & fixed, []).append(spec)
+        self._tables[length] = fixed, table
+        return fixed, table
 
 
 def _pieces(text: str, shift: int) -> Iterator[Piece]:

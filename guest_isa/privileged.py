@@ -7,13 +7,12 @@ The functions are written in the language of meanings and end up in the generate
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from dynarec.ir.semantics import Semantics, Value
 
 
-@dataclass(frozen=True, slots=True)
-class Boards:
+class Boards(NamedTuple):
     """The names that device trees use for the guest's own parts.
 
     cpu: properties of the CPU's node. controller: `compatible` of its interrupt controller. timer, interrupts:
@@ -26,8 +25,7 @@ class Boards:
     interrupts: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Privileged:
+class Privileged(NamedTuple):
     """The machine mode of a guest.
 
     take_trap(b, cause, value): enter the handler for a trap, or an interrupt, at the instruction `b.pc`.

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class SemihostingMarker:
+class SemihostingMarker(NamedTuple):
     """How a semihosting call looks in guest code: a breakpoint between two marker instructions.
 
     before, trap, after: the instruction bytes as they lie in memory; `before` and `after` may be empty.
@@ -20,8 +19,7 @@ class SemihostingMarker:
     parameter: str
 
 
-@dataclass(frozen=True, slots=True)
-class Abi:
+class Abi(NamedTuple):
     """The registers of a guest's system-call convention (the asm-generic table of Linux) and of its C startup.
 
     number: the register with the system-call number.
@@ -38,8 +36,7 @@ class Abi:
     semihosting: SemihostingMarker | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DwarfRegisters:
+class DwarfRegisters(NamedTuple):
     """The registers as compilers number them in debugging information, and the frames of functions without any.
 
     names: by number; None is a register that is always zero.
@@ -57,8 +54,7 @@ class DwarfRegisters:
     saved_frame: int
 
 
-@dataclass(frozen=True, slots=True)
-class GdbRegister:
+class GdbRegister(NamedTuple):
     """A register as GDB and LLDB know it.
 
     name, alias: for their users. state: its name in the guest's state, or "pc"; None for one that is always zero.
@@ -75,16 +71,14 @@ class GdbRegister:
     role: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class GdbFeature:
+class GdbFeature(NamedTuple):
     """A group of registers with a name that GDB looks for (GDB manual, "Standard Target Features")."""
 
     name: str
     registers: tuple[GdbRegister, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class GdbTarget:
+class GdbTarget(NamedTuple):
     """What debuggers that are connected have to know of a guest.
 
     architecture: GDB's name of it. triple: LLDB's. registers are sent in the order of their numbers.

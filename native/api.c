@@ -130,6 +130,7 @@ void dr_destroy(struct dr_core *core) {
     free(core->sites.at);
     free(core->devices.at);
     dr_hooks_free(&core->hooks);
+    dr_decoded_free(&core->decoded);
     dr_memory_destroy(&core->memory);
     free(core);
     atomic_fetch_sub(&core_count, 1);
@@ -213,17 +214,27 @@ int dr_read(struct dr_core *core, uint32_t address, void *to, uint64_t size) {
     return outcome(ask.error);
 }
 
-static bool holds_code(const struct dr_core *core, uint64_t address, uint64_t size) {
+static bool holds(const struct dr_core *core, uint64_t address, uint64_t size, uint16_t flag) {
     for (uint64_t at = address; at < address + size; at = (at | (DR_PAGE - 1)) + 1)
-        if (dr_memory_page(&core->memory, at) & DR_CODE)
+        if (dr_memory_page(&core->memory, at) & flag)
             return true;
+    return false;
+}
+
+/* With the tables locked, no run begins. Whether the CPU thread has to look at what was written. */
+static bool forget_decoded(struct dr_core *core, uint64_t address, uint64_t size) {
+    if (!holds(core, address, size, DR_DECODED))
+        return false;
+    if (dr_runs_elsewhere(core))
+        return true;
+    dr_decoded_forget(core, address, size);
     return false;
 }
 
 /* Devices and the like write on the CPU thread: what they change is seen by the next instruction. Others are seen when the run
  * loop goes round. */
 static int notice_write(struct dr_core *core, uint64_t address, uint64_t size) {
-    if (!size || !holds_code(core, address, size))
+    if (!size || !holds(core, address, size, DR_CODE))
         return 0;
     if (core->code.owned && pthread_equal(core->code.owner, pthread_self()))
         return dr_code_written(core, address, size, DR_DEATH_HOST_WRITE) ? 0 : -1;
@@ -236,7 +247,12 @@ int dr_write(struct dr_core *core, uint32_t address, const void *from, uint64_t 
         return outcome("guest memory that is not mapped was written");
     dr_lock_tables(core);
     const char *error = dr_memory_write(&core->memory, address, from, size);
+    bool late = forget_decoded(core, address, size);
     dr_unlock_tables(core);
+    if (late) {
+        atomic_store(&core->sync, true);
+        dr_attract(core);
+    }
     return error ? outcome(error) : notice_write(core, address, size);
 }
 

@@ -141,6 +141,16 @@ struct dr_tally {
     uint32_t pc;
 };
 
+/* What is counted of an instruction while it is interpreted. */
+enum dr_profile_kind { DR_PROFILE_NONE, DR_PROFILE_BRANCH, DR_PROFILE_JUMP };
+
+/* taken, fell: how often a branch went either way, up to 65,535. target: where a jump to a value went last. */
+struct dr_profile {
+    uint32_t kind; /* enum dr_profile_kind; none: it is something else, or has not been executed */
+    uint32_t taken, fell;
+    uint32_t target;
+};
+
 /* A unit that is recorded, and how many words there are about it: its counters; for each exit, how often the run loop was asked
  * where it leads, and the serial of the unit that it is linked to, or 0; for each site, how often it faulted. */
 struct dr_unit_state {
@@ -419,6 +429,8 @@ int dr_set_homes(struct dr_core *core, const uint8_t *homes); /* other state wor
 int dr_run(struct dr_core *core, uint64_t limit);
 void dr_request_stop(struct dr_core *core);
 void dr_clear_stop(struct dr_core *core);
+/* What the interpreter has seen of the instruction at pc since its bytes are what they are; any thread. */
+void dr_profile(struct dr_core *core, uint32_t pc, struct dr_profile *profile);
 int dr_set_own_traps(struct dr_core *core, int own); /* traps and interrupts go to the guest's handlers, not to dr_run's caller */
 void dr_set_lines(struct dr_core *core, uint32_t lines, int up); /* interrupt lines; any thread */
 uint32_t dr_lines(struct dr_core *core);

@@ -24,7 +24,7 @@ NATIVE = ROOT / "native"
 MODULE = "dynarec._native"
 
 SHARED = (
-    "api", "blocks", "codemem", "codemem_dualmap", "codemem_split", "conditions", "device", "devices/clint",
+    "api", "blocks", "codemem", "codemem_dualmap", "codemem_split", "conditions", "decoded", "device", "devices/clint",
     "devices/finisher", "devices/plic", "devices/uart", "dispatch", "fault", "gdb_jit", "hooks", "interp", "link",
     "memory", "mirrors", "observe", "pages", "record", "region", "sites", "snapshot", "traps", "verify_arm64",
     "verify_x86_64",

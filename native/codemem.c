@@ -175,6 +175,8 @@ const char *dr_codemem_probe(const char *policy) {
     return error;
 }
 
+#define ROOM_FOR_PROOF ((sizeof(struct dr_proof) / DR_CODE_ALIGN + 1) * DR_CODE_ALIGN)
+
 static int64_t now(void) {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
@@ -194,7 +196,7 @@ static int64_t time_batches(struct dr_codemem *memory, uint32_t batches) {
 int64_t dr_codemem_cost(const char *policy, uint32_t batches) {
     struct dr_codemem memory;
     int64_t cost = -1;
-    if (batches && !dr_codemem_open(&memory, policy, DR_CODE_ALIGN, (struct dr_rules){0})) {
+    if (batches && !dr_codemem_open(&memory, policy, ROOM_FOR_PROOF, (struct dr_rules){0})) {
         dr_codemem_own(&memory);
         cost = time_batches(&memory, batches);
         dr_codemem_close(&memory);

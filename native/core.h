@@ -8,6 +8,7 @@
 #include "api.h"
 #include "blocks.h"
 #include "codemem.h"
+#include "decoded.h"
 #include "device.h"
 #include "guest.h"
 #include "hooks.h"
@@ -53,6 +54,7 @@ struct dr_core {
     struct dr_memory memory;
     struct dr_codemem code;
     struct dr_blocks blocks;
+    struct dr_decoded_code decoded;
     pthread_mutex_t tables; /* taken to change `blocks` or the code region, and to look at them from another thread */
     unsigned forks;         /* of this process, when the lock was made */
     DR_VECTOR(struct dr_patch) batch; /* to be written to the code region together */
@@ -148,6 +150,14 @@ void dr_update_uart(struct dr_core *core);
 /* As dr_hooks_in_page, for any address. */
 static inline uint32_t dr_hooks_at(const struct dr_core *core, uint32_t pc, bool begins) {
     return dr_memory_page(&core->memory, pc) & DR_HOOKED ? dr_hooks_in_page(core, pc, begins) : 0;
+}
+
+/* Counts one more execution of the block at a pc; whether it has become worth a translation. */
+static inline bool dr_heats(struct dr_core *core, uint32_t pc) {
+    uint8_t *count = &core->hot[pc >> core->config.jump_shift & (DR_HOT_SLOTS - 1)];
+    if (*count < core->config.hot)
+        ++*count;
+    return *count >= core->config.hot;
 }
 
 /* Whether dr_attend has nothing to do: nothing has changed since the last time, and the deadline, which is where `limit` ends,

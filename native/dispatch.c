@@ -27,14 +27,6 @@ static void retire(struct dr_core *core, uint64_t count) {
     }
 }
 
-/* Counts one more execution of the block at pc; whether it has become worth a translation. */
-static bool becomes_hot(struct dr_core *core) {
-    uint8_t *count = &core->hot[core->cpu.pc >> core->config.jump_shift & (DR_HOT_SLOTS - 1)];
-    if (*count < core->config.hot)
-        ++*count;
-    return *count >= core->config.hot;
-}
-
 /* What a step comes to: -1 to go round the loop, else why dr_run returns. */
 static int conclude(struct dr_core *core, enum dr_status status) {
     if (status == DR_HELD) {
@@ -60,6 +52,10 @@ static int conclude(struct dr_core *core, enum dr_status status) {
     return status == DR_WAITING ? dr_waiting(core) : -1;
 }
 
+static bool has_unit(const struct dr_core *core) {
+    return dr_blocks_find(&core->blocks, core->cpu.pc);
+}
+
 static enum dr_status step(struct dr_core *core) {
     core->at = core->cpu.pc;
     return core->guest->step(core);
@@ -71,16 +67,29 @@ static int interpret_one(struct dr_core *core) {
 
 /* Whether the loop has to look before the next instruction. */
 static bool must_look(struct dr_core *core) {
-    return atomic_load_explicit(&core->stop, memory_order_relaxed) || dr_hooks_at(core, core->cpu.pc, core->hooks.begins) ||
-           (core->own_traps && dr_must_attend(core));
+    return atomic_load_explicit(&core->stop, memory_order_relaxed) || core->hurried ||
+           atomic_load_explicit(&core->sync, memory_order_relaxed) ||
+           dr_hooks_at(core, core->cpu.pc, core->hooks.begins) || (core->own_traps && dr_must_attend(core));
 }
 
 /* Steps until something else has to look: as `conclude`. */
-static int interpret(struct dr_core *core, uint64_t steps, bool until_jump) {
+static int interpret(struct dr_core *core, uint64_t steps) {
     while (steps--) {
         enum dr_status status = step(core);
         int stop = conclude(core, status);
-        bool leaves = status == DR_TRAPPED || status == DR_WAITING || (status == DR_JUMPED && until_jump);
+        if (stop >= 0 || status == DR_TRAPPED || status == DR_WAITING || must_look(core))
+            return stop;
+    }
+    return -1;
+}
+
+/* Likewise, fast. heats: up to the next block that has a unit, or becomes hot. */
+static int interpret_decoded(struct dr_core *core, int32_t steps, bool heats) {
+    uint64_t end = core->limit - (uint64_t)steps;
+    while (core->limit > end) {
+        enum dr_status status = core->recorder.on ? step(core) : core->guest->run(core, (uint32_t)(core->limit - end), heats);
+        int stop = conclude(core, status);
+        bool leaves = status == DR_TRAPPED || status == DR_WAITING || (heats && (status == DR_JUMPED || has_unit(core)));
         if (stop >= 0 || leaves || must_look(core))
             return stop;
     }
@@ -227,6 +236,7 @@ static int leave_by_exit(struct dr_core *core, int32_t slice) {
 static int run_block(struct dr_core *core, const struct dr_block *block) {
     int32_t slice = slice_of(core);
     core->cpu.budget = slice;
+    core->decoded.runs++;
     dr_run_code(core, core->code.run + block->start);
     return core->cpu.fault_pc ? leave_by_fault(core, slice) : leave_by_exit(core, slice);
 }
@@ -235,14 +245,14 @@ static int run_block(struct dr_core *core, const struct dr_block *block) {
 
 /* A single step is not worth a translation. */
 static int run_without_block(struct dr_core *core) {
-    if (core->config.tier == DR_TIER_INTERP) /* the host's clock is looked at between slices */
-        return interpret(core, core->own_traps ? (uint64_t)slice_of(core) : core->limit, false);
     if (core->limit == 1)
         return interpret_one(core);
-    if (core->config.tier == DR_TIER_JIT || becomes_hot(core))
+    if (core->config.tier == DR_TIER_INTERP)
+        return interpret_decoded(core, slice_of(core), false);
+    if (core->config.tier == DR_TIER_JIT || dr_heats(core, core->cpu.pc))
         return DR_STOP_TRANSLATE;
     core->pending_exit = NULL;
-    return interpret(core, core->limit, true);
+    return interpret_decoded(core, slice_of(core), true);
 }
 
 /* A fork has left the code region to the parent. */
@@ -276,13 +286,14 @@ static int run_once(struct dr_core *core) {
     if (!block)
         return run_without_block(core);
     if (block->insns > core->limit)
-        return interpret(core, core->limit, false);
+        return interpret(core, core->limit);
     return run_block(core, block);
 }
 
 /* Guest memory was changed from outside. */
 static bool catch_up(struct dr_core *core) {
     atomic_store(&core->sync, false);
+    dr_decoded_doubt(&core->decoded);
     return dr_invalidate_changed(core, DR_DEATH_HOST_WRITE);
 }
 

@@ -176,6 +176,7 @@ static const char *change_hook(struct dr_core *core, int kind, uint64_t start, u
     const char *error = change(edges, start, end, by, always);
     if (error)
         return error;
+    dr_decoded_doubt(&core->decoded);
     error = flag_pages(core, page_flags[kind], start, end);
     if (error && !change(edges, start, end, -by, always))
         (void)flag_pages(core, page_flags[kind], start, end);

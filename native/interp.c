@@ -2,6 +2,7 @@
 #include "interp.h"
 
 #include "device.h"
+#include "threaded.h"
 
 /* Other threads read guest memory while its pages are opened and closed here. */
 static bool read_memory(struct dr_core *core, uint32_t address, uint32_t size, uint32_t *value) {
@@ -66,6 +67,8 @@ static void notice_code(struct dr_core *core, uint32_t address, uint32_t size) {
 
 /* Behind a store to memory. */
 static void notice_store(struct dr_core *core, uint32_t address, uint32_t size) {
+    if (is_watched(core, address, size, DR_DECODED))
+        dr_decoded_forget(core, address, size);
     notice_code(core, address, size);
     if (!is_watched(core, address, size, DR_WATCH_STORED) || !dr_hooks_stored(core, address, size))
         return;
@@ -101,6 +104,56 @@ bool dr_fetch_slow(struct dr_core *core, uint32_t pc, uint32_t size, uint32_t *w
     memcpy(word, core->memory.base + pc, size);
     return true;
 }
+
+/* -- threaded loops --------------------------------------------------------------------------------------------------- */
+
+void dr_count_steps(struct dr_core *core, uint32_t count) {
+    if (!count)
+        return;
+    DR_COUNT(core->stats.instructions, count);
+    DR_COUNT(core->stats.interpreted, count);
+    core->limit -= count;
+    core->hooks.passed = -1;
+    core->hooks.resumes = false;
+}
+
+enum dr_status dr_leave(struct dr_core *core, uint32_t pc, uint32_t next, uint32_t before, enum dr_status status) {
+    dr_count_steps(core, before);
+    core->at = pc;
+    core->cpu.pc = next;
+    return status;
+}
+
+void dr_pause(struct dr_core *core, uint32_t pc, uint32_t before) {
+    dr_count_steps(core, before);
+    core->at = core->cpu.pc = pc;
+}
+
+enum dr_status dr_fail(struct dr_core *core, uint32_t pc, uint32_t before, uint32_t cause, uint32_t value, uint32_t length) {
+    dr_pause(core, pc, before);
+    return dr_raise(core, cause, value, length);
+}
+
+bool dr_load_rare(struct dr_core *core, uint32_t pc, uint32_t before, uint32_t address, uint32_t size, int access,
+                  uint32_t *value) {
+    dr_pause(core, pc, before);
+    return dr_load_slow(core, address, size, access, value);
+}
+
+bool dr_store_rare(struct dr_core *core, uint32_t pc, uint32_t before, uint32_t address, uint32_t size, uint32_t value) {
+    dr_pause(core, pc, before);
+    return dr_store_slow(core, address, size, value);
+}
+
+bool dr_store_to_decoded(struct dr_core *core, uint32_t address, uint32_t size, uint32_t value) {
+    if (!dr_is_plain(core->memory.access, address, size, DR_WRITE, DR_SLOW_WRITE))
+        return false;
+    memcpy(core->memory.base + address, &value, size);
+    dr_decoded_forget(core, address, size);
+    return true;
+}
+
+/* -- counters --------------------------------------------------------------------------------------------------------- */
 
 uint64_t dr_counter_instret(const struct dr_core *core) {
     return dr_instructions(core);

@@ -36,6 +36,10 @@ DR_UNARY(sext8, (int8_t)a)
 DR_UNARY(sext16, (int16_t)a)
 DR_UNARY(zext8, (uint8_t)a)
 DR_UNARY(zext16, (uint16_t)a)
+DR_UNARY(clz, a ? __builtin_clz(a) : 32)
+DR_UNARY(ctz, a ? __builtin_ctz(a) : 32)
+DR_UNARY(popcnt, __builtin_popcount(a))
+DR_UNARY(bswap, __builtin_bswap32(a))
 DR_BINARY(eq, a == b)
 DR_BINARY(ne, a != b)
 DR_BINARY(ltu, a < b)
@@ -99,7 +103,7 @@ DR_LOADS(load32, uint32_t)
     static inline bool dr_##name(struct dr_core *core, uint32_t address, uint32_t value) { \
         type stored = (type)value; \
         if (!dr_memory_allows(&core->memory, address, sizeof stored, DR_WRITE) || \
-            !dr_memory_is_fast(&core->memory, address, sizeof stored, DR_SLOW_WRITE)) \
+            !dr_memory_is_fast(&core->memory, address, sizeof stored, DR_SLOW_WRITE | DR_DECODED)) \
             return dr_store_slow(core, address, sizeof stored, stored); \
         memcpy(core->memory.base + address, &stored, sizeof stored); \
         return true; \

@@ -235,6 +235,11 @@ static bool make_mixed(struct dr_core *core, uint32_t page, enum dr_death reason
     return dr_memory_mark(&core->memory, page, DR_MIXED, true) && good;
 }
 
+static bool unguard(struct dr_core *core, uint32_t page) {
+    dr_decoded_unguard(core, page);
+    return dr_memory_mark(&core->memory, page, DR_CODE, false);
+}
+
 /* Behind a store that faulted: a page without units is left alone, and one that is stored to often is code and data alike. */
 static bool settle_page(struct dr_core *core, uint32_t page, enum dr_death reason) {
     uint16_t access = core->memory.access[page];
@@ -243,9 +248,9 @@ static bool settle_page(struct dr_core *core, uint32_t page, enum dr_death reaso
     bool often = reason == DR_DEATH_STORE && ++core->stores[page % DR_STORE_COUNTS] >= DR_MOST_STORES;
     if (often && !(access & DR_MIXED)) {
         core->stores[page % DR_STORE_COUNTS] = 0;
-        return make_mixed(core, page, reason) && dr_memory_mark(&core->memory, page, DR_CODE, false);
+        return make_mixed(core, page, reason) && unguard(core, page);
     }
-    return core->blocks.pages[page] || dr_memory_mark(&core->memory, page, DR_CODE, false);
+    return core->blocks.pages[page] || unguard(core, page);
 }
 
 /* A host page faults for all guest pages in it. */
@@ -393,6 +398,7 @@ static struct dr_block *add_unit(struct dr_core *core, const struct dr_unit *uni
         dr_failure = "no memory for the tables of the code cache";
         return NULL;
     }
+    dr_decoded_forget(core, (uint32_t)block->key, 1);
     DR_COUNT(core->stats.installed, 1);
     note_install(core, block);
     const uint8_t *code = own_counters(core, block, unit);

@@ -30,9 +30,11 @@ enum dr_page {
     DR_HOOKED = 512, /* with instructions or basic blocks that are hooked */
     DR_WATCH_READ = 1024,
     DR_WATCH_STORED = 8192, /* with bytes that are hooked behind writes */
+    DR_DECODED = 16384, /* there may be decoded instructions of it (decoded.h) */
 };
 /* when the guest's permissions change */
-#define DR_KEPT (DR_CODE | DR_MIXED | DR_DIRTY | DR_HOOKED | DR_WATCH_READ | DR_WATCH_WRITE | DR_WATCH_STORED)
+#define DR_KEPT \
+    (DR_CODE | DR_MIXED | DR_DIRTY | DR_HOOKED | DR_WATCH_READ | DR_WATCH_WRITE | DR_WATCH_STORED | DR_DECODED)
 #define DR_GUEST (DR_READ | DR_WRITE | DR_EXECUTE | DR_OWNED) /* the guest's permissions */
 
 struct dr_tree;

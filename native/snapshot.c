@@ -313,6 +313,7 @@ static struct dr_pages *save_pages(struct dr_core *core) {
 /* -- going back ------------------------------------------------------------------------------------------------------ */
 
 static void note_code(struct dr_core *core, uint32_t page) {
+    dr_decoded_forget(core, (uint64_t)page << DR_PAGE_BITS, DR_PAGE);
     if (dr_memory_page(&core->memory, (uint64_t)page << DR_PAGE_BITS) & DR_CODE)
         atomic_store(&core->sync, true); /* the units whose bytes are others now die before the next run */
 }

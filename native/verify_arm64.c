@@ -146,14 +146,20 @@ static const char *check_comparison(uint32_t word) {
     return RD(word) == ZR ? NULL : RD(word) == BUDGET ? BUDGET_CHANGED : OTHER;
 }
 
-/* Shifts and extensions out of all bit fields: lsr and asr, lsl (unsigned only), bytes and half words. */
+/* Out of all bit fields: lsr and asr, extensions of bytes and half words; lsl and ubfx. */
 static const char *check_bitfield(uint32_t word) {
     bool is_unsigned = word & UINT32_C(1) << 30;
     uint32_t immr = IMMR(word), imms = IMMS(word);
     bool right = imms == 31 && immr < 32;
     bool left = is_unsigned && imms < 31 && immr == imms + 1;
+    bool extracts = is_unsigned && immr <= imms && imms < 32;
     bool extends = immr == 0 && (imms == 7 || imms == 15);
-    return right || left || extends ? NULL : "a bit field that is neither shift nor extension";
+    return right || left || extracts || extends ? NULL : "a bit field that is no shift, extension or extraction";
+}
+
+/* Of sums and differences, the second operand may be shifted but not rotated: that is not defined. */
+static const char *check_shifted(uint32_t word) {
+    return OPC(word) == 3 ? OTHER : NULL;
 }
 
 static const char *check_rotation(uint32_t word) {
@@ -228,13 +234,13 @@ static const struct form immediates[] = {
 /* C4.1.94 (data processing, register) */
 static const struct form registers[] = {
     {0xffe0ffe0, 0x2a0003e0, WRITES_RD | READS_RM, NULL},                  /* mov Wd, Wm */
-    {0xffe0fc00, 0x0b000000, THREE, NULL},                                 /* add Wd, Wn, Wm */
+    {0xff208000, 0x0b000000, THREE, check_shifted},                        /* add Wd, Wn, Wm, shift #n */
     {0xffe0fc00, 0x6b000000, READS_RN | READS_RM, check_comparison},       /* cmp Wn, Wm */
     {0xffe0ffff, 0x8b204000 | IN_RN(WINDOW) | POINTER, READS_RM, NULL},    /* add x25, x27, Wm, uxtw */
-    {0xffe0fc00, 0x4b000000, THREE, NULL},                                 /* sub */
-    {0xffe0fc00, 0x0a000000, THREE, NULL},                                 /* and */
-    {0xffe0fc00, 0x2a000000, THREE, NULL},                                 /* orr */
-    {0xffe0fc00, 0x4a000000, THREE, NULL},                                 /* eor */
+    {0xff208000, 0x4b000000, THREE, check_shifted},                        /* sub */
+    {0xff008000, 0x0a000000, THREE, NULL},                                 /* and, bic */
+    {0xff008000, 0x2a000000, THREE, NULL},                                 /* orr, orn */
+    {0xff008000, 0x4a000000, THREE, NULL},                                 /* eor, eon */
     {0xffe00c00, 0x1a800000, THREE, NULL},                                 /* csel Wd, Wn, Wm, cond */
     {0xffe00c00, 0x1a800400, THREE, NULL},                                 /* csinc */
     {0xffe00c00, 0x5a800000, THREE, NULL},                                 /* csinv */
@@ -242,9 +248,20 @@ static const struct form registers[] = {
     {0xffe0fc00, 0x1b007c00, THREE, NULL},                                 /* mul */
     {0xffe08000, 0x1b008000, FOUR, NULL},                                  /* msub Wd, Wn, Wm, Wa */
     {0xffe0f800, 0x1ac00800, THREE, NULL},                                 /* udiv, sdiv */
+    {0xfffffc00, 0x5ac00000, TWO, NULL},                                   /* rbit Wd, Wn */
+    {0xfffffc00, 0x5ac00800, TWO, NULL},                                   /* rev */
+    {0xfffffc00, 0x5ac01000, TWO, NULL},                                   /* clz */
     {0xffe0fc00, 0x9ba07c00, THREE, NULL},                                 /* umull Xd, Wn, Wm */
     {0xffe0fc00, 0x9b207c00, THREE, NULL},                                 /* smull */
     {0xffe0fc00, 0x9b007c00, THREE, NULL},                                 /* mul Xd, Xn, Xm */
+};
+
+/* C4.1.96 (vectors): what counts ones in v0, which nobody else uses */
+static const struct form vectors[] = {
+    {0xfffffc1f, 0x1e270000, READS_RN, NULL},                              /* fmov s0, Wn */
+    {0xffffffff, 0x0e205800, 0, NULL},                                     /* cnt v0.8b, v0.8b */
+    {0xffffffff, 0x0e31b800, 0, NULL},                                     /* addv b0, v0.8b */
+    {0xffffffe0, 0x1e260000, WRITES_RD, NULL},                             /* fmov Wd, s0 */
 };
 
 /* C4.1.95 (loads and stores); their registers are checked beside their bases */
@@ -266,12 +283,13 @@ static const struct forms groups[] = {
     [4] = FORMS(accesses, NOT_ALLOWED),
     [5] = FORMS(registers, OTHER),
     [6] = FORMS(accesses, NOT_ALLOWED),
+    [7] = FORMS(vectors, OTHER),
     [8] = FORMS(immediates, OTHER),
     [9] = FORMS(immediates, OTHER),
     [12] = FORMS(accesses, NOT_ALLOWED),
     [13] = FORMS(registers, OTHER),
     [14] = FORMS(accesses, NOT_ALLOWED),
-    [15] = {NULL, 0, OTHER},
+    [15] = FORMS(vectors, OTHER),
 };
 
 static const char *check_reads(const struct form *form, uint32_t word) {

@@ -161,9 +161,20 @@ static const struct form two_byte[256] = {
     [0xaf] = {MODRM, IN_REGISTER | STATE_LOAD, 0, 0, 0},                     /* imul r32, r/m32 */
     [0xb6] = {MODRM, IN_REGISTER | STATE_LOAD | GUEST | BYTE, 0, 0, 0},      /* movzx r32, r/m8 */
     [0xb7] = {MODRM, IN_REGISTER | STATE_LOAD | GUEST, 0, 0, 0},             /* movzx r32, r/m16 */
+    [0xbc] = {MODRM, IN_REGISTER, 0, 0, 0},                                  /* bsf r32, r32 */
+    [0xbd] = {MODRM, IN_REGISTER, 0, 0, 0},                                  /* bsr r32, r32 */
     [0xbe] = {MODRM, IN_REGISTER | STATE_LOAD | GUEST | BYTE, 0, 0, 0},      /* movsx r32, r/m8 */
     [0xbf] = {MODRM, IN_REGISTER | STATE_LOAD | GUEST, 0, 0, 0},             /* movsx r32, r/m16 */
+    EIGHT(0xc8, {OPCODE_REGISTER, 0, 0, 0, 0}),                              /* bswap r32 */
 };
+
+/* Behind 0f, with f3 before it. */
+static const struct form counts[256] = {
+    [0xb8] = {MODRM, IN_REGISTER, 0, 0, 0},                                  /* popcnt r32, r32 */
+    [0xbc] = {MODRM, IN_REGISTER, 0, 0, 0},                                  /* tzcnt r32, r32 */
+    [0xbd] = {MODRM, IN_REGISTER, 0, 0, 0},                                  /* lzcnt r32, r32 */
+};
+static const struct form no_form = {0};
 
 /* -- one instruction -------------------------------------------------------------------------------------------------- */
 
@@ -172,6 +183,7 @@ enum {
     SEGMENT = 0x65, /* gs: the window's base */
     SHORT_ADDRESS = 0x67,
     OPERAND_16 = 0x66,
+    COUNT = 0xf3,
     EMPTY_REX = 0x40,
     REX_W = 0x48, /* only in exit calls and counts */
     VEX = 0xc4,
@@ -181,7 +193,7 @@ enum {
 /* The operands of one instruction, as its prefixes, ModRM and SIB say; `memory`: r/m is not a register. */
 struct insn {
     const struct form *form;
-    bool half, guest, has_rex, memory, relative;
+    bool counts, half, guest, has_rex, memory, relative;
     uint8_t rex, opcode, mod, reg, rm, base, index;
     int32_t displacement;
 };
@@ -196,8 +208,9 @@ static bool take_prefix(struct sweep *sweep, uint8_t prefix) {
     return found;
 }
 
-/* In the order in which the encoder puts them, each once: 66, gs and 67 together, REX without W. */
+/* In the order in which the encoder puts them, each once: f3, 66, gs and 67 together, REX without W. */
 static const char *take_prefixes(struct sweep *sweep, struct insn *insn) {
+    insn->counts = take_prefix(sweep, COUNT);
     insn->half = take_prefix(sweep, OPERAND_16);
     insn->guest = take_prefix(sweep, SEGMENT);
     if (take_prefix(sweep, SHORT_ADDRESS) != insn->guest)
@@ -209,10 +222,10 @@ static const char *take_prefixes(struct sweep *sweep, struct insn *insn) {
 
 static void take_opcode(struct sweep *sweep, struct insn *insn) {
     insn->opcode = take_byte(sweep);
-    insn->form = &one_byte[insn->opcode];
+    insn->form = insn->counts ? &no_form : &one_byte[insn->opcode];
     if (insn->opcode == TWO_BYTES) {
         insn->opcode = take_byte(sweep);
-        insn->form = &two_byte[insn->opcode];
+        insn->form = insn->counts ? &counts[insn->opcode] : &two_byte[insn->opcode];
     }
 }
 
@@ -320,9 +333,10 @@ static const char *take_operands(struct sweep *sweep, struct insn *insn) {
     return is_reserved((uint8_t)((insn->opcode & 7) | (insn->rex & 1) << 3)) ? RESERVED : NULL;
 }
 
-/* The BMI2 shifts in registers (SDM vol. 2, 2.3.5): map and opcode, pp; for rorx, vvvv is none and an immediate follows. */
+/* The BMI2 shifts and andn in registers (SDM vol. 2, 2.3.5): map and opcode, pp; for rorx, vvvv is none and an immediate
+ * follows. */
 enum { VEX_NOT_R = 0x80, VEX_NOT_X = 0x40, VEX_NOT_B = 0x20, VEX_MAP = 0x1f, VEX_W_OR_L = 0x84, VEX_PP = 3, VEX_F2 = 3 };
-enum { SHIFTS_MAP = 2, SHIFTS = 0xf7, RORX_MAP = 3, RORX = 0xf0, NO_VVVV = 15 };
+enum { SHIFTS_MAP = 2, SHIFTS = 0xf7, ANDN = 0xf2, RORX_MAP = 3, RORX = 0xf0, NO_VVVV = 15 };
 
 static const char *take_vex(struct sweep *sweep) {
     enum { SHIFTS_SIZE = 5, RORX_SIZE = 6 };
@@ -331,7 +345,8 @@ static const char *take_vex(struct sweep *sweep) {
     uint8_t map = high & VEX_MAP, second = low >> 3 & 15; /* inverted */
     bool rotates = map == RORX_MAP && opcode == RORX && (low & VEX_PP) == VEX_F2 && second == NO_VVVV;
     bool shifts = map == SHIFTS_MAP && opcode == SHIFTS && (low & VEX_PP);
-    if ((!rotates && !shifts) || !(high & VEX_NOT_X) || low & VEX_W_OR_L || modrm >> 6 != 3)
+    bool inverts = map == SHIFTS_MAP && opcode == ANDN && !(low & VEX_PP);
+    if ((!rotates && !shifts && !inverts) || !(high & VEX_NOT_X) || low & VEX_W_OR_L || modrm >> 6 != 3)
         return UNKNOWN;
     sweep->next = sweep->at + (rotates ? RORX_SIZE : SHIFTS_SIZE);
     bool reserved = (high & VEX_NOT_R && is_reserved(modrm >> 3 & 7)) || (high & VEX_NOT_B && is_reserved(modrm & 7)) ||

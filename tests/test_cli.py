@@ -46,6 +46,28 @@ def test_hello(tier: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "Hello from a RISC-V program of 32 bits\n", "")
 
 
+NOT_FOR_A_TEXT_PROGRAM = {
+    *("capstone", "elftools", "email", "hashlib", "importlib.metadata", "json", "platform", "pygame", "subprocess"),
+    *("dynarec.commands.debug", "dynarec.commands.doctor", "dynarec.commands.inspect", "dynarec.debug"),
+    *("dynarec.inspect", "dynarec.machine.board", "dynarec.machine.console", "dynarec.machine.devicetree"),
+    *("dynarec.machine.framebuffer", "dynarec.machine.virt", "dynarec.signature", "guest_isa.interpreter"),
+}
+"""Modules that take time to import."""
+NOT_FOR_AN_INTERPRETED_ONE = {"dynarec.host.allocate", "dynarec.host.emit", "dynarec.opt", "dynarec.trace"}
+
+
+@pytest.mark.parametrize(("tier", "unwanted"), [("jit", set()), ("interp", NOT_FOR_AN_INTERPRETED_ONE)])
+def test_what_a_text_program_imports(tier: str, unwanted: set[str]) -> None:
+    """It starts at once; what this lists, other programs and other commands need."""
+    code = "import sys; from dynarec.cli import main; main(sys.argv[1:]); print(*sys.modules)"
+    words = [sys.executable, "-c", code, "run", str(HELLO), "--tier", tier]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    imported = set(done.stdout.splitlines()[1].split())
+    assert "dynarec.engine" in imported
+    assert ("dynarec.host.emit" in imported) == (tier == "jit")
+    assert not imported & (NOT_FOR_A_TEXT_PROGRAM | unwanted)
+
+
 def test_status_of_the_program(rom: Path) -> None:
     rom.write_bytes(program(*exit_with(42)))
     assert dynarec("run", rom).returncode == 42

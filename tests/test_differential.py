@@ -91,6 +91,8 @@ def test_random_programs(executors: list[Executor]) -> None:
         counts = [*sorted(rng.sample(range(count + 1), min(2, count))), count + ROOM]
         wanted = evaluator.run(program, counts)
         for executor in executors:
+            if program.has_bits and isinstance(executor, Peer):
+                continue
             compare(program, executor, counts, wanted)
         total, ran, faults = total + count, ran + 1, faults + (wanted[-1].pc != program.end)
         if total >= INSTRUCTIONS:

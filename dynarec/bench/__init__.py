@@ -1,1 +1,1 @@
-"""Measurements: how long programs take beside native code and QEMU, and how many host instructions they execute."""
+"""Measurements: how long programs take beside native code and emulators, and host instructions they execute."""

@@ -35,8 +35,8 @@ def cpu_model() -> str:
 
 
 def system() -> str:
-    """The operating system and its kernel."""
-    kernel = f"{platform.system()} {platform.release()}"
+    """The operating system and its kernel, without what a distributor adds to its version."""
+    kernel = f"{platform.system()} {platform.release().partition('-')[0]}"
     if platform.system() == "Darwin":
         return f"macOS {platform.mac_ver()[0]}, {kernel}"
     try:

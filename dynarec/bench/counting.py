@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from statistics import fmean, median
+from statistics import geometric_mean, median
 
 from dynarec.bench.programs import BenchProgram
 from dynarec.engine import Machine
@@ -15,9 +15,10 @@ from dynarec.inspect.recorder import SAMPLE_SECONDS, Recorder
 
 LENGTHENED = 4
 """Times the usual rounds, so that there is something to measure behind the warm-up."""
-WARM_UP, COUNT = 450_000_000, 1_000_000_000
+WARM_UP = 450_000_000
 """Instructions; the first home registers are chosen by then."""
-REPEAT = 5
+SLICE, SLICES = 100_000_000, 15
+"""Instructions that each of the machines runs by turns, and how often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,51 +34,37 @@ class CountingCosts:
     worst_program: str
 
 
-def counting_costs(programs: Sequence[BenchProgram], warm_up: int = WARM_UP, count: int = COUNT) -> CountingCosts:
-    """Measure, each program with and without by turns. Raises DynarecError."""
-    ratios = {program.name: _ratios(program, warm_up, count) for program in programs}
+def counting_costs(programs: Sequence[BenchProgram], warm_up: int = WARM_UP, slice_: int = SLICE) -> CountingCosts:
+    """Measure: of each program, machines with and without run slices by turns. Raises DynarecError."""
+    ratios = {program.name: _ratios(program, warm_up, slice_) for program in programs}
     worst = max(ratios, key=lambda name: ratios[name][0])
-    counts, sampled = (_mean([pair[at] for pair in ratios.values()]) for at in (0, 1))
+    counts, sampled = (geometric_mean(pair[at] for pair in ratios.values()) for at in (0, 1))
     return CountingCosts(counts, sampled, ratios[worst][0], worst)
 
 
-def _mean(ratios: Sequence[float]) -> float:
-    return math.exp(fmean(math.log(ratio) for ratio in ratios))
+def _ratios(program: BenchProgram, warm_up: int, slice_: int) -> tuple[float, float]:
+    """Of the program with counters, and with counters and sampler: medians of those of slices that ran in turn."""
+    with ExitStack() as stack:
+        machines = [stack.enter_context(_load(program)) for _ in range(3)]
+        Recorder(machines[1], sampling=None)
+        Recorder(machines[2], sampling=SAMPLE_SECONDS)
+        for machine in machines:
+            machine.run(warm_up)
+        times = [[_seconds(machine, slice_) for machine in machines] for _ in range(SLICES)]
+    counted, sampled = (median(each[at] / each[0] for each in times) for at in (1, 2))
+    return counted, sampled
 
 
-def _ratios(program: BenchProgram, warm_up: int, count: int) -> tuple[float, float]:
-    """Of the program with counters, and with counters and sampler."""
-    kinds = (_plain, _counted, _sampled)
-    times: tuple[list[float], ...] = ([], [], [])
-    for _ in range(REPEAT):
-        for kind, found in zip(kinds, times, strict=True):
-            found.append(_seconds(program, kind, warm_up, count))
-    plain, counted, sampled = map(median, times)
-    return counted / plain, sampled / plain
-
-
-def _plain(machine: Machine) -> None:
-    """For comparison."""
-
-
-def _counted(machine: Machine) -> None:
-    Recorder(machine, sampling=None)
-
-
-def _sampled(machine: Machine) -> None:
-    Recorder(machine, sampling=SAMPLE_SECONDS)
-
-
-def _seconds(program: BenchProgram, prepare: Callable[[Machine], None], warm_up: int, count: int) -> float:
-    """CPU seconds of an instruction."""
+def _load(program: BenchProgram) -> Machine:
     arguments = [str(program.rounds * LENGTHENED)]
-    streams = {"stdin": io.BytesIO(), "stdout": io.BytesIO()}
-    with Machine.load(program.elf, args=arguments, tier="jit", **streams) as machine:  # type: ignore[arg-type]
-        prepare(machine)
-        machine.run(warm_up)
-        since = time.process_time()
-        retired = machine.run(count).instructions
-        return (time.process_time() - since) / max(retired, 1)
+    return Machine.load(program.elf, args=arguments, tier="jit", stdin=io.BytesIO(), stdout=io.BytesIO())
+
+
+def _seconds(machine: Machine, count: int) -> float:
+    """CPU seconds of an instruction."""
+    since = time.process_time()
+    retired = machine.run(count).instructions
+    return (time.process_time() - since) / max(retired, 1)
 
 
 def counting_text(costs: CountingCosts) -> str:

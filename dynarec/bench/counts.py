@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean, geometric_mean
 
 from dynarec.bench.processes import WrongResult, last_line, run
-from dynarec.bench.programs import BenchProgram
+from dynarec.bench.programs import BenchProgram, Subject
 from dynarec.errors import DynarecError
 
 COUNTED_HOSTS = ("arm64", "x86_64")
@@ -35,7 +35,7 @@ class Count:
 class Counted:
     """One program's counts, by host."""
 
-    program: BenchProgram
+    program: Subject
     counts: dict[str, Count]
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from dynarec.engine import Machine
 from dynarec.machine.base import Device
-from dynarec.machine.board import BOARDS, RAM_START
+from dynarec.machine.board import BOARDS
+from dynarec.machine.recognise import RAM_START
 
 PROGRAM = "devices.elf"
 FUNCTION = "read_bytes"

@@ -23,14 +23,20 @@ CATALOGUE = "programs.json"
 
 
 @dataclass(frozen=True, slots=True)
-class BenchProgram:
-    """One program, with the number of rounds to run and the checksum that these give."""
+class Subject:
+    """What a result is about: a program and its number of rounds."""
 
     name: str
     kind: str
+    rounds: int
+
+
+@dataclass(frozen=True, slots=True)
+class BenchProgram(Subject):
+    """One program that is there, and the checksum that its rounds give."""
+
     source: Path
     elf: Path
-    rounds: int
     checksum: str
 
     @property
@@ -83,7 +89,7 @@ def _program(folder: Path, entry: dict[str, object], size: Size) -> BenchProgram
         rounds = int(str(entry[rounds_key]))
     except (KeyError, ValueError) as error:
         raise DynarecError(f"{folder / CATALOGUE}: {entry.get('name', 'a program')} has no usable {error}") from error
-    return BenchProgram(name, kind, folder / f"{name}.c", folder / f"{name}.elf", rounds, checksum)
+    return BenchProgram(name, kind, rounds, folder / f"{name}.c", folder / f"{name}.elf", checksum)
 
 
 def _check_files(program: BenchProgram) -> None:

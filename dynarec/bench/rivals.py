@@ -30,20 +30,22 @@ def compile_native(compiler: str, program: BenchProgram, folder: Path) -> Path:
     return target
 
 
-def qemu_names(elf: Path) -> tuple[str, ...]:
-    """The commands that QEMU may be installed as for an ELF file's machine: QEMU names them after it.
-
-    Raises DynarecError when the file is not ELF.
-    """
+def cpu_of(elf: Path) -> tuple[str, int]:
+    """The CPU that an ELF file is for, as emulators call it, and its bits. Raises DynarecError for another file."""
     from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
 
     try:
         with elf.open("rb") as stream:
             file = ELFFile(stream)
-            cpu = f"{file.get_machine_arch().lower().replace('-', '')}{file.elfclass}"
+            return file.get_machine_arch().lower().replace("-", ""), file.elfclass
     except (OSError, ELFError) as error:
         raise DynarecError(f"{elf} cannot be read as ELF: {error}") from error
+
+
+def qemu_names(elf: Path) -> tuple[str, ...]:
+    """The commands that QEMU may be installed as for an ELF file's CPU. Raises DynarecError as `cpu_of` does."""
+    cpu = "{}{}".format(*cpu_of(elf))
     return (f"qemu-{cpu}-static", f"qemu-{cpu}")
 
 

@@ -6,35 +6,33 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from dynarec.bench import computer, results_file, rivals, tables
-from dynarec.bench.conditions import condition_costs, conditions_text
-from dynarec.bench.counting import counting_costs, counting_text
-from dynarec.bench.counts import COUNTED_HOSTS, Counted, count_program, mean_ratios
-from dynarec.bench.debugging import debugging_costs, debugging_text
-from dynarec.bench.devices import device_costs, devices_text
-from dynarec.bench.installs import install_costs, installs_text
+from dynarec.bench import computer, report, results_file, rivals, tables
+from dynarec.bench.costs import Costs, measure_costs
+from dynarec.bench.counts import Counted, count_program
 from dynarec.bench.processes import WrongResult
 from dynarec.bench.programs import BenchProgram, Size, load_programs
-from dynarec.bench.snapshots import snapshot_costs, snapshots_text
-from dynarec.bench.timing import HELLO, Hello, Timing, mean_slowdowns, measure_hello, time_program
+from dynarec.bench.results_file import Results
+from dynarec.bench.runners import Field, find_field
+from dynarec.bench.startup import HELLO, measure_startup, startup_text
+from dynarec.bench.timing import Timing, time_program
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
-STATUS_WRONG = 1
-"""A program failed, or printed something else than it must."""
-SHORT_RUN = 0.5
-"""Seconds of the run that is stepped back in, with small rounds."""
-SHORT_WARM_UP, SHORT_COUNT = 1_000_000, 2_000_000
-"""Instructions before and in a run that counts, with small rounds."""
+UNSAVED = Path("this run")
+"""The name of results that nobody wants in a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to measure. names: programs, none for all. json: file for the results. given_folder: not the default one."""
+    """What to measure. names: programs, none for all. json: file for the results. given_folder: not the default one.
+
+    brief: nothing beside the programs. tiers: of dynarec, the first one is compared. peers: who is to be beside it;
+    None: those that are installed.
+    """
 
     names: tuple[str, ...]
     size: Size
@@ -43,32 +41,20 @@ class Plan:
     folder: Path
     given_folder: bool
     json: Path | None
+    brief: bool
+    tiers: tuple[str, ...]
+    peers: tuple[str, ...] | None
 
     @property
     def command(self) -> str:
         """The command line that measures this, with its defaults."""
         words = ["dynarec", "bench", *self.names, "--rounds", self.size]
-        words += ["--counts"] if self.counts else ["--repeat", str(self.repeat)]
+        words += ["--counts"] if self.counts else ["--repeat", str(self.repeat), "--tiers", ",".join(self.tiers)]
+        words += ["--brief"] if self.brief else []
+        words += ["--peers", ",".join(self.peers)] if self.peers is not None else []
         words += ["--bench-dir", str(self.folder)] if self.given_folder else []
         words += ["--json", str(self.json)] if self.json is not None else []
         return shlex.join(words)
-
-
-@dataclass(frozen=True, slots=True)
-class Rivals:
-    """What dynarec is compared with. qemu: None where it is not installed; qemu_names: what it was looked for as."""
-
-    compiler: str
-    qemu: str | None
-    qemu_names: tuple[str, ...]
-
-    def facts(self) -> dict[str, str]:
-        """Their versions."""
-        missing = f"not installed ({' or '.join(self.qemu_names)} in PATH): no columns"
-        return {
-            "compiler": rivals.version_line(self.compiler),
-            "qemu": missing if self.qemu is None else rivals.version_line(self.qemu),
-        }
 
 
 @dataclass(slots=True)
@@ -86,50 +72,35 @@ class Problems:
             print(f"dynarec: {error}", file=sys.stderr)
             return None
 
-    @property
-    def status(self) -> int:
-        return STATUS_WRONG if self.lines else 0
 
-
-def measure(plan: Plan) -> int:
-    """Time programs; the exit status."""
+def measure(plan: Plan) -> Results:
+    """Time programs, print the results, and write them."""
     programs = _programs(plan)
-    rival = _find_rivals(programs)
-    facts = {**computer.describe(), **rival.facts()}
-    print(tables.described({**facts, "command": plan.command, **_commands(rival)}), "", sep="\n", flush=True)
+    field_ = find_field(programs[0].elf, plan.tiers, plan.peers)
+    facts = {**computer.describe(), **field_.facts()}
+    commands = {runner.who: runner.shown for runner in field_.runners}
+    print(report.preface(facts, plan.command, commands), "", sep="\n", flush=True)
     problems = Problems()
-    timings = list(_timed(programs, rival, plan.repeat, problems))
-    hello = problems.guarded(measure_hello, plan.folder.parent / HELLO, plan.repeat)
-    costs = install_costs()
-    snapshots = snapshot_costs(programs[0])
-    devices, conditions = device_costs(plan.folder.parent), condition_costs(plan.folder.parent)
-    debugging = debugging_costs(plan.folder, *([SHORT_RUN] if plan.size == "small" else []))
-    lines = [installs_text(costs), snapshots_text(snapshots), devices_text(devices), conditions_text(conditions)]
-    counting = counting_costs(programs, *([SHORT_WARM_UP, SHORT_COUNT] if plan.size == "small" else []))
-    lines += [debugging_text(debugging), counting_text(counting)]
-    _print_times_end(plan, timings, hello, lines)
-    if plan.json is not None:
-        others = {"installs": costs, "snapshots": asdict(snapshots)}
-        others |= {"devices": asdict(devices), "conditions": asdict(conditions), "debugging": asdict(debugging)}
-        others["counting"] = asdict(counting)
-        results = results_file.timings_json(timings, hello) | others
-        results_file.write(plan.json, _preface(plan, facts, problems) | results)
-    return problems.status
+    timings = list(_timed(programs, field_, plan, problems))
+    startup = None if plan.brief else problems.guarded(measure_startup, plan.folder.parent / HELLO, plan.repeat)
+    costs = Costs() if plan.brief else measure_costs(programs, plan.folder, plan.size)
+    lines = [*([] if startup is None else [startup_text(startup)]), *costs.lines]
+    content = {"commands": commands, "tiers": list(plan.tiers), "lines": lines, **costs.numbers}
+    results = _saved(plan, facts, problems, content | results_file.timings_json(timings, startup))
+    print("", report.ending(results), sep="\n")
+    return results
 
 
-def count(plan: Plan) -> int:
-    """Count executed host instructions; the exit status."""
+def count(plan: Plan) -> Results:
+    """Count executed host instructions, print the results, and write them."""
     programs = _programs(plan)
     facts = computer.describe()
-    print(tables.described({**facts, "command": plan.command}), "", sep="\n", flush=True)
+    print(report.preface(facts, plan.command, {}), "", sep="\n", flush=True)
     problems = Problems()
     counted = list(_counted(programs, problems))
-    print("", tables.COUNT_LEGEND, sep="\n")
-    for host in COUNTED_HOSTS if counted else ():
-        print(tables.ratio_means_text(host, mean_ratios(counted, host)))
-    if plan.json is not None:
-        results_file.write(plan.json, _preface(plan, facts, problems) | results_file.counts_json(counted))
-    return problems.status
+    results = _saved(plan, facts, problems, results_file.counts_json(counted))
+    print("", report.ending(results), sep="\n")
+    return results
 
 
 def _programs(plan: Plan) -> list[BenchProgram]:
@@ -138,32 +109,16 @@ def _programs(plan: Plan) -> list[BenchProgram]:
     return load_programs(plan.folder, plan.names, plan.size)
 
 
-def _find_rivals(programs: Sequence[BenchProgram]) -> Rivals:
-    names = rivals.qemu_names(programs[0].elf)
-    return Rivals(rivals.find_compiler(), rivals.find_qemu(names), names)
-
-
-def _commands(rival: Rivals) -> dict[str, str]:
-    """How each kind of run is started, in the order in which they take turns."""
-    flags = " ".join(rivals.COMPILER_FLAGS)
-    commands = {
-        "native runs": f"{rivals.COMPILER} {flags} -o PROGRAM PROGRAM.c; PROGRAM ROUNDS",
-        "dynarec runs": "python -m dynarec run PROGRAM.elf -- ROUNDS",
-    }
-    if rival.qemu is not None:
-        commands["qemu runs"] = f"{Path(rival.qemu).name} PROGRAM.elf ROUNDS"
-    return commands
-
-
-def _timed(programs: Sequence[BenchProgram], rival: Rivals, repeat: int, problems: Problems) -> Iterator[Timing]:
+def _timed(programs: Sequence[BenchProgram], field_: Field, plan: Plan, problems: Problems) -> Iterator[Timing]:
     """Times program after program, and prints the table as it goes."""
-    table = tables.TimingTable(programs, with_qemu=rival.qemu is not None)
+    runners = field_.runners
+    table = tables.TimingTable(programs, [runner.who for runner in runners])
     with tempfile.TemporaryDirectory(prefix="dynarec-bench-") as name:
         folder = Path(name)
-        natives = {program: rivals.compile_native(rival.compiler, program, folder) for program in programs}
+        natives = {program: rivals.compile_native(field_.compiler, program, folder) for program in programs}
         print(table.head(), flush=True)
         for program, native in natives.items():
-            timing = problems.guarded(time_program, program, native, rival.qemu, repeat, folder)
+            timing = problems.guarded(time_program, program, native, runners, plan.repeat, plan.tiers[0], folder)
             if timing is not None:
                 print(table.row(timing), flush=True)
                 yield timing
@@ -182,16 +137,16 @@ def _counted(programs: Sequence[BenchProgram], problems: Problems) -> Iterator[C
                 yield counted
 
 
-def _print_times_end(plan: Plan, timings: Sequence[Timing], hello: Hello | None, costs: Sequence[str]) -> None:
-    print("", tables.TIMING_LEGEND, sep="\n")
-    if plan.size == "small":
-        print(tables.SMALL_LEGEND)
-    if hello is not None:
-        print(tables.hello_text(hello))
-    print(*costs, sep="\n")
-    for clock in ("wall", "cpu") if timings else ():
-        print(tables.means_text(mean_slowdowns(timings, clock)))
-
-
-def _preface(plan: Plan, facts: dict[str, str], problems: Problems) -> dict[str, object]:
-    return {"computer": facts, "command": plan.command, "rounds": plan.size, "problems": problems.lines}
+def _saved(plan: Plan, facts: dict[str, str], problems: Problems, content: dict[str, object]) -> Results:
+    kind = results_file.COUNTS if plan.counts else results_file.TIMES
+    preface = {
+        "kind": kind,
+        "computer": facts,
+        "command": plan.command,
+        "rounds": plan.size,
+        "problems": problems.lines,
+    }
+    whole = {**preface, **content}
+    if plan.json is not None:
+        results_file.write(plan.json, whole)
+    return results_file.parse(plan.json or UNSAVED, whole)

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dynarec.bench.counts import COUNTED_HOSTS, Counted, RatioMeans
-from dynarec.bench.programs import BenchProgram
-from dynarec.bench.timing import Hello, Means, Timing
+from dynarec.bench.programs import Subject
+from dynarec.bench.runners import DYNAREC, NATIVE, QEMU, SLOW, UNICORN
+from dynarec.bench.timing import Means, Timing
 
-MEBI = 1 << 20
 GAP = "  "
 TIME_WIDTH = 9
 COUNT_WIDTH = 13
 TIMING_LEGEND = (
     "s: median processor time (user and system) of a process in seconds, start-up and translation included;"
-    " ratio: to native\n"
+    " least: of all runs\n"
+    "ratio: to native, median of those of each round; range: the least and the most of these; by turns, but only once: "
+    f"{', '.join(SLOW)}\n"
     "us/insn: microseconds of translation for each translated guest instruction, in one more run that is not timed\n"
     "MIPS: millions of guest instructions executed in a second of dynarec's processor time"
 )
+NAMES = {QEMU: "QEMU", UNICORN: "Unicorn", "interp": "the interpreter alone", "jit": "without the interpreter"}
 SMALL_LEGEND = "rounds are small: these times are mostly start-up and say nothing about speed"
 COUNT_LEGEND = (
     "insns: instructions executed, on hosts those of translated code without the run loop; exact, by emulation\n"
@@ -34,7 +37,7 @@ def described(facts: Mapping[str, str]) -> str:
 class Table:
     """Lines of a program's name and kind, then numbers in columns of one width."""
 
-    def __init__(self, programs: Sequence[BenchProgram], width: int) -> None:
+    def __init__(self, programs: Sequence[Subject], width: int) -> None:
         """width: characters of a number's column."""
         self._name_width = max(len("program"), *(len(program.name) for program in programs))
         self._kind_width = max(len("kind"), *(len(program.kind) for program in programs))
@@ -46,33 +49,38 @@ class Table:
 
 
 class TimingTable(Table):
-    """The table of times. Without QEMU its columns are absent."""
+    """The table of times: dynarec beside native code, then the others who ran."""
 
-    def __init__(self, programs: Sequence[BenchProgram], *, with_qemu: bool) -> None:
+    def __init__(self, programs: Sequence[Subject], whos: Sequence[str]) -> None:
+        """whos: who runs them."""
         super().__init__(programs, TIME_WIDTH)
-        self._qemu_heads = ("qemu s", "ratio") if with_qemu else ()
+        self._others = [who for who in whos if who not in (NATIVE, DYNAREC)]
 
     def head(self) -> str:
-        return self.line("program", "kind", ("native s", "dynarec s", "ratio", *self._qemu_heads, "us/insn", "MIPS"))
+        others = [head for who in self._others for head in (f"{who} s", "ratio")]
+        dynarec = ("dynarec s", "least", "ratio", "range")
+        return self.line("program", "kind", ("native s", *dynarec, *others, "us/insn", "MIPS"))
 
     def row(self, timing: Timing) -> str:
-        qemu_ratio = timing.qemu_slowdown("cpu")
+        native, dynarec = timing.runs[NATIVE], timing.runs[DYNAREC]
+        ratios = timing.slowdowns(DYNAREC, "cpu")
         numbers = [
-            f"{timing.native.median('cpu'):.4f}",
-            f"{timing.dynarec.median('cpu'):.4f}",
-            f"{timing.slowdown('cpu'):.2f}",
-            *((f"{timing.qemu.median('cpu'):.4f}",) if timing.qemu is not None else ()),
-            *((f"{qemu_ratio:.2f}",) if qemu_ratio is not None else ()),
-            f"{timing.work.translation_micros:.2f}",
-            f"{timing.mips:.1f}",
+            f"{native.median('cpu'):.4f}",
+            f"{dynarec.median('cpu'):.4f}",
+            f"{min(dynarec.cpu):.4f}",
+            f"{timing.slowdown(DYNAREC, 'cpu'):.2f}",
+            f"{min(ratios):.2f}-{max(ratios):.2f}",
         ]
+        for who in self._others:
+            numbers += [f"{timing.runs[who].median('cpu'):.4f}", f"{timing.slowdown(who, 'cpu'):.2f}"]
+        numbers += [f"{timing.work.translation_micros:.2f}", f"{timing.mips:.1f}"]
         return self.line(timing.program.name, timing.program.kind, numbers)
 
 
 class CountTable(Table):
     """The table of executed instructions."""
 
-    def __init__(self, programs: Sequence[BenchProgram]) -> None:
+    def __init__(self, programs: Sequence[Subject]) -> None:
         super().__init__(programs, COUNT_WIDTH)
 
     def head(self) -> str:
@@ -87,20 +95,12 @@ class CountTable(Table):
         return self.line(counted.program.name, counted.program.kind, numbers)
 
 
-def hello_text(hello: Hello) -> str:
-    cpu, wall = hello.samples.median("cpu"), hello.samples.median("wall")
-    return (
-        f"hello.elf: {cpu:.3f} s processor time, {wall:.3f} s wall time, {hello.peak_bytes / MEBI:.1f} MiB at its peak"
-    )
-
-
 def means_text(means: Means) -> str:
     """ "geometric means of 15 programs, wall time: dynarec 1.80 x native, QEMU 4.40 x native: ..." """
     clock = {"cpu": "processor time", "wall": "wall time"}[means.clock]
-    qemu = ""
-    if means.qemu is not None and means.speedup is not None:
-        qemu = f", QEMU {means.qemu:.2f} x native: dynarec is {means.speedup:.2f} times faster than QEMU"
-    return f"geometric means of {means.programs} programs, {clock}: dynarec {means.dynarec:.2f} x native{qemu}"
+    each = ", ".join(f"{NAMES.get(who, who)} {slowdown:.2f} x native" for who, slowdown in means.slowdowns.items())
+    speedup = "" if means.speedup is None else f": dynarec is {means.speedup:.2f} times faster than QEMU"
+    return f"geometric means of {means.programs} programs, {clock}: {each}{speedup}"
 
 
 def ratio_means_text(host: str, means: RatioMeans) -> str:

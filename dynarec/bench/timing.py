@@ -1,23 +1,20 @@
-"""Timing programs: native code, dynarec as the command line runs it, and QEMU, by turns."""
+"""Timing programs: native code, dynarec as the command line runs it, and its peers, by turns."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import geometric_mean, median
 from typing import Literal
 
-from dynarec.bench.processes import Run, WrongResult, peak_bytes, run, run_checked
-from dynarec.bench.programs import BenchProgram
-from dynarec.errors import DynarecError
+from dynarec.bench.processes import Run, run_checked
+from dynarec.bench.programs import BenchProgram, Subject
+from dynarec.bench.runners import DYNAREC, NATIVE, QEMU, Runner, Words, dynarec_command
 
 Clock = Literal["cpu", "wall"]
 CLOCKS: tuple[Clock, ...] = ("cpu", "wall")
-HELLO = "hello.elf"
-"""The program that shows start-up alone, in the folder above the benchmark programs."""
 MICRO = 1e-6
 MEGA = 1e6
 
@@ -33,9 +30,13 @@ class Samples:
         self.cpu.append(done.cpu_seconds)
         self.wall.append(done.wall_seconds)
 
+    def of(self, clock: Clock) -> list[float]:
+        """Seconds of each run."""
+        return self.cpu if clock == "cpu" else self.wall
+
     def median(self, clock: Clock) -> float:
         """Seconds."""
-        return median(self.cpu if clock == "cpu" else self.wall)
+        return median(self.of(clock))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,99 +58,72 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """One program's runs. qemu: None where it is not installed."""
+    """One program's runs, by who ran it."""
 
-    program: BenchProgram
+    program: Subject
     work: Work
-    native: Samples
-    dynarec: Samples
-    qemu: Samples | None
+    runs: dict[str, Samples]
 
     @property
     def mips(self) -> float:
         """Millions of guest instructions in a second of dynarec's processor time, start-up and translation included."""
-        return self.work.instructions / MEGA / self.dynarec.median("cpu")
+        return self.work.instructions / MEGA / self.runs[DYNAREC].median("cpu")
 
-    def slowdown(self, clock: Clock) -> float:
-        """dynarec's median time as a multiple of the native one."""
-        return self.dynarec.median(clock) / self.native.median(clock)
+    def slowdowns(self, who: str, clock: Clock) -> list[float]:
+        """The times of each run as multiples of the native one of the same round."""
+        # Who takes part in the first round alone has fewer.
+        pairs = zip(self.runs[who].of(clock), self.runs[NATIVE].of(clock), strict=False)
+        return [seconds / native for seconds, native in pairs]
 
-    def qemu_slowdown(self, clock: Clock) -> float | None:
-        """QEMU's median time as a multiple of the native one."""
-        return self.qemu.median(clock) / self.native.median(clock) if self.qemu is not None else None
+    def slowdown(self, who: str, clock: Clock) -> float:
+        """The median of `slowdowns`: what disturbs both runs of a round is not in it."""
+        return median(self.slowdowns(who, clock))
 
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """Geometric means over programs of multiples of the native time. qemu: None where it is not installed."""
+    """Geometric means over programs of multiples of the native time, by who ran them."""
 
     clock: Clock
     programs: int
-    dynarec: float
-    qemu: float | None
+    slowdowns: dict[str, float]
 
     @property
     def speedup(self) -> float | None:
-        """How many times faster than QEMU dynarec is."""
-        return self.qemu / self.dynarec if self.qemu is not None else None
+        """How many times faster than QEMU dynarec is; None without QEMU."""
+        return self.slowdowns[QEMU] / self.slowdowns[DYNAREC] if QEMU in self.slowdowns else None
 
 
-@dataclass(frozen=True, slots=True)
-class Hello:
-    """Start-up: processes that run hello.elf. peak_bytes: peak resident size."""
+def time_program(
+    program: BenchProgram, native: Path, runners: Sequence[Runner], repeat: int, tier: str, folder: Path
+) -> Timing:
+    """Run a program `repeat` times in each way, by turns. native: its host binary. tier: that `Work` is of.
 
-    samples: Samples
-    peak_bytes: int
-
-
-def dynarec_command(elf: Path, arguments: Sequence[str] = (), options: Sequence[str | Path] = ()) -> list[str | Path]:
-    """The command line that runs a program with the Python and the dynarec of this process."""
-    return [sys.executable, "-m", "dynarec", "run", elf, *options, "--", *arguments]
-
-
-def time_program(program: BenchProgram, native: Path, qemu: str | None, repeat: int, folder: Path) -> Timing:
-    """Run a program `repeat` times in each way. native: its host binary. folder: for temporary files.
-
-    Raises WrongResult when a run fails or prints something else than it must.
+    folder: for temporary files. Raises WrongResult when a run fails or prints something else than it must.
     """
-    rounds = str(program.rounds)
-    commands: dict[str, list[str | Path]] = {
-        "native": [native, rounds],
-        "dynarec": dynarec_command(program.elf, [rounds]),
-    }
-    if qemu is not None:
-        commands["qemu"] = [qemu, program.elf, rounds]
-    work = measure_work(program, folder)
-    samples = {who: Samples() for who in commands}
-    for _ in range(repeat):
-        for who, command in commands.items():
-            samples[who].add(run_checked(program, who, command))
-    return Timing(program, work, samples["native"], samples["dynarec"], samples.get("qemu"))
+    work = measure_work(program, tier, folder)
+    samples = {runner.who: Samples() for runner in runners}
+    for number in range(repeat):
+        for runner in runners:
+            if number == 0 or not runner.once:
+                samples[runner.who].add(run_checked(program, runner.who, runner.command(program, native)))
+    return Timing(program, work, samples)
 
 
-def measure_work(program: BenchProgram, folder: Path) -> Work:
+def measure_work(program: BenchProgram, tier: str, folder: Path) -> Work:
     """dynarec's own numbers about a run. Raises WrongResult as `time_program` does."""
     path = folder / f"{program.name}.json"
-    run_checked(program, "dynarec", dynarec_command(program.elf, [str(program.rounds)], ["--stats-json", path]))
+    options: Words = ["--tier", tier, "--stats-json", path]
+    run_checked(program, DYNAREC, dynarec_command(program.elf, [str(program.rounds)], options))
     stats = json.loads(path.read_text())
     return Work(stats["instructions"], stats["translated_instructions"], stats["translation_seconds"])
 
 
 def mean_slowdowns(timings: Sequence[Timing], clock: Clock) -> Means:
     """Geometric means over at least one program."""
-    dynarec = geometric_mean(timing.slowdown(clock) for timing in timings)
-    qemu = [slowdown for timing in timings if (slowdown := timing.qemu_slowdown(clock)) is not None]
-    return Means(clock, len(timings), dynarec, geometric_mean(qemu) if qemu else None)
-
-
-def measure_hello(elf: Path, repeat: int) -> Hello:
-    """Start-up time and size. Raises WrongResult when the program fails, DynarecError when it is missing."""
-    if not elf.is_file():
-        raise DynarecError(f"{elf} is missing: --bench-dir must name roms/bench of a checkout")
-    samples = Samples()
-    for _ in range(repeat):
-        done = run(dynarec_command(elf))
-        if done.status != 0 or not done.output:
-            raise WrongResult(f"{elf.name}: dynarec ended with status {done.status} and printed {done.output!r}")
-        samples.add(done)
-    return Hello(samples, peak_bytes(dynarec_command(elf)))
+    slowdowns = {
+        who: geometric_mean(timing.slowdown(who, clock) for timing in timings)
+        for who in timings[0].runs
+        if who != NATIVE
+    }
+    return Means(clock, len(timings), slowdowns)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +42,7 @@ def write_json(path: Path, stats: Stats, stop: Stop | None) -> None:
     `stop` is null for a run that was interrupted. Raises DynarecError when the file cannot be written.
     """
     end = None if stop is None else {"reason": stop.reason.value, "pc": stop.pc, "status": stop.status}
-    content = {**asdict(stats), "mips": stats.mips, "stop": end}
+    content = {**stats._asdict(), "mips": stats.mips, "stop": end}
     try:
         path.write_text(json.dumps(content, indent=2) + "\n")
     except OSError as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dynarec.debug.journal import Journal, Mark
@@ -166,7 +166,7 @@ class History:
             elif stop.reason is not StopReason.BUDGET or limit <= self.machine.instructions - first:
                 return stop
             if self.is_interrupted():
-                return replace(stop, reason=StopReason.REQUEST)
+                return stop._replace(reason=StopReason.REQUEST)
 
     def run_machine(self, limit: int) -> Stop:
         """One run of the machine, which ends at once if the user wants the program to stop."""
@@ -216,7 +216,7 @@ class History:
         if caught is not None and caught.what & wanted:
             observer.put_back(caught)
             return stop
-        return replace(stop, reason=StopReason.BUDGET)
+        return stop._replace(reason=StopReason.BUDGET)
 
     def look(self) -> Stop:
         """Have the hooks of the instruction at pc called, and no more."""
@@ -306,7 +306,7 @@ class History:
     def call_hooks_here(self) -> None:
         """Hooks of the instruction at pc have not been called, as far as the next run is concerned."""
         core = self.machine.core
-        core.moment = replace(core.moment, passed=NEITHER)
+        core.moment = core.moment._replace(passed=NEITHER)
 
     def _approach(self, position: Position) -> None:
         """Run up to a moment that lies between this one and the next checkpoint."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import platform
+import os
 from typing import TYPE_CHECKING
 
 from dynarec.errors import DynarecError
@@ -17,20 +17,24 @@ _MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64":
 
 def native_host_name() -> str:
     """The host that this Python runs on."""
-    machine = platform.machine().lower()
+    machine = os.uname().machine.lower()
     if machine not in _MACHINES:
         raise DynarecError(f"this machine is {machine}; dynarec generates code for {' and '.join(HOSTS)}")
     return _MACHINES[machine]
 
 
+_BIT_MANIPULATION = {"bmi2", "bmi1", "abm", "popcnt"}
+"""What came with BMI2 or before it, in the words of Linux; `abm` is LZCNT."""
+
+
 def cpu_has_bmi2() -> bool:
-    """Whether this x86-64 CPU has shlx and its kin, as Linux tells."""
+    """Whether this x86-64 CPU has BMI2, BMI1, LZCNT and POPCNT, as Linux tells."""
     try:
         with open("/proc/cpuinfo") as info:
             flags = next((line for line in info if line.startswith("flags")), "")
     except OSError:
         return False
-    return "bmi2" in flags.split()
+    return set(flags.split()) >= _BIT_MANIPULATION
 
 
 def make_host(name: str, guest: Guest, *, bmi2: bool = False, harden: frozenset[Hardening] = frozenset()) -> Host:

@@ -141,8 +141,6 @@ class Allocator(ABC):
 
     def value(self, operand: Operand) -> Operand:
         """The operand, or the value that it is another name for."""
-        if type(operand) is int:
-            return operand
         return self._aliases.get(operand, operand)  # type: ignore[arg-type]
 
     def alias(self, op: Op, value: Op) -> None:
@@ -318,8 +316,8 @@ class Allocator(ABC):
         """The op's operands have been fetched: these uses are over. A state word may still be about to be read."""
         for arg in op.args:
             if type(arg) is not int:
-                value = self.value(arg)
-                self.left[value] -= 1  # type: ignore[index]
+                value = self._aliases.get(arg, arg)  # type: ignore[arg-type]
+                self.left[value] -= 1
                 if value in self._slots:
                     self._pinned.add(self._slots[value])
 
@@ -394,7 +392,6 @@ class Allocator(ABC):
         else:
             self._set_slot(field.index * layout.WORD, value)
         self.done(op)
-        self.unlock()
 
     def _set_home(self, home: int, value: Operand) -> None:
         if self._holds.get(home) is value:

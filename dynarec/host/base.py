@@ -18,6 +18,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
+from typing import NamedTuple
 
 from dynarec.ir.state import Field
 from dynarec.ir.unit import Unit
@@ -32,8 +33,7 @@ class ExitKind(IntEnum):
     BUDGET = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(NamedTuple):
     """One exit (struct dr_exit). Offsets are bytes from the start of the code.
 
     ret: the return address of the call of the exit stub. link: the patchable branch; 0 if there is none.
@@ -52,8 +52,7 @@ class Exit:
     indirect jump, which is what is left of all rounds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(NamedTuple):
     """Host code from `offset` on may fault on behalf of the guest instruction at `pc` (struct dr_site)."""
 
     offset: int
@@ -80,8 +79,7 @@ class CountedBy(Enum):
     """All ways out are counted, and there are no other rounds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Counter:
+class Counter(NamedTuple):
     """Where code adds 1 to a counter: the offset of what the core changes to say which, and its number in the unit."""
 
     offset: int
@@ -91,8 +89,7 @@ class Counter:
 HEAD, EXITS = -1, -2
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """Host code from `offset` on belongs to op number `op` of the unit, or to its `HEAD` or `EXITS`."""
 
     offset: int

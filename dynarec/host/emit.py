@@ -14,6 +14,7 @@ from dynarec.host.allocate import Allocator
 from dynarec.host.base import EXITS, HEAD, CountedBy, Counter, Exit, ExitKind, HostCode, Mark, Site
 from dynarec.host.buffer import Buffer, Label
 from dynarec.host.loops import has_rounds, loans, with_loans
+from dynarec.host.parts import Parts
 from dynarec.ir import ops
 from dynarec.ir.ops import MASK32, OpKind
 from dynarec.ir.state import Field
@@ -57,11 +58,12 @@ class _SideExit:
 
 
 class UnitEmitter(ABC, Generic[Cond]):
-    """Emits one unit. A subclass sets `asm`, `regs` and `jump_shift`."""
+    """Emits one unit. A subclass sets `asm`, `regs`, `parts` and `jump_shift`."""
 
     asm: Buffer
     regs: Allocator
     jump_shift: int
+    parts: Parts
     methods: ClassVar[Mapping[OpKind, Callable[[Any, Op], None]]]
     """The method that emits an op; those of this module are in `METHODS`."""
     counting = False
@@ -90,9 +92,10 @@ class UnitEmitter(ABC, Generic[Cond]):
         self.late = self._late_masks()
         self._mark(HEAD)
         self._head()
+        regs, code, marks = self.regs, self.asm.code, self.result.marks
         for index, op in enumerate(self.unit.ops):
-            self._mark(index)
-            self.regs.at = index
+            marks.append(Mark(len(code), index))
+            regs.at = index
             if op in self.late:
                 continue
             if op.kind not in KEEP_FLAGS:
@@ -101,7 +104,7 @@ class UnitEmitter(ABC, Generic[Cond]):
                 self.pending = op
                 continue
             self.methods[op.kind](self, op)
-            self.regs.unlock()
+            regs.unlock()
         self.regs.at = len(self.unit.ops)
         self._mark(EXITS)
         self._terminal()
@@ -120,7 +123,8 @@ class UnitEmitter(ABC, Generic[Cond]):
     def _is_late(self, target: Op) -> bool:
         """Whether it is the jump that makes its target an address of code."""
         is_mask = target.kind is ops.AND and target.args[1] == MASK32 << self.jump_shift & MASK32
-        return is_mask and isinstance(target.args[0], Op) and self.regs.left[target] == 1
+        is_alone = self.regs.left[target] == 1 and target not in self.parts.outer
+        return is_mask and is_alone and isinstance(target.args[0], Op)
 
     def _target(self, target: Operand) -> tuple[int, int]:
         """The register with the target of a computed jump, and the mask that makes it an address of code."""

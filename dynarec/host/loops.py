@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from dynarec.ir.ops import EXIT_IF, GET, SET
 from dynarec.ir.state import Field
@@ -19,8 +19,7 @@ MIN_USES = 2
 MAX_LOANS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Loan:
+class Loan(NamedTuple):
     """While the unit runs, `register` holds `borrower` and not `owner`."""
 
     register: int

@@ -51,8 +51,12 @@ class Builder(Semantics):
 
     def op(self, kind: OpKind, *args: Operand, attr: object = None) -> Operand:
         """Append an op; a pure op of constants is computed instead."""
-        if kind.evaluate is not None and all(type(arg) is int for arg in args):
-            return kind.evaluate(*args)
+        if kind.evaluate is not None:
+            for arg in args:
+                if type(arg) is not int:
+                    break
+            else:
+                return kind.evaluate(*args)
         op = Op(kind, args, attr, self._at)
         self._ops.append(op)
         return op

@@ -2,7 +2,8 @@
 
 Values are 32 bits (`I32`, kept as unsigned Python integers) or one bit (`I1`). Edge cases are defined here, for every
 host: shift counts are taken modulo 32; a division by zero gives all ones and the dividend as remainder; the signed
-overflow -2**31 / -1 gives -2**31 and remainder 0. A guest that differs emits `select`.
+overflow -2**31 / -1 gives -2**31 and remainder 0; zero has 32 leading and 32 trailing zeros. A guest that differs emits
+`select`.
 """
 
 from __future__ import annotations
@@ -78,6 +79,18 @@ def _rotate(value: int, count: int) -> int:
     return (value >> count | value << (WORD_BITS - count)) & MASK32
 
 
+def _leading_zeros(value: int) -> int:
+    return WORD_BITS - value.bit_length()
+
+
+def _trailing_zeros(value: int) -> int:
+    return (value & -value).bit_length() - 1 if value else WORD_BITS
+
+
+def _reverse_bytes(value: int) -> int:
+    return int.from_bytes(value.to_bytes(WORD_BITS // 8, "little"), "big")
+
+
 def _quotient_signed(a: int, b: int) -> int:
     if b == 0:
         return MASK32
@@ -150,6 +163,11 @@ SEXT16 = _unary("sext16", "sign-extend the low 16 bits", lambda a: _extend(a, 16
 ZEXT8 = _unary("zext8", "the low 8 bits", lambda a: a & 0xFF)
 ZEXT16 = _unary("zext16", "the low 16 bits", lambda a: a & 0xFFFF)
 
+CLZ = _unary("clz", "zeros above the highest one; 32 for a = 0", _leading_zeros)
+CTZ = _unary("ctz", "zeros below the lowest one; 32 for a = 0", _trailing_zeros)
+POPCNT = _unary("popcnt", "how many bits are one", int.bit_count)
+BSWAP = _unary("bswap", "the bytes in reverse order", _reverse_bytes)
+
 EQ = _compare("eq", "a = b", lambda a, b: int(a == b))
 NE = _compare("ne", "a != b", lambda a, b: int(a != b))
 LTU = _compare("ltu", "a < b, unsigned", lambda a, b: int(a < b))
@@ -186,6 +204,7 @@ CALL = _define(
 
 LOADS = (LOAD8U, LOAD8S, LOAD16U, LOAD16S, LOAD32)
 STORES = (STORE8, STORE16, STORE32)
+BIT_COUNTS = (CLZ, CTZ, POPCNT)
 COMPARES = (EQ, NE, LTU, GEU, LTS, GES)
 AS_WRITE = "as_write"
 """`attr` of a load that belongs to a read-modify-write: if it fails, the guest is told that a write has failed."""

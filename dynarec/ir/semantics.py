@@ -151,6 +151,18 @@ class Semantics(ABC):
     def ror(self, a: Value, b: Value) -> Value:
         return self.op(ops.ROR, a, b)
 
+    def clz(self, a: Value) -> Value:
+        return self.op(ops.CLZ, a)
+
+    def ctz(self, a: Value) -> Value:
+        return self.op(ops.CTZ, a)
+
+    def popcnt(self, a: Value) -> Value:
+        return self.op(ops.POPCNT, a)
+
+    def bswap(self, a: Value) -> Value:
+        return self.op(ops.BSWAP, a)
+
     def eq(self, a: Value, b: Value) -> Value:
         return self.op(ops.EQ, a, b)
 

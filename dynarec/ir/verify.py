@@ -146,6 +146,7 @@ def _check_offset(op: Op) -> None:
 
 
 _RESULT_WIDTH = {ops.BIT: 1, ops.ZEXT8: 8, ops.LOAD8U: 8, ops.ZEXT16: 16, ops.LOAD16U: 16}
+_RESULT_WIDTH |= dict.fromkeys(ops.BIT_COUNTS, ops.WORD_BITS.bit_length())
 _WIDEST = (ops.OR, ops.XOR)
 
 

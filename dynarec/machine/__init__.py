@@ -14,8 +14,7 @@ PROFILES: Mapping[str, str] = {
     "virt": "dynarec.machine.virt:Virt",
     "user": "dynarec.machine.user:UserProfile",
 }
-"""Name -> module and class, imported when needed; in the order in which they are asked to recognise a program,
-those that are sure of themselves first."""
+"""Name -> module and class, imported when needed."""
 
 
 def profile_class(name: str) -> type[Profile]:

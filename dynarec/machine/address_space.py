@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from dynarec.machine.base import PAGE_SIZE, Access, Memory
 from dynarec.machine.state import BadState
@@ -20,8 +20,7 @@ def page_up(address: int) -> int:
     return (address + PAGE_SIZE - 1) & -PAGE_SIZE
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """Addresses from start up to, not including, end."""
 
     start: int

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntFlag
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 from dynarec.machine.state import State
 from guest_isa.guest import TrapKind as TrapKind
@@ -211,8 +211,7 @@ SIGNALS: Mapping[TrapKind, int] = {
 """The Linux signal of each trap that a profile does not handle."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trap:
+class Trap(NamedTuple):
     """One trap: the guest's registers and pc are those before the instruction at `pc`.
 
     cause, name: the guest's own number and name of the cause.
@@ -290,8 +289,7 @@ class Options:
     hardware: Hardware = field(default_factory=lambda: Hardware())
 
 
-@dataclass(frozen=True, slots=True)
-class Hardware:
+class Hardware(NamedTuple):
     """What machine `virt` consists of.
 
     board: "virt" (QEMU's) or "mini" (mini-rv32ima's). memory: bytes of RAM. clock: "virtual" or "host".
@@ -352,7 +350,7 @@ class Answers(Protocol):
 
 
 class Profile(ABC):
-    """A machine profile. The order of calls: `recognise`, the constructor, `load`, any number of traps, `close`.
+    """A machine profile. The order of calls: the constructor, `load`, any number of traps, `close`.
 
     repeats: whether its state at a moment of the past can be had by repeating the run from a state before.
     """
@@ -364,11 +362,6 @@ class Profile(ABC):
     def __init__(self, machine: Machine, options: Options) -> None:
         self.machine = machine
         self.options = options
-
-    @classmethod
-    @abstractmethod
-    def recognise(cls, program: Program, guest: GuestFacts) -> str | None:
-        """The program's convention in words (for --verbose) when this profile runs it; None when it does not."""
 
     @abstractmethod
     def load(self) -> None:

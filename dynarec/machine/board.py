@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dynarec.machine.devicetree import CELL, Node, Property
+from dynarec.machine.recognise import RAM_START
 from guest_isa.privileged import Privileged
 
-RAM_START = 0x8000_0000
 PAGE = 0x1000
 UART_SOURCE = 10
 """Its number at the interrupt controller."""

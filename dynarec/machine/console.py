@@ -25,7 +25,6 @@ from dynarec.machine.base import (
     Device,
     Died,
     Exited,
-    GuestFacts,
     Machine,
     Options,
     Outcome,
@@ -38,7 +37,7 @@ from dynarec.machine.random_state import restore_random, save_random
 from dynarec.machine.state import Fields, State, Value
 
 if TYPE_CHECKING:
-    from dynarec.program import Program, Segment
+    from dynarec.program import Segment
 
 RAM = range(0x0000_1000, 0x0100_0000)
 """Guest addresses of the RAM; page 0 is not mapped, so that null pointers trap."""
@@ -52,8 +51,6 @@ REGISTER_BYTES = 4
 WORD_MASK = 0xFFFF_FFFF
 ID_VALUE = 0x434E_5944
 VERSION_VALUE = 1
-NOTE = ("dynarec", 1)
-NOTE_VALUE = b"console"
 
 FRAMES_PER_SECOND = 60
 MS_PER_SECOND = 1000
@@ -284,11 +281,6 @@ class Console(Profile, Device):
         self._stdout = Output(options.stdout, STDOUT_FD, self._say)
         self._stderr = Output(options.stderr, STDERR_FD)
         self._debug = bytearray()
-
-    @classmethod
-    def recognise(cls, program: Program, guest: GuestFacts) -> str | None:
-        """A ROM says by an ELF note that it is one."""
-        return "console ROM" if program.notes.get(NOTE, b"").rstrip(b"\0") == NOTE_VALUE else None
 
     def load(self) -> None:
         """Map the RAM, copy the segments, set the stack pointer to the end of the RAM. Raises BadProgram."""

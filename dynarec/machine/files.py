@@ -7,8 +7,8 @@ import os
 import stat
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from select import PIPE_BUF
+from typing import NamedTuple
 
 from dynarec.errors import DynarecError
 from dynarec.machine.base import ByteFile, Options
@@ -218,8 +218,7 @@ class StreamFile(OpenFile):
         """The object belongs to whoever gave it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """One descriptor number: the file, and whether it would be closed by exec (reported by F_GETFD only)."""
 
     file: OpenFile
@@ -293,7 +292,7 @@ class FileTable:
 
     def mark(self, number: int, close_on_exec: bool) -> None:
         """F_SETFD."""
-        self._slots[number] = replace(self.slot(number), close_on_exec=close_on_exec)
+        self._slots[number] = self.slot(number)._replace(close_on_exec=close_on_exec)
 
     def remove(self, number: int) -> None:
         """close; raises GuestError EBADF."""

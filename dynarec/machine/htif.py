@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from dynarec.machine.base import Continue, Exited, Outcome
 from dynarec.machine.linux_errno import GuestError
+from dynarec.machine.recognise import TOHOST
 from dynarec.machine.state import Fields, State
 from dynarec.machine.syscalls import perform
 from dynarec.machine.system import System
 
-TOHOST, FROMHOST = "tohost", "fromhost"
+FROMHOST = "fromhost"
 WORD_SIZE = 8
 HALF_SIZE = 4
 DEVICE_SHIFT, COMMAND_SHIFT = 56, 48

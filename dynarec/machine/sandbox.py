@@ -11,8 +11,8 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from dynarec.errors import DynarecError
 from dynarec.machine.linux_errno import EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, GuestError
@@ -24,8 +24,7 @@ MAX_NAME = 255
 DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A name in an open directory. name is "." for the directory itself; parts is the guest's absolute path."""
 
     directory: int

@@ -7,15 +7,15 @@ from typing import ClassVar
 from dynarec.errors import DynarecError
 from dynarec.machine import bare_start, linux_start
 from dynarec.machine.address_space import page_down, page_up, place_segments
-from dynarec.machine.base import Continue, Died, GuestFacts, Machine, Options, Outcome, Profile, Trap, TrapKind
-from dynarec.machine.htif import TOHOST, WORD_SIZE, Htif
+from dynarec.machine.base import Continue, Died, Machine, Options, Outcome, Profile, Trap, TrapKind
+from dynarec.machine.htif import WORD_SIZE, Htif
+from dynarec.machine.recognise import TOHOST, has_marker
 from dynarec.machine.semihosting import Semihosting, is_call
 from dynarec.machine.state import Fields, State, Stateful
 from dynarec.machine.syscalls import perform
 from dynarec.machine.system import ADDRESS_MASK, System
 from dynarec.machine.waiting import Interrupted
-from dynarec.program import Program
-from guest_isa.profile import Abi, SemihostingMarker
+from guest_isa.profile import Abi
 
 
 class UserProfile(Profile):
@@ -37,20 +37,9 @@ class UserProfile(Profile):
         self.semihosting = Semihosting(self.system)
         self.htif: Htif | None = None
 
-    @classmethod
-    def recognise(cls, program: Program, guest: GuestFacts) -> str | None:
-        if guest.abi is None:
-            return None
-        tohost = program.symbols.lookup(TOHOST)
-        if tohost is not None:
-            return f"bare ELF, HTIF tohost at {tohost:#010x}"
-        if _has_marker(program, guest.abi.semihosting):
-            return "bare ELF, semihosting"
-        return "static ELF, Linux system calls"
-
     def load(self) -> None:
         tohost = self.machine.program.symbols.lookup(TOHOST)
-        if tohost is not None or _has_marker(self.machine.program, self.abi.semihosting):
+        if tohost is not None or has_marker(self.machine.program, self.abi.semihosting):
             stack = bare_start.set_up_memory(self.system)
         else:
             stack = self._load_linux()
@@ -134,11 +123,3 @@ class UserProfile(Profile):
 
     def close(self) -> None:
         self.system.close()
-
-
-def _has_marker(program: Program, marker: SemihostingMarker | None) -> bool:
-    """Whether the code has a semihosting call in it; a breakpoint without marker instructions says nothing."""
-    if marker is None or not (marker.before or marker.after):
-        return False
-    whole = marker.before + marker.trap + marker.after
-    return any(segment.executable and whole in segment.data for segment in program.segments)

@@ -6,7 +6,6 @@ skips ahead while the guest waits: a run is the same every time, unless somebody
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,7 +15,6 @@ from dynarec.machine.base import (
     Access,
     Died,
     Exited,
-    GuestFacts,
     Hardware,
     Machine,
     Options,
@@ -24,10 +22,11 @@ from dynarec.machine.base import (
     Profile,
     Trap,
 )
-from dynarec.machine.board import BOARDS, RAM_START, UART_SOURCE, Board, Contents, device_tree, fit
+from dynarec.machine.board import BOARDS, UART_SOURCE, Board, Contents, device_tree, fit
 from dynarec.machine.console import STDERR_FD, STDOUT_FD, Output
 from dynarec.machine.devicetree import Tree, decode, encode
-from dynarec.machine.htif import TOHOST, WORD_SIZE, Htif
+from dynarec.machine.htif import WORD_SIZE, Htif
+from dynarec.machine.recognise import RAM_START, TOHOST
 from dynarec.machine.serial_input import FileInput, LiveInput, descriptor_of, is_live
 from dynarec.machine.state import Fields, State, Stateful
 from dynarec.machine.system import System
@@ -40,8 +39,6 @@ from guest_isa.privileged import Privileged
 STATUS_MASK = 0xFF
 LARGEST_RAM = ADDRESS_SPACE - RAM_START
 CLOCKS = ("virtual", "host")
-SOON = 1 << 20
-"""Bytes from the entry on in which machine code sets up its trap handler."""
 
 
 class Virt(Profile):
@@ -63,17 +60,6 @@ class Virt(Profile):
         self._system: System | None = None
         self._held: int | None = None
         self._htif: Htif | None = None
-
-    @classmethod
-    def recognise(cls, program: Program, guest: GuestFacts) -> str | None:
-        """A program for the RAM of this machine with code that only machine mode may execute."""
-        if guest.privileged is None or not all(segment.address >= RAM_START for segment in program.segments):
-            return None
-        code = next((s for s in program.segments if s.address <= program.entry < s.end), None)
-        if code is None or not re.search(guest.privileged.marker, code.data[:SOON], re.DOTALL):
-            return None
-        tohost = program.symbols.lookup(TOHOST)
-        return "machine mode" if tohost is None else f"machine mode, HTIF tohost at {tohost:#010x}"
 
     # -- devices ------------------------------------------------------------------------------------------------------
 

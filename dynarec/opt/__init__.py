@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from dynarec.ir.unit import Unit
 from dynarec.opt.dead_sets import dead_sets
@@ -12,8 +12,7 @@ from dynarec.opt.fold import fold
 from dynarec.opt.forward import forward
 
 
-@dataclass(frozen=True, slots=True)
-class Pass:
+class Pass(NamedTuple):
     """A pass by the name that people switch it off with."""
 
     name: str

@@ -148,10 +148,10 @@ _EXTENSIONS = {
 """A shift right by this count of a shift left by the same is an extension."""
 
 _FITS = {
-    ops.ZEXT8: (ops.LOAD8U, ops.ZEXT8),
-    ops.ZEXT16: (ops.LOAD8U, ops.LOAD16U, ops.ZEXT8, ops.ZEXT16),
-    ops.SEXT8: (ops.LOAD8S, ops.SEXT8),
-    ops.SEXT16: (ops.LOAD8S, ops.LOAD8U, ops.LOAD16S, ops.SEXT8, ops.ZEXT8, ops.SEXT16),
+    ops.ZEXT8: (ops.LOAD8U, ops.ZEXT8, *ops.BIT_COUNTS),
+    ops.ZEXT16: (ops.LOAD8U, ops.LOAD16U, ops.ZEXT8, ops.ZEXT16, *ops.BIT_COUNTS),
+    ops.SEXT8: (ops.LOAD8S, ops.SEXT8, *ops.BIT_COUNTS),
+    ops.SEXT16: (ops.LOAD8S, ops.LOAD8U, ops.LOAD16S, ops.SEXT8, ops.ZEXT8, ops.SEXT16, *ops.BIT_COUNTS),
 }
 """Ops whose values an extension leaves as they are."""
 
@@ -159,6 +159,11 @@ _FITS = {
 def _extend(op: Op) -> Operand | None:
     (a,) = op.args
     return a if isinstance(a, Op) and a.kind in _FITS[op.kind] else None
+
+
+def _bswap(op: Op) -> Operand | None:
+    (a,) = op.args
+    return a.args[0] if isinstance(a, Op) and a.kind is ops.BSWAP else None
 
 
 def _equality(op: Op) -> Operand | None:
@@ -227,6 +232,7 @@ _RULES: dict[OpKind, Rule] = {
     ops.ZEXT16: _extend,
     ops.SEXT8: _extend,
     ops.SEXT16: _extend,
+    ops.BSWAP: _bswap,
     ops.EQ: _equality,
     ops.NE: _equality,
     ops.LTU: _ltu,

@@ -1,13 +1,13 @@
-"""RV32IMAC_Zicsr_Zifencei, little-endian, with machine and user mode."""
+"""RV32IMACB_Zicsr_Zifencei, little-endian, with machine and user mode."""
 
 from __future__ import annotations
 
 from guest_isa.guest import AccessCauses, Cause, Guest, TrapKind
 from guest_isa.profile import Abi, DwarfRegisters, SemihostingMarker
-from guest_isa.rv32 import a, base, c, gdb, m, operands, privileged, zicsr, zifencei
+from guest_isa.rv32 import a, base, c, gdb, m, operands, privileged, zba, zbb, zbs, zicsr, zifencei
 from guest_isa.rv32.operands import LAYOUT, isa
 
-_EXTENSIONS = (base, m, a, c, zicsr, zifencei, privileged)
+_EXTENSIONS = (base, m, a, c, zicsr, zifencei, zba, zbb, zbs, privileged)
 ELF_MACHINE = 243
 
 _BY_USE = (
@@ -31,7 +31,7 @@ _CAUSES = {
 
 GUEST = Guest(
     name="rv32",
-    title="RISC-V RV32IMAC_Zicsr_Zifencei",
+    title="RISC-V RV32IMACB_Zicsr_Zifencei",
     isa=isa,
     layout=LAYOUT,
     homes=tuple(LAYOUT[name] for name in _BY_USE),

@@ -8,7 +8,7 @@ events (3.1.10); the counters cannot be stopped (3.1.12).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from dynarec.ir.semantics import Semantics, Value
 from dynarec.ir.state import Field
@@ -38,7 +38,7 @@ SOFTWARE_LINE, TIMER_LINE, EXTERNAL_LINE = 1 << 3, 1 << 7, 1 << 11
 LINES = SOFTWARE_LINE | TIMER_LINE | EXTERNAL_LINE
 
 RV32 = 1 << 30
-MISA = RV32 | sum(1 << ord(letter) - ord("A") for letter in "ACIMU")
+MISA = RV32 | sum(1 << ord(letter) - ord("A") for letter in "ABCIMU")
 VECTOR_MODE = 1
 """mtvec: interrupts go to the base and four times their number; other modes are reserved (3.1.7)."""
 COUNTERS_MASK = 7
@@ -57,8 +57,7 @@ Reader = Callable[[Semantics], Value]
 Writer = Callable[[Semantics, Value], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Csr:
+class Csr(NamedTuple):
     """A register: how it is read, and what a write does; without `write`, writes change nothing.
 
     counter: its bit of mcounteren, for the counters that M-mode gives to U-mode.

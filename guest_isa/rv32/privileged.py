@@ -94,9 +94,9 @@ PRIVILEGED = Privileged(
         cpu={
             "compatible": "riscv",
             "mmu-type": "riscv,none",
-            "riscv,isa": "rv32imac_zicntr_zicsr_zifencei",
+            "riscv,isa": "rv32imacb_zicntr_zicsr_zifencei_zba_zbb_zbs",
             "riscv,isa-base": "rv32i",
-            "riscv,isa-extensions": ("i", "m", "a", "c", "zicntr", "zicsr", "zifencei"),
+            "riscv,isa-extensions": ("i", "m", "a", "c", "b", "zicntr", "zicsr", "zifencei", "zba", "zbb", "zbs"),
         },  # both bindings: newer kernels prefer the second
         controller="riscv,cpu-intc",
         timer=("sifive,clint0", "riscv,clint0"),

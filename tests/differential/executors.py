@@ -170,10 +170,6 @@ class _Traps(Profile):
     name = "traps"
     description = "for tests"
 
-    @classmethod
-    def recognise(cls, program: object, guest: object) -> str | None:
-        return None
-
     def load(self) -> None:
         pass
 
@@ -222,7 +218,7 @@ class EmulatedExecutor(Executor):
 
 
 class Peer(Executor):
-    """Unicorn's own RV32: QEMU's translator, an independent reading of the manual."""
+    """Unicorn's own RV32: QEMU's translator, an independent reading of the manual, without B."""
 
     name = "Unicorn RV32"
     numbers = tuple(riscv_const.UC_RISCV_REG_X0 + number for number in range(1, 32))

@@ -1,4 +1,4 @@
-"""Random RV32IMAC programs, made from the instruction table: a counted loop of code that goes forward."""
+"""Random RV32IMACB programs, made from the instruction table: a counted loop of code that goes forward."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ OTHERS = [
     if spec.extension not in ("Zicsr", "machine mode") and spec.name not in LEFT_OUT and "offset" not in spec.operands
 ]
 WEIGHTS = {"I": 45, "C": 30, "M": 15, "A": 9, "Zifencei": 1}
-BY_EXTENSION = {name: [spec for spec in OTHERS if spec.extension == name] for name in WEIGHTS}
+BITS_WEIGHTS = {"Zba": 10, "Zbb": 30, "Zbs": 10}
+WITH_BITS = 0.5
+"""How many programs have instructions of these, too."""
+BY_EXTENSION = {name: [spec for spec in OTHERS if spec.extension == name] for name in (*WEIGHTS, *BITS_WEIGHTS)}
 assert sum(map(len, BY_EXTENSION.values())) == len(OTHERS)
 STORES = [spec for spec in OTHERS if spec.name in ("sb", "sh", "sw", "lb", "lhu", "lw")]
 
@@ -54,6 +57,8 @@ class Program:
     end: int
     registers: tuple[int, ...]
     data: bytes
+    has_bits: bool = False
+    """Whether it has instructions of B."""
 
     def listing(self) -> str:
         """The program in text."""
@@ -85,6 +90,8 @@ class _Maker:
         free = [number for number in range(REGISTER_COUNT) if number not in KEPT]
         self.pool = set(rng.sample(free, min(rng.choice(POOL_SIZES), len(free))))
         self.wild = rng.random() < WILD
+        self.has_bits = rng.random() < WITH_BITS
+        self.weights = WEIGHTS | BITS_WEIGHTS if self.has_bits else WEIGHTS
         self.stack_moves = 0
 
     def items(self, count: int) -> list[_Item]:
@@ -135,7 +142,7 @@ class _Maker:
         return _Item(10, short, over) if self.rng.random() < 0.5 else _Item(8, long, over)
 
     def _plain(self) -> _Item:
-        (extension,) = self.rng.choices(list(WEIGHTS), list(WEIGHTS.values()))
+        (extension,) = self.rng.choices(list(self.weights), list(self.weights.values()))
         spec = self.rng.choice(BY_EXTENSION[extension])
         if spec.name == "c.addi16sp":
             self.stack_moves += 1
@@ -218,4 +225,4 @@ def random_program(seed: int) -> Program:
     registers[S2], registers[S3] = DATA + DATA_SIZE - 16, DATA + DATA_SIZE - 12
     registers[S4], registers[S5] = DATA + 0x40, DATA + 0x40 + 4 * rng.randrange(2)
     registers[COUNTER] = rng.choice(LOOPS)
-    return Program(seed, code, CODE + len(code), tuple(registers[1:]), rng.randbytes(DATA_SIZE))
+    return Program(seed, code, CODE + len(code), tuple(registers[1:]), rng.randbytes(DATA_SIZE), maker.has_bits)

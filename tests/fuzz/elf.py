@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import struct
 
-from elftools.elf import elffile  # noqa: F401 - what an import takes is not the loader's
+from elftools.elf import enums  # noqa: F401 - what an import takes is not the loader's
 
 from dynarec.errors import BadProgram
 from dynarec.program import ADDRESS_SPACE, HEADER_SIZE, PF_R, PF_W, PF_X, PROGRAM_HEADER_SIZE, Program, load_program

@@ -173,6 +173,32 @@ def units_with_immediates(kind: OpKind) -> Iterator[Unit]:
         yield maker.end()
 
 
+PART_SHIFTS = (ops.SHL, ops.SHR, ops.SAR, ops.ROR, None)
+PART_COUNTS = (0, 1, 8, 16, 31)
+PART_CONSTANTS = (0, 1, 0xFF, 0x7FFF, 0xFFFF, 0xFFFF_FFFF, 0x8000_0000)
+
+
+def units_with_parts(kind: OpKind, rng: random.Random, count: int) -> Iterator[Unit]:
+    """The op on a value that is shifted and inverted, with what may keep that from being one instruction."""
+    others = (in_home, in_memory, immediate, computed)
+    choices = (PART_SHIFTS, (True, False), (in_home, in_memory, computed), others, *[(True, False)] * 3)
+    shapes = list(itertools.product(*choices))
+    for shift, inverted, source, other, first, overwritten, shared in rng.sample(shapes, count):
+        maker = Maker()
+        value = source(maker, 0, 0)
+        part = value if shift is None else maker.op(shift, value, rng.choice(PART_COUNTS))
+        part = maker.op(ops.XOR, part, ops.MASK32) if inverted else part
+        operands = [part, other(maker, 1, rng.choice(PART_CONSTANTS))][: len(kind.params)]
+        if overwritten:
+            maker.insn()
+            maker.set("r0", maker.op(ops.ADD, maker.get("r7"), 1))
+            maker.set(f"r{HOME_COUNT}", 5)
+        maker.set(rng.choice(("r0", "r6", "r10")), maker.op(kind, *(operands if first else reversed(operands))))
+        if shared:
+            _keep(maker, operands)
+        yield maker.end()
+
+
 def crowded_unit(kind: OpKind, rng: random.Random, values: int) -> Unit:
     """The op on pairs out of many values that live at a time, and are all used at the end."""
     maker = Maker()

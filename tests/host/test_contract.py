@@ -47,6 +47,7 @@ from tests.host.shapes import (
     unit_in_homes,
     units_of_one_value,
     units_with_immediates,
+    units_with_parts,
 )
 from tests.ir.units import EDGES, HOMES, KEY, LAYOUT, MEMORY_BASE, PURE, Shape, clone, random_unit
 
@@ -59,6 +60,7 @@ VALUES = (
 BINARY = [kind for kind in PURE if kind.params == (Type.I32, Type.I32)]
 ACCESSES = (*ops.LOADS, *ops.STORES, ops.STORE32_IF)
 ROUNDS = 5
+UNITS_WITH_PARTS = 150
 
 
 def named(kinds: tuple[OpKind, ...] | list[OpKind]) -> pytest.MarkDecorator:
@@ -171,6 +173,12 @@ class Contract:
     def test_operands_and_results_in_every_place(self, bench: Bench, kind: OpKind) -> None:
         rng = random.Random(kind.name)
         for unit in itertools.islice(shaped_units(kind, rng), 0, None, STEP):
+            bench.check(unit, random_states(rng, 2))
+
+    @named([ops.ADD, ops.SUB, ops.AND, ops.OR, ops.XOR, ops.ZEXT8, ops.ZEXT16])
+    def test_operands_that_are_shifted_and_inverted(self, bench: Bench, kind: OpKind) -> None:
+        rng = random.Random(kind.name)
+        for unit in units_with_parts(kind, rng, UNITS_WITH_PARTS):
             bench.check(unit, random_states(rng, 2))
 
     @named([kind for kind in PURE if Type.I1 not in kind.params])

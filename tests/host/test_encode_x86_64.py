@@ -150,6 +150,7 @@ ENCODINGS = [
     T("xchg eax, eax", lambda a: a.xchg_rr(RAX, RAX)),
     T("bswap eax", lambda a: a.bswap_r(RAX)),
     T("bswap r13d", lambda a: a.bswap_r(R13)),
+    T("andn eax, ecx, edx", lambda a: a.andn(RAX, RCX, RDX)),
     T("popcnt eax, r9d", lambda a: a.popcnt_rr(RAX, R9)),
     T("lzcnt r8d, ecx", lambda a: a.lzcnt_rr(R8, RCX)),
     T("tzcnt esi, edi", lambda a: a.tzcnt_rr(RSI, RDI)),
@@ -231,6 +232,7 @@ REFUSED: list[tuple[str, Emit]] = [
     ("push 16", lambda a: a.push_r(16)),
     ("mov 16", lambda a: a.mov_ri(16, 0)),
     ("shlx 16", lambda a: a.shlx(RAX, RCX, 16)),
+    ("andn 16", lambda a: a.andn(RAX, 16, RCX)),
     ("movzx8 of 16", lambda a: a.movzx8_rr(RAX, 16)),
     ("alu op 8", lambda a: a.alu_ri(8, RAX, 0)),
     ("alu immediate", lambda a: a.alu_ri(ADD, RAX, 1 << 32)),
@@ -438,10 +440,10 @@ def test_single_memory(method: str, mem: Mem) -> None:
 
 
 @repeatable
-@given(st.sampled_from(["shlx", "shrx", "sarx"]), registers, registers, registers)
-def test_bmi2_shifts(method: str, dst: Reg, src: Reg, count: Reg) -> None:
-    expected = f"{method} {NAMES32[dst]}, {NAMES32[src]}, {NAMES32[count]}"
-    assert text(lambda a: getattr(a, method)(dst, src, count)) == expected
+@given(st.sampled_from(["shlx", "shrx", "sarx", "andn"]), registers, registers, registers)
+def test_three_registers(method: str, dst: Reg, first: Reg, second: Reg) -> None:
+    expected = f"{method} {NAMES32[dst]}, {NAMES32[first]}, {NAMES32[second]}"
+    assert text(lambda a: getattr(a, method)(dst, first, second)) == expected
 
 
 @repeatable

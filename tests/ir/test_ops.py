@@ -65,6 +65,10 @@ MODEL: dict[str, Callable[..., int]] = {
     "sext16": lambda a: c_int16(a).value,
     "zext8": lambda a: a % 256,
     "zext16": lambda a: a % 65536,
+    "clz": lambda a: f"{a:032b}1"[:33].index("1"),
+    "ctz": lambda a: f"{a:032b}1"[::-1].index("1", 1) - 1 if a else 32,
+    "popcnt": lambda a: f"{a:b}".count("1"),
+    "bswap": lambda a: sum(a // 256**n % 256 * 256 ** (3 - n) for n in range(4)),
     "eq": lambda a, b: not a - b,
     "ne": lambda a, b: bool(a - b),
     "ltu": lambda a, b: a < b,
@@ -146,3 +150,7 @@ def test_negated_compares_are_opposite() -> None:
 def test_edge_cases_as_the_table_documents_them(kind: OpKind, a: int, b: int, value: int) -> None:
     assert kind.evaluate is not None
     assert kind.evaluate(a, b) == value
+
+
+def test_zero_has_no_bits() -> None:
+    assert [kind.evaluate(0) for kind in (ops.CLZ, ops.CTZ, ops.POPCNT) if kind.evaluate] == [32, 32, 0]

@@ -16,6 +16,7 @@ import pygame
 import pytest
 
 from dynarec.errors import BadProgram, DynarecError
+from dynarec.machine import recognise
 from dynarec.machine.base import Access, AccessFault, Died, Exited, Options, Trap, TrapKind
 from dynarec.machine.console import (
     EVENT_QUEUE_LENGTH,
@@ -110,7 +111,7 @@ def rig() -> Iterator[Rig]:
 
 def test_recognises_only_the_note() -> None:
     def convention(notes: dict[tuple[str, int], bytes]) -> str | None:
-        return Console.recognise(cast(Any, SimpleNamespace(notes=notes)), cast(Any, None))
+        return recognise.console(cast(Any, SimpleNamespace(notes=notes)), cast(Any, None))
 
     assert convention(NOTES) == "console ROM"
     assert convention({}) is None

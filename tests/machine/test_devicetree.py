@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynarec.errors import DynarecError
-from dynarec.machine.board import BOARDS, RAM_START, Contents, device_tree, fit
+from dynarec.machine.board import BOARDS, Contents, device_tree, fit
 from dynarec.machine.devicetree import MAX_DEPTH, Node, Property, Tree, decode, encode
+from dynarec.machine.recognise import RAM_START
 from guest_isa.rv32.privileged import PRIVILEGED
 from tests.fuzz import devicetree as fuzz_devicetree
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dynarec.errors import DynarecError
+from dynarec.machine import PROFILES, recognise
 from dynarec.machine.address_space import AddressSpace
 from dynarec.machine.base import Access, Died, Options, Trap, TrapKind
 from dynarec.machine.linux_start import STACK_SIZE, STACK_TOP
@@ -28,11 +29,15 @@ def program_of(elf: bytes) -> Program:
 
 def test_recognise() -> None:
     guest = FakeGuest()
-    assert UserProfile.recognise(program_of(simple()), guest) == "static ELF, Linux system calls"
-    assert UserProfile.recognise(program_of(simple(code=CALL)), guest) == "bare ELF, semihosting"
+    assert recognise.user(program_of(simple()), guest) == "static ELF, Linux system calls"
+    assert recognise.user(program_of(simple(code=CALL)), guest) == "bare ELF, semihosting"
     htif = program_of(simple({"tohost": (0x20000, 8, 1)}))
-    assert UserProfile.recognise(htif, guest) == "bare ELF, HTIF tohost at 0x00020000"
-    assert UserProfile.recognise(htif, FakeGuest(abi=None)) is None
+    assert recognise.user(htif, guest) == "bare ELF, HTIF tohost at 0x00020000"
+    assert recognise.user(htif, FakeGuest(abi=None)) is None
+
+
+def test_every_machine_has_its_conventions() -> None:
+    assert recognise.CONVENTIONS.keys() == PROFILES.keys()
 
 
 def test_a_guest_without_system_calls_is_refused() -> None:

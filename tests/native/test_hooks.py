@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import os
 import random
@@ -25,7 +24,7 @@ from tests.native.guests import CODE, DATA, EXIT, PAGE, asm, li, load, lui, regi
 POLICIES = [name for name in policies() if probe_policy(name) is None]
 TIERS = ("jit", "auto", "interp")
 LARGE_PAGE = 16384
-BY_BYTE = dataclasses.replace(GUEST, code_policy="byte")
+BY_BYTE = GUEST._replace(code_policy="byte")
 PROGRAMS = 40 if "CI" in os.environ else 13
 STEPS = 60
 

@@ -187,10 +187,11 @@ def test_the_arena_notices_escapes() -> None:
 
 
 ALLOWED = {
-    "add", "and", "asr", "b", "cbnz", "cbz", "cinc", "cinv", "cmn", "cmp", "csel", "cset", "csetm", "csinc", "csinv",
-    "eor", "ldr", "ldrb", "ldrh", "ldrsb", "ldrsh", "ldur", "ldurb", "ldurh", "ldursb", "ldursh", "lsl", "lsr", "mneg",
-    "mov", "movk", "movn", "movz", "msub", "mul", "neg", "orr", "ror", "sdiv", "smull", "str", "strb", "strh", "stur",
-    "sturb", "sturh", "sub", "sxtb", "sxth", "sxtw", "tbnz", "tbz", "ubfx", "udiv", "umull", "uxtb", "uxth",
+    "add", "addv", "and", "asr", "b", "bic", "cbnz", "cbz", "cinc", "cinv", "clz", "cmn", "cmp", "cnt", "csel", "cset",
+    "csetm", "csinc", "csinv", "eon", "eor", "fmov", "ldr", "ldrb", "ldrh", "ldrsb", "ldrsh", "ldur", "ldurb", "ldurh",
+    "ldursb", "ldursh", "lsl", "lsr", "mneg", "mov", "movk", "movn", "movz", "msub", "mul", "mvn", "neg", "orn", "orr",
+    "rbit", "rev", "ror", "sdiv", "smull", "str", "strb", "strh", "stur", "sturb", "sturh", "sub", "sxtb", "sxth",
+    "sxtw", "tbnz", "tbz", "ubfx", "udiv", "umull", "uxtb", "uxth",
 }  # fmt: skip
 PLACE = r"\[x27, w([0-9]|1[0-79]|2[0-4]|30|zr), uxtw\]|\[x25(, #-?(0x)?[0-9a-f]+)?\]|\[x28(, #(0x)?[0-9a-f]+)?\]"
 POINTING = re.compile(r"add\s+x25, x27, w[0-9z][0-9r]?, uxtw")
@@ -247,7 +248,7 @@ REFUND_AMOUNT = "a refund of nothing, or of no less than was charged"
 FORWARD = "a charge that does not branch forward when it is out of budget"
 LONGER = "an offset in a longer form than it needs"
 BITMASK = "an immediate that is no bitmask"
-FIELD = "a bit field that is neither shift nor extension"
+FIELD = "a bit field that is no shift, extension or extraction"
 
 X16, X17, X18, X25, X26, X27, X28, X29, X30 = 16, 17, 18, 25, 26, 27, 28, 29, 30
 SLOT_SHIFT, INDEX_BITS = 4, 12
@@ -391,11 +392,30 @@ PLAIN: dict[str, tuple[bytes, str]] = {
     "ldur for ldr": (one("ldur", 0, X25, 4), LONGER),
     "bitmask of ones": (raw(0x12007C00), BITMASK),
     "bitmask with a wide rotation": (raw(0x1230F000), BITMASK),
-    "bit field": (one("ubfx", 0, 1, 3, 4), FIELD),
+    "signed bit field": (one("sbfx", 0, 1, 3, 4), FIELD),
+    "bit field to the left": (one("ubfiz", 0, 1, 3, 4), FIELD),
+    "bit field of 64 bits": (raw(0xD3431C20), OTHER),
+    "bit field with a wide rotation": (raw(0x53200420), FIELD),
     "rotation of two": (raw(0x13810400), "an extraction that is no rotation"),
     "movz lsl #32": (raw(0x52C00000), OTHER),
     "64-bit add": (one("add_rr64", 0, 1, 2), OTHER),
-    "shifted operand": (one("add_rr", 0, 1, 2, Shift.LSL, 1), OTHER),
+    "shifted operand of a comparison": (one("cmp_rr", 1, 2, Shift.LSL, 1), OTHER),
+    "rotated operand of a sum": (raw(0x0BC20420), OTHER),
+    "operand shifted by 32": (raw(0x0B028020), OTHER),
+    "flags by bics": (raw(0x6A220020), OTHER),
+    "orn to the budget": (one("orn_rr", 26, 1, 2), BUDGET),
+    "bic from the window": (one("bic_rr", 0, 1, 27, Shift.LSL, 3), USE),
+    "clz to the pointer": (one("clz", 25, 1), WRITE),
+    "rbit of the state": (one("rbit", 0, 28), USE),
+    "rev of 64 bits": (raw(0xDAC00C20), OTHER),
+    "cls": (raw(0x5AC01420), OTHER),
+    "fmov to another vector": (one("fmov_sw", 8, 1), OTHER),
+    "fmov of the state": (one("fmov_sw", 0, 28), USE),
+    "fmov to the window": (one("fmov_ws", 27, 0), WRITE),
+    "fmov from another vector": (one("fmov_ws", 1, 8), OTHER),
+    "fmov of 64 bits": (raw(0x9E660000), OTHER),
+    "cnt of another vector": (one("cnt", 8, 0), OTHER),
+    "addv of another vector": (one("addv", 0, 8), OTHER),
     "crc": (raw(0x1AC24020), OTHER),
     "floating point": (raw(0x1E202820), OTHER),
     "pacia": (one("pacia", 0, 1), OTHER),
@@ -466,17 +486,17 @@ UNITS: dict[str, tuple[bytes, list[int], str]] = {
     "index of another alignment": (charged(lookup(shift=JUMP_SHIFT + 1), MISS), [], INDEX),
     "index of too many bits": (charged(lookup(bits=INDEX_BITS + 1), MISS), [], INDEX),
     "index without a mask": (charged(one("lsr_ri", X16, 3, JUMP_SHIFT), lookup()[WORD:], MISS), [], INDEX),
-    "index for larger slots": (charged(lookup(amount=3), MISS), [], FIELD),
-    "index that is signed": (charged(lookup(extend=Extend.SXTW), MISS), [], FIELD),
-    "table elsewhere": (charged(lookup(jumps=layout.JUMPS + 8), MISS), [], FIELD),
-    "table at another base": (charged(lookup(base=X27), MISS), [], FIELD),
+    "index for larger slots": (charged(lookup(amount=3), MISS), [], OTHER),
+    "index that is signed": (charged(lookup(extend=Extend.SXTW), MISS), [], OTHER),
+    "table elsewhere": (charged(lookup(jumps=layout.JUMPS + 8), MISS), [], OTHER),
+    "table at another base": (charged(lookup(base=X27), MISS), [], OTHER),
     "comparison with another target": (charged(lookup(compared=4), MISS), [], COMPARE),
     "comparison of the target with itself": (charged(lookup(key=3), MISS), [], COMPARE),
     "target overwritten": (charged(lookup(slot=3), MISS), [], COMPARE),
     "jump elsewhere": (charged(lookup(jump=4), MISS), [], SLOT),
-    "jump on any other key": (charged(lookup(condition=Cond.EQ), MISS), [], FIELD),
-    "skip that goes on": (charged(lookup(skip=1), MISS), [], FIELD),
-    "skip that goes far": (charged(lookup(skip=3), MISS), [], FIELD),
+    "jump on any other key": (charged(lookup(condition=Cond.EQ), MISS), [], OTHER),
+    "skip that goes on": (charged(lookup(skip=1), MISS), [], OTHER),
+    "skip that goes far": (charged(lookup(skip=3), MISS), [], OTHER),
     "lookup in the state register": (
         charged(lookup(key=X28), MISS), [], "a lookup in registers that are not the code's own"
     ),

@@ -80,7 +80,7 @@ def test_a_lookup_authenticates_its_entry_for_its_key() -> None:
     """With the context of another register, an entry signed for any block would do."""
     host = make_host("arm64", GUEST, harden=frozenset({Hardening.PAC}))
     harden = bits(frozenset({Hardening.PAC}))
-    looked_up = list(program_units(host, SEED, 30))
+    looked_up = list(program_units(host, SEED, 100))
     changed = 0
     for unit in looked_up:
         for at in range(0, len(unit.code), 4):

@@ -153,8 +153,9 @@ LONGEST_TAIL = 10
 OWN_REGISTERS = {"rsp", "esp", "sp", "spl", "rbp", "ebp", "bp", "bpl"}
 MNEMONICS = re.compile(
     "add|or|and|sub|xor|cmp|test|mov|movzx|movsx|lea|cdq|imul|mul|div|idiv|neg|ror|shl|shr|sar|shlx|shrx|sarx|rorx|"
-    "cmov[a-z]+|set[a-z]+"
+    "andn|bswap|bsf|bsr|lzcnt|tzcnt|popcnt|cmov[a-z]+|set[a-z]+|j[abeglnops]+"
 )
+"""The branches are those behind an instruction that ends before the random bytes do."""
 
 
 def random_insns(rng: random.Random) -> Iterator[bytes]:
@@ -163,7 +164,7 @@ def random_insns(rng: random.Random) -> Iterator[bytes]:
     opcode = rng.choice((b"", b"\x0f")) + rng.randbytes(1)
     if rng.random() < 0.1:
         rex = b""
-        opcode = bytes((VEX, rng.getrandbits(8) & ~0x1C | 2, rng.getrandbits(7), rng.choice((0xF0, 0xF7))))
+        opcode = bytes((VEX, rng.getrandbits(8) & ~0x1C | 2, rng.getrandbits(7), rng.choice((0xF0, 0xF2, 0xF7))))
     modrm = rng.choice((rng.getrandbits(8), 0xC0 | rng.getrandbits(6), STATE_OPERAND | rng.getrandbits(3) << 3))
     tail = bytes((modrm, rng.choice((0, 4, 8, rng.getrandbits(8))))) + rng.randbytes(LONGEST_TAIL)
     head = rng.choice(PREFIXES) + rex + opcode

@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 from dynarec.host.arm64.conditions import Conditions
 from dynarec.host.arm64.encode import ZR, Assembler, Cond, add_immediate, logical_immediate
+from dynarec.host.arm64.parts import INVERTED, SHIFTED, SHIFTS, field_width
+from dynarec.host.arm64.regs import VECTOR
+from dynarec.host.parts import Part
 from dynarec.ir import ops
 from dynarec.ir.ops import OpKind
 from dynarec.ir.unit import Op, Operand
@@ -25,16 +28,39 @@ _SHIFTS = {
     ops.ROR: (Assembler.ror_rr, Assembler.ror_ri),
 }
 _THREE = {ops.MUL: Assembler.mul}
-_EXTENSIONS = {
+_TWO = {
     ops.SEXT8: Assembler.sxtb,
     ops.SEXT16: Assembler.sxth,
     ops.ZEXT8: Assembler.uxtb,
     ops.ZEXT16: Assembler.uxth,
+    ops.CLZ: Assembler.clz,
+    ops.BSWAP: Assembler.rev,
 }
 
 
 class Arithmetic(Conditions):
     """Pure ops on 32-bit values."""
+
+    def whole(self, op: Op) -> None:
+        """An op that may have a part, or be one."""
+        if op in self.parts.outer:
+            self._with_part(op, self.parts.outer[op])
+        elif op not in self.parts.inner:
+            _WHOLE[op.kind](self, op)
+
+    def _with_part(self, op: Op, part: Part) -> None:
+        regs = self.regs
+        width = field_width(op, part)
+        first = 0 if width else regs.register(part.other)
+        second = regs.register(part.source)
+        regs.done(op)
+        regs.release(part.source)
+        to = regs.result(op)
+        if width:
+            self.asm.ubfx(to, second, part.amount, width)
+        else:
+            emit = (INVERTED if part.inverted else SHIFTED)[op.kind]
+            emit(self.asm, to, first, second, SHIFTS[part.shift], part.amount)
 
     def add(self, op: Op) -> None:
         a, b = op.args
@@ -71,7 +97,10 @@ class Arithmetic(Conditions):
         by_register, by_constant = _LOGIC[op.kind]
         constant = self.regs.value(b)
         first = self.regs.register(a)
-        if type(constant) is int and logical_immediate(constant) is not None:
+        if op.kind is ops.XOR and constant == ops.MASK32:
+            self.regs.done(op)
+            self.asm.orn_rr(self.regs.result(op), ZR, first)
+        elif type(constant) is int and logical_immediate(constant) is not None:
             self.regs.done(op)
             by_constant(self.asm, self.regs.result(op), first, constant)
         else:
@@ -99,10 +128,27 @@ class Arithmetic(Conditions):
         self.regs.done(op)
         by_constant(self.asm, self.regs.result(op), source, count & ops.SHIFT_MASK)
 
-    def extend(self, op: Op) -> None:
+    def two(self, op: Op) -> None:
+        """Ops with an instruction of the same meaning on one register."""
         source = self.regs.register(op.args[0])
         self.regs.done(op)
-        _EXTENSIONS[op.kind](self.asm, self.regs.result(op), source)
+        _TWO[op.kind](self.asm, self.regs.result(op), source)
+
+    def trailing_zeros(self, op: Op) -> None:
+        source = self.regs.register(op.args[0])
+        self.regs.done(op)
+        to = self.regs.result(op)
+        self.asm.rbit(to, source)
+        self.asm.clz(to, to)
+
+    def count_ones(self, op: Op) -> None:
+        """The ones of each byte, and the sum of these: only vector registers can do that (FEAT_CSSC apart)."""
+        source = self.regs.register(op.args[0])
+        self.regs.done(op)
+        self.asm.fmov_sw(VECTOR, source)
+        self.asm.cnt(VECTOR, VECTOR)
+        self.asm.addv(VECTOR, VECTOR)
+        self.asm.fmov_ws(self.regs.result(op), VECTOR)
 
     def multiply_high(self, op: Op) -> None:
         """The product in 64 bits, and its upper half."""
@@ -146,13 +192,19 @@ class Arithmetic(Conditions):
         asm.csinv(regs.result(op, quotient), quotient, ZR, Cond.NE)
 
 
-ARITHMETIC: dict[OpKind, Callable[[Arithmetic, Op], None]] = {
+_WHOLE: dict[OpKind, Callable[[Arithmetic, Op], None]] = {
     ops.ADD: Arithmetic.add,
     ops.SUB: Arithmetic.subtract,
     **dict.fromkeys(_LOGIC, Arithmetic.logic),
     **dict.fromkeys(_SHIFTS, Arithmetic.shift),
+    **dict.fromkeys((ops.ZEXT8, ops.ZEXT16), Arithmetic.two),
+}
+ARITHMETIC: dict[OpKind, Callable[[Arithmetic, Op], None]] = {
     **dict.fromkeys(_THREE, Arithmetic.three),
-    **dict.fromkeys(_EXTENSIONS, Arithmetic.extend),
+    **dict.fromkeys(_TWO, Arithmetic.two),
+    **dict.fromkeys(_WHOLE, Arithmetic.whole),
+    ops.CTZ: Arithmetic.trailing_zeros,
+    ops.POPCNT: Arithmetic.count_ones,
     **dict.fromkeys((ops.MULHU, ops.MULHS), Arithmetic.multiply_high),
     ops.MULHSU: Arithmetic.multiply_high_mixed,
     **dict.fromkeys((ops.DIVU, ops.DIVS, ops.REMU, ops.REMS), Arithmetic.divide),

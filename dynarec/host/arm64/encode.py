@@ -116,6 +116,10 @@ class Assembler(Buffer):
     rbit = two("rbit Wd, Wn", 0x5AC00000)
     rev = two("rev Wd, Wn", 0x5AC00800)
     rev16 = two("rev16 Wd, Wn", 0x5AC00400)
+    fmov_sw = two("fmov Sd, Wn", 0x1E270000)
+    fmov_ws = two("fmov Wd, Sn", 0x1E260000)
+    cnt = two("cnt Vd.8b, Vn.8b", 0x0E205800)
+    addv = two("addv Bd, Vn.8b", 0x0E31B800)
 
     mul = three("mul Wd, Wn, Wm", 0x1B007C00)
     mneg = three("mneg Wd, Wn, Wm", 0x1B00FC00)

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 from dynarec.host.allocate import Allocator, Slot
 from dynarec.host.arm64.encode import ZR, Assembler, Cond
+from dynarec.host.arm64.parts import ACCEPTS
 from dynarec.host.arm64.regs import SCRATCH, STATE
 from dynarec.host.emit import UnitEmitter
+from dynarec.host.parts import find_parts
 from dynarec.ir.state import Field
 from dynarec.ir.unit import Operand, Unit
 
@@ -48,3 +50,4 @@ class Operands(UnitEmitter[Cond]):
         super().__init__(unit, homes)
         self.asm = Assembler()
         self.regs = Registers(unit, self.homes, self.asm)
+        self.parts = find_parts(unit, self.regs.left, ACCEPTS)

@@ -15,7 +15,7 @@ from dynarec.ir.unit import Unit
 
 
 class X86_64(Host):  # noqa: N801 - the manual's spelling
-    """The code generator for x86-64. bmi2: the CPU has shlx, shrx and sarx."""
+    """The code generator for x86-64. bmi2: the CPU has BMI2, BMI1, LZCNT and POPCNT."""
 
     name = "x86_64"
     home_registers = HOMES

@@ -47,18 +47,20 @@ class ScaledAddresses:
 def find_scaled(unit: Unit) -> ScaledAddresses:
     """The scaled addresses of a unit."""
     found = ScaledAddresses()
-    uses = Counter(arg for op in unit.ops for arg in op.args if isinstance(arg, Op))
-    places: dict[Op, int] = {}
+    uses = Counter([arg for op in unit.ops for arg in (*op.args, op.leave_value) if isinstance(arg, Op)])
+    near: dict[Op, int] = {}
+    """Where the sums are whose parts an access may use, too."""
     for place, op in enumerate(unit.ops):
         if op.kind is ADD:
             _look_at_sum(op, uses, found)
-            places[op] = place
+            if op in found.sums:
+                near[op] = place
         elif op.kind in LOADS or op.kind in STORES:
             address = op.args[0]
-            if isinstance(address, Op) and address in found.sums and place - places[address] <= NEAR:
+            if isinstance(address, Op) and address in near and place - near[address] <= NEAR:
                 found.accesses[op] = found.sums[address]
-        elif op.kind is SET and isinstance(op.args[0], Op) and op.args[0] in found.sums:
-            _keep_if_apart(op.args[0], op.attr, found)
+        elif op.kind is SET and isinstance(op.args[0], Op) and _replaces_part(op.args[0], op.attr, found):
+            near.pop(op.args[0], None)
     return found
 
 
@@ -73,10 +75,7 @@ def _look_at_sum(op: Op, uses: Counter[Op], found: ScaledAddresses) -> None:
             return
 
 
-def _keep_if_apart(total: Op, target: Field, found: ScaledAddresses) -> None:
-    """Where the sum goes to the register of its base or index, keeping that for the access would cost a move."""
-    parts = found.sums[total]
-    if any(part.kind is GET and part.attr is target for part in (parts.base, parts.index)):
-        shift = next(arg for arg in total.args if arg in found.shifts)
-        found.shifts.discard(shift)
-        del found.sums[total]
+def _replaces_part(total: Op, target: Field, found: ScaledAddresses) -> bool:
+    """Whether the sum goes to the register of its base or index: keeping that for an access would cost a move."""
+    parts = found.sums.get(total)
+    return parts is not None and any(part.kind is GET and part.attr is target for part in (parts.base, parts.index))

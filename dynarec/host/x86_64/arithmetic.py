@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from dynarec.host.parts import Part
 from dynarec.host.x86_64.address import Scaled
 from dynarec.host.x86_64.conditions import Conditions
 from dynarec.host.x86_64.encode import Alu, Assembler, Cond, Mem, Shift
@@ -32,9 +33,6 @@ _HIGH = {
 class Arithmetic(Conditions):
     """Pure ops on 32-bit values."""
 
-    bmi2: bool
-    """Whether the CPU has shlx, shrx, sarx and rorx."""
-
     def _scaled_sum(self, op: Op, parts: Scaled) -> None:
         regs = self.regs
         base, index = regs.register(parts.base), regs.register(parts.index)
@@ -47,6 +45,11 @@ class Arithmetic(Conditions):
         if op in self.scaled.sums:
             self._scaled_sum(op, self.scaled.sums[op])
             return
+        if op in self.parts.inner:
+            return
+        if op in self.parts.outer:
+            self._and_inverted(op, self.parts.outer[op])
+            return
         regs, asm = self.regs, self.asm
         a, b = op.args
         kind = _ALU[op.kind]
@@ -54,6 +57,10 @@ class Arithmetic(Conditions):
         first = None if type(regs.value(a)) is int else self._fetch(a)
         regs.done(op)
         to = regs.result(op)
+        if op.kind is ops.SUB and regs.value(a) == 0:
+            self._move(to, source, b)
+            asm.neg_r(to)
+            return
         if op.kind is ops.ADD and to != first and self._add_by_lea(to, first, source, b):
             return
         if isinstance(source, int) and source == to and first != to:
@@ -68,6 +75,13 @@ class Arithmetic(Conditions):
             asm.alu_rr(kind, to, source)
         else:
             asm.alu_rm(kind, to, source)
+
+    def _and_inverted(self, op: Op, part: Part) -> None:
+        regs = self.regs
+        other, source = regs.register(part.other), regs.register(part.source)
+        regs.done(op)
+        regs.release(part.source)
+        self.asm.andn(regs.result(op), source, other)
 
     def _add_by_lea(self, to: int, first: int | Mem | None, source: int | Mem | None, b: Operand) -> bool:
         """A sum of registers in a third one, without a move."""

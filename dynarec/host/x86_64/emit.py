@@ -9,6 +9,7 @@ from dynarec.host.base import ExitKind
 from dynarec.host.buffer import Label
 from dynarec.host.emit import complete
 from dynarec.host.x86_64.arithmetic import ARITHMETIC, Arithmetic
+from dynarec.host.x86_64.bits import BITS, Bits
 from dynarec.host.x86_64.conditions import CONDITIONS
 from dynarec.host.x86_64.encode import Alu, Cond, Mem, Reg, Shift
 from dynarec.host.x86_64.memory import MEMORY, Memory
@@ -25,18 +26,17 @@ JUMP_SLOT_SHIFT = layout.JUMP_SLOT_SIZE.bit_length() - 1
 MAX_SCALE_SHIFT = 3
 
 
-class Emitter(Arithmetic, Memory):
+class Emitter(Arithmetic, Bits, Memory):
     """Emits one unit."""
 
-    methods = complete("x86-64", ARITHMETIC, CONDITIONS, MEMORY)
+    methods = complete("x86-64", ARITHMETIC, BITS, CONDITIONS, MEMORY)
 
     def __init__(
         self, unit: Unit, homes: Mapping[Field, int], jump_shift: int, bmi2: bool, counting: bool = False
     ) -> None:
-        super().__init__(unit, homes)
+        super().__init__(unit, homes, bmi2)
         self.counting = counting
         self.jump_shift = jump_shift
-        self.bmi2 = bmi2
 
     def _charge(self, out_of_budget: Label) -> None:
         self.asm.alu_mi(Alu.SUB, _BUDGET, self.charged)

@@ -39,6 +39,7 @@ from dynarec.host.x86_64.forms import (
     signed32,
     store,
     vex,
+    vex_andn,
     vex_shift,
 )
 
@@ -146,6 +147,8 @@ class Assembler(Buffer):
     shlx = vex_shift("shlx r32, r32, r32", VEX_66)
     sarx = vex_shift("sarx r32, r32, r32", VEX_F3)
     shrx = vex_shift("shrx r32, r32, r32", VEX_F2)
+
+    andn = vex_andn("andn r32, r32, r32: the last one, where the second is zero")
 
     jmp_r = one_r("jmp r64", b"\xff", 4)
     inc64_m = one_m("inc m64", b"\xff", 0, _REX_W)

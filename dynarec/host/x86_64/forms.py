@@ -63,8 +63,8 @@ EMPTY_REX = b"\x40"
 _VEX3 = 0xC4
 _VEX_NOT_R, _VEX_NOT_X, _VEX_NOT_B = 0x80, 0x40, 0x20
 _VEX_MAP_0F38, VEX_MAP_0F3A = 2, 3
-VEX_66, VEX_F3, VEX_F2 = 1, 2, 3
-_VEX_SHIFT_OPCODE = 0xF7
+_VEX_NO_PREFIX, VEX_66, VEX_F3, VEX_F2 = 0, 1, 2, 3
+_VEX_SHIFT_OPCODE, _VEX_ANDN_OPCODE = 0xF7, 0xF2
 
 
 def invert(cond: int) -> Cond:
@@ -267,6 +267,16 @@ def vex_shift(syntax: str, pp: int) -> _RegRegReg:
 
     def encode(self: Buffer, dst: int, src: int, count: int) -> None:
         vex(self.code, _VEX_SHIFT_OPCODE, _VEX_MAP_0F38, pp, dst, src, count)
+
+    encode.__doc__ = syntax
+    return encode
+
+
+def vex_andn(syntax: str) -> _RegRegReg:
+    """(dst, inverted, src): the order of the manual."""
+
+    def encode(self: Buffer, dst: int, inverted: int, src: int) -> None:
+        vex(self.code, _VEX_ANDN_OPCODE, _VEX_MAP_0F38, _VEX_NO_PREFIX, dst, src, inverted)
 
     encode.__doc__ = syntax
     return encode

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from dynarec.host import layout
 from dynarec.host.allocate import Allocator, Slot
 from dynarec.host.emit import UnitEmitter
+from dynarec.host.parts import Part, Parts, find_parts
 from dynarec.host.x86_64.address import find_scaled
 from dynarec.host.x86_64.encode import Alu, Assembler, Cond, Mem
 from dynarec.host.x86_64.regs import SCRATCH, STATE
+from dynarec.ir.ops import AND
 from dynarec.ir.state import Field
 from dynarec.ir.unit import Op, Operand, Unit
 
@@ -42,16 +44,25 @@ class Registers(Allocator):
         self.asm.mov_mi(SLOTS[slot], value)
 
 
+def _is_andn(op: Op, part: Part) -> bool:
+    return isinstance(part.other, Op) and part.inverted and part.amount == 0
+
+
 class Operands(UnitEmitter[Cond]):
-    """One unit's code while it is made, and the places of the values in it."""
+    """One unit's code while it is made, and the places of the values in it.
+
+    bmi2: the CPU has BMI2, and what came with it or before it: BMI1, LZCNT and POPCNT.
+    """
 
     asm: Assembler
 
-    def __init__(self, unit: Unit, homes: Mapping[Field, int]) -> None:
+    def __init__(self, unit: Unit, homes: Mapping[Field, int], bmi2: bool) -> None:
         super().__init__(unit, homes)
+        self.bmi2 = bmi2
         self.asm = Assembler()
         self.scaled = find_scaled(unit)
         self.regs = Registers(unit, self.homes, self.asm, self.scaled.kept())
+        self.parts = find_parts(unit, self.regs.left, {AND: _is_andn}) if bmi2 else Parts()
 
     def _slot(self, operand: Operand) -> Slot:
         slot = self.regs.slot(operand)

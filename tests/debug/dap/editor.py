@@ -141,7 +141,8 @@ def connected(*options: str) -> Iterator[Editor]:
     errors: list[BaseException] = []
     to_server, from_editor = _pipe()
     to_editor, from_server = _pipe()
-    defaults = make_parser().parse_args(["debug", "--dap", *options])
+    words = ["debug", "--dap", *options]
+    defaults = make_parser(words).parse_args(words)
     defaults.guest_arguments = []
 
     def serve() -> None:

@@ -7,7 +7,6 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 
 import pytest
 
@@ -285,7 +284,7 @@ def test_a_host_that_there_is_not() -> None:
 def test_a_guest_that_gdb_does_not_know() -> None:
     def load() -> Machine:
         machine = Machine.load(ELF)
-        machine.guest = replace(machine.guest, gdb=None)
+        machine.guest = machine.guest._replace(gdb=None)
         return machine
 
     with pytest.raises(DynarecError, match="neither GDB nor LLDB knows this guest"):

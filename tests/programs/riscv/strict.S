@@ -2,6 +2,10 @@
     /* Where the manual leaves a choice, and what QEMU 7.2 does otherwise than the manual. */
     begin
 
+    test                                /* misa tells of B, too */
+    csrr a0, misa
+    expect a0, 0x40101107
+
     test                                /* pcs are even */
     li a0, -1
     csrw mepc, a0
