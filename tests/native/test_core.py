@@ -206,7 +206,7 @@ def test_samples_choose_homes_and_change_no_result(monkeypatch: pytest.MonkeyPat
         expected = machine.run().instructions
         untouched = machine._translator.host.homes  # type: ignore[union-attr]
     monkeypatch.setattr(tuning, "DECISIONS", (64, 128))
-    monkeypatch.setattr("dynarec.engine.SAMPLE_INTERVAL", 9_973)
+    monkeypatch.setattr("dynarec.run_loop.SAMPLE_INTERVAL", 9_973)
     with Machine.load(elf, args=["28"], tier="jit", stdout=open("/dev/null", "wb", 0)) as machine:
         assert machine.run().instructions == expected
         stats = machine.stats()
