@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from dynarec._native import ffi, lib
 from dynarec.core_handle import CoreHandle
 from dynarec.core_values import DEATH_LOG, DEATHS, Death
-from dynarec.errors import DynarecError
 
 if TYPE_CHECKING:
     from dynarec.ir.state import Field
@@ -19,29 +18,76 @@ class CodeCache(CoreHandle):
     """The translations that a core has."""
 
     def __init__(self) -> None:
-        self._site_changes = 0
-        self._left_alone: frozenset[int] = frozenset()
+        self._left_alone: tuple[int, frozenset[int]] = 0, frozenset()
 
     def left_alone(self) -> frozenset[int]:
         """Addresses of instructions that are to be left to the interpreter, because they keep reaching devices."""
         count = ffi.new("uint32_t *")
         changes = lib.dr_slow_sites(self.pointer, ffi.NULL, count)
-        if changes != self._site_changes:
-            pcs = ffi.new("uint32_t[]", int(count[0]))
-            self._site_changes = lib.dr_slow_sites(self.pointer, pcs, count)
-            self._left_alone = frozenset(pcs)
-        return self._left_alone
+        while changes != self._left_alone[0]:
+            room = int(count[0])
+            pcs = ffi.new("uint32_t[]", room)
+            changes = lib.dr_slow_sites(self.pointer, pcs, count)
+            if count[0] <= room:
+                self._left_alone = changes, frozenset(pcs[0 : count[0]])
+        return self._left_alone[1]
 
     def install(self, translation: Translation) -> int:
-        """Put a translation into the code cache. CPU thread only; raises DynarecError.
+        """Put a translation that was made on this thread into the code cache. CPU thread only; raises DynarecError.
 
         Its serial, from 1 in the order of installation; 0 if guest memory has changed meanwhile: it is not there.
         """
-        native, _alive = _native_unit(translation)
-        serial = int(lib.dr_install(self.pointer, native))
-        if serial < 0:
-            raise DynarecError(self.error)
-        return serial
+        return self.install_all([NativeUnit(translation, self.epoch)])[0]
+
+    def install_all(self, units: Sequence[NativeUnit]) -> list[int]:
+        """Put units into the code cache in one batch; their serials. CPU thread only; raises DynarecError.
+
+        A unit's serial is 0 also if it was made in another epoch.
+        """
+        serials = ffi.new("uint64_t[]", len(units))
+        pointers = ffi.new("struct dr_unit *[]", [unit.pointer for unit in units])
+        self.check(lib.dr_install(self.pointer, pointers, len(units), serials))
+        return list(serials)
+
+    # -- background translation (native/background.h) -----------------------------------------------------------------
+
+    @property
+    def epoch(self) -> int:
+        """Of what a translation depends on beside guest bytes; read before the rest of it. Any thread."""
+        return int(lib.dr_epoch(self.pointer))
+
+    def set_background(self, on: bool) -> None:
+        """Whether hot blocks are left to `await_wanted`, in place of CoreStop.TRANSLATE."""
+        lib.dr_set_background(self.pointer, on)
+
+    def await_wanted(self) -> int | None:
+        """The next block to translate, once there is one; None: there will be none. The translator's thread only."""
+        key = int(lib.dr_await_wanted(self.pointer))
+        return None if key < 0 else key
+
+    @property
+    def wanted(self) -> int:
+        """How many blocks wait for the translator."""
+        return int(lib.dr_wanted(self.pointer))
+
+    def end_wanted(self) -> None:
+        """No block is wanted any more."""
+        lib.dr_end_wanted(self.pointer)
+
+    def announce(self) -> None:
+        """Make `run` return soon, with CoreStop.READY. Any thread."""
+        lib.dr_announce(self.pointer)
+
+    def give_way(self, microseconds: int) -> None:
+        """Wait while the CPU thread wants to run Python, at most so long. Any other thread."""
+        lib.dr_give_way(self.pointer, microseconds)
+
+    @property
+    def nanoseconds_out(self) -> int:
+        """Since `run` returned last. CPU thread only."""
+        return int(lib.dr_nanoseconds_out(self.pointer))
+
+    # -- what is there ------------------------------------------------------------------------------------------------
 
     def erase(self, key: int) -> None:
         """Let the unit of a key die, if there is one. CPU thread only; raises DynarecError."""
@@ -88,7 +134,17 @@ def home_words(fields: Sequence[Field]) -> Any:
     return ffi.new("uint8_t[]", words + [lib.DR_SINK_WORD] * (lib.DR_MAX_HOMES - len(words)))
 
 
-def _native_unit(translation: Translation) -> tuple[Any, tuple[Any, ...]]:
+class NativeUnit:
+    """A translation as the core takes it (struct dr_unit). epoch: of the core, when the translation began."""
+
+    __slots__ = ("_alive", "pointer", "translation")
+
+    def __init__(self, translation: Translation, epoch: int) -> None:
+        self.translation = translation
+        self.pointer, self._alive = _native_unit(translation, epoch)
+
+
+def _native_unit(translation: Translation, epoch: int) -> tuple[Any, tuple[Any, ...]]:
     """A struct dr_unit, and what has to live as long as it."""
     code, unit = translation.code, translation.unit
     exits = ffi.new("struct dr_exit[]", [(e.kind, e.ret, e.link, e.target, e.refund, e.inside) for e in code.exits])
@@ -104,7 +160,7 @@ def _native_unit(translation: Translation) -> tuple[Any, tuple[Any, ...]]:
             unit.key, bytes_, len(code.code), unit.retired,
             exits, len(code.exits), sites, len(code.sites), ranges, len(translation.ranges),
             source, len(translation.source), loans, len(code.loans), translation.checked,
-            counts, len(code.counters), len(code.unexecuted),
+            counts, len(code.counters), len(code.unexecuted), epoch,
         ),
     )  # fmt: skip
     return native, (exits, sites, ranges, loans, source, bytes_, counts)

@@ -33,6 +33,7 @@ class CoreStop(IntEnum):
     HOOK = 9
     CAUGHT = 10
     INPUT = 11
+    READY = 12
 
 
 EXIT_KINDS = ("jump", "indirect", "interpret", "budget")

@@ -54,7 +54,7 @@ class Machine(Hookable, Restorable):
     profile: Profile
     _closed = True  # until load has succeeded
 
-    def __init__(self, program: Program, guest: Guest, core: Core, translator: Translator | None) -> None:
+    def __init__(self, program: Program, guest: Guest, core: Core, translator: Translator | None, sync: bool) -> None:
         """For `load`, which makes machines."""
         self.program = program
         self.guest = guest
@@ -68,7 +68,7 @@ class Machine(Hookable, Restorable):
         self._set_line: Callable[[int, bool], None] = core.set_source
         self._thread = CpuThread(core.bind_thread)
         self._hooks = Hooks(self, core, self._on_cpu_thread)
-        self._loop = RunLoop(program, guest, core, translator, self._hooks)
+        self._loop = RunLoop(program, guest, core, translator, self._hooks, sync)
 
     @classmethod
     def load(
@@ -84,6 +84,7 @@ class Machine(Hookable, Restorable):
         wx: str = "auto",
         cache_size: int = DEFAULT_CACHE_SIZE,
         hot: int = DEFAULT_HOT,
+        sync: bool = False,
         harden: Collection[str] = (),
         stdin: ByteFile | None = None,
         stdout: ByteFile | None = None,
@@ -97,6 +98,8 @@ class Machine(Hookable, Restorable):
         args, env: the program's arguments after its name, and its environment. root: the only host directory it has.
         guest: name of a guest CPU; None takes the program's own.
         tier: "jit" translates everything, "interp" nothing, "auto" what is executed more than `hot` times.
+        sync: the guest waits for each translation, so that every run is the same down to its statistics; else, in tier
+        "auto", another thread translates while the guest goes on in the interpreter. What the guest does is the same.
         wx: policy for executable memory; with "auto" (and tier "auto") a host that allows none runs interpreted. The
         environment variable DYNAREC_WX says what "auto" means.
         cache_size: bytes of host code kept. harden: of "bti" (landing pads) and "pac" (signed code pointers), on arm64.
@@ -109,7 +112,7 @@ class Machine(Hookable, Restorable):
         program, declaration = loading.read_program(source, guest)
         profile, convention = loading.choose_profile(program, declaration, machine)
         core, translator = loading.make_core(declaration, setup)
-        made = cls(program, declaration, core, translator)
+        made = cls(program, declaration, core, translator, sync)
         made.convention = convention
         host_root = Path(root) if root is not None else None
         options = Options(list(args), dict(env or {}), host_root, stdin, stdout, stderr, seed, hardware or Hardware())
@@ -364,6 +367,7 @@ class Machine(Hookable, Restorable):
             self._closed = True
         self.stop()
         self._thread.close()
+        self._loop.close()
         self._hooks.close()
         self.profile.close()
         self._core.close()

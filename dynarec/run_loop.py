@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from dynarec.core import Core, CoreStop
+from dynarec.background import Background
+from dynarec.code_cache import NativeUnit
+from dynarec.core import Core, CoreStop, Tier
 from dynarec.cpu_thread import Requests
 from dynarec.errors import DynarecError
 from dynarec.hooks import Hook, Hooks
 from dynarec.machine.base import Answers, Continue, Died, Exited, Outcome, Trap, TrapKind
+from dynarec.observer import Catch
 from dynarec.runs import Stop, StopReason
 from dynarec.stats import Counters
 from dynarec.tuning import SAMPLE_INTERVAL, HomeTuner
+
+MAKES_UNITS = (CoreStop.TRANSLATE, CoreStop.READY)
 
 if TYPE_CHECKING:
     from dynarec.program import Program
@@ -27,13 +33,18 @@ class RunLoop:
     answers: Answers
     """Who answers what the guest traps with."""
 
-    def __init__(self, program: Program, guest: Guest, core: Core, translator: Translator | None, hooks: Hooks) -> None:
-        """translator: None when everything is interpreted."""
+    def __init__(
+        self, program: Program, guest: Guest, core: Core, translator: Translator | None, hooks: Hooks, sync: bool
+    ) -> None:
+        """translator: None when everything is interpreted. sync: the guest waits for translations."""
         self._program = program
         self._guest = guest
         self._core = core
         self._translator = translator
         self._hooks = hooks
+        self._background: Background | None = None
+        if translator is not None and core.tier is Tier.AUTO and not sync:
+            self._background = Background(core, translator)
         self.tuner = HomeTuner(guest, core, translator) if translator is not None else None
         self.counters = Counters()
         self.requests = Requests()
@@ -50,6 +61,8 @@ class RunLoop:
     def run(self, limit: int, until: int | None) -> Stop:
         """Run so many instructions at most, up to an address; see `Machine.run`."""
         since = time.perf_counter()
+        if self._background is not None:
+            self._background.start()
         self.requests.open()
         self._core.set_busy(True)
         try:
@@ -59,6 +72,11 @@ class RunLoop:
             self.requests.close()
             self.counters.run_seconds += time.perf_counter() - since
 
+    def close(self) -> None:
+        """The machine is closed."""
+        if self._background is not None:
+            self._background.close()
+
     def _run_loop(self, limit: int, until: int | None) -> Stop:
         first = self.instructions
         self._core.set_until(until)
@@ -67,13 +85,13 @@ class RunLoop:
             ending = StopReason.HOOK
         while ending is None:
             left = limit - (self.instructions - first)
-            ending = self._answer(self._core.run(left)) if self.tuner is None else self._run_sampled(left)
+            ending = self._answer(self._run_core(left)) if self.tuner is None else self._run_sampled(left)
         return self._stop(ending, self.instructions - first)
 
     def _run_sampled(self, left: int) -> StopReason | Exited | Died | None:
         """Run for a moment, and look where the guest is."""
         assert self.tuner is not None
-        stop = self._core.run(min(left, SAMPLE_INTERVAL))
+        stop = self._run_core(min(left, SAMPLE_INTERVAL))
         if stop is not CoreStop.BUDGET or left <= SAMPLE_INTERVAL:
             return self._answer(stop)
         self.tuner.sample(self._core.regs["pc"])
@@ -98,6 +116,8 @@ class RunLoop:
                 return StopReason.BUDGET
             case CoreStop.TRANSLATE:
                 return self._translate()
+            case CoreStop.READY:
+                return self._take_finished()
             case CoreStop.CAUGHT:
                 return StopReason.CAUGHT
             case CoreStop.INPUT:
@@ -153,17 +173,55 @@ class RunLoop:
                 watcher.answered(trap.pc)
         return ending
 
+    # -- translations -------------------------------------------------------------------------------------------------
+
+    def _run_core(self, limit: int) -> CoreStop:
+        """The native run loop; then somebody else may have held the GIL for longer than the guest likes."""
+        stop = self._core.run(limit)
+        if stop in MAKES_UNITS:
+            return stop  # the pause is not over
+        if self._background is not None and self._background.working:
+            self.counters.pauses.note(self._core.nanoseconds_out)
+        return stop
+
     def _translate(self) -> StopReason | None:
+        """The guest waits for the block at pc."""
+        ending = self._translate_block(self._core.regs["pc"])
+        self.counters.pauses.note(self._core.nanoseconds_out)
+        return ending
+
+    def _translate_block(self, key: int) -> StopReason | None:
         assert self._translator is not None
-        since = time.perf_counter()
+        epoch = self._core.epoch
         self._translator.left = self._core.left_alone()
-        translation = self._translator.translate(self._core.regs["pc"])
-        serial = self._core.install(translation)
-        seconds = time.perf_counter() - since
-        self.counters.count(translation, seconds)
-        for watcher in self.watchers:
-            watcher.installed(translation, serial, seconds - translation.seconds)
-        return StopReason.CAUGHT if self._core.observer.note_translation(translation.unit.key) else None
+        return self._install([NativeUnit(self._translator.translate(key), epoch)])
+
+    def _take_finished(self) -> StopReason | None:
+        """Install what has been translated in the background; one by one, if somebody looks at each."""
+        assert self._background is not None
+        looked_at = bool(self.watchers) or Catch.TRANSLATION in self._core.observer.catches
+        finished = self._background.take(1 if looked_at else None)
+        ending = self._install([each.unit for each in finished if each.unit is not None])
+        for each in finished:
+            self._background.settle(each.key)
+            if each.unit is None and each.epoch == self._core.epoch:
+                ending = self._translate_block(each.key)  # it fails again, unless it was for what another thread did
+        self.counters.pauses.note(self._core.nanoseconds_out)
+        return ending
+
+    def _install(self, units: Sequence[NativeUnit]) -> StopReason | None:
+        """Put them into the code cache; whether the run is to stop for it."""
+        since = time.perf_counter()
+        serials = self._core.install_all(units)
+        seconds = (time.perf_counter() - since) / max(1, len(units))
+        ending = None
+        for unit, serial in zip(units, serials, strict=True):
+            self.counters.count(unit.translation, serial, seconds)
+            for watcher in self.watchers:
+                watcher.installed(unit.translation, serial, seconds)
+            if self._core.observer.note_translation(unit.translation.unit.key):
+                ending = StopReason.CAUGHT
+        return ending
 
 
 def _ending(outcome: Outcome) -> Exited | Died | None:

@@ -27,12 +27,25 @@ static void retire(struct dr_core *core, uint64_t count) {
     }
 }
 
+/* How often the block at pc was executed; others share it. */
+static uint8_t *heat(struct dr_core *core) {
+    return &core->hot[core->cpu.pc >> core->config.jump_shift & (DR_HOT_SLOTS - 1)];
+}
+
 /* Counts one more execution of the block at pc; whether it has become worth a translation. */
 static bool becomes_hot(struct dr_core *core) {
-    uint8_t *count = &core->hot[core->cpu.pc >> core->config.jump_shift & (DR_HOT_SLOTS - 1)];
+    uint8_t *count = heat(core);
     if (*count < core->config.hot)
         ++*count;
     return *count >= core->config.hot;
+}
+
+/* Has the block at pc translated in the background; false: that is off. If nothing comes of it, it becomes hot once more. */
+static bool ask_for(struct dr_core *core) {
+    if (!dr_want(core, core->cpu.pc))
+        return false;
+    *heat(core) = 0;
+    return true;
 }
 
 /* What a step comes to: -1 to go round the loop, else why dr_run returns. */
@@ -71,7 +84,8 @@ static int interpret_one(struct dr_core *core) {
 
 /* Whether the loop has to look before the next instruction. */
 static bool must_look(struct dr_core *core) {
-    return atomic_load_explicit(&core->stop, memory_order_relaxed) || dr_hooks_at(core, core->cpu.pc, core->hooks.begins) ||
+    return atomic_load_explicit(&core->stop, memory_order_relaxed) ||
+           atomic_load_explicit(&core->background.ready, memory_order_relaxed) || dr_hooks_at(core, core->cpu.pc, core->hooks.begins) ||
            (core->own_traps && dr_must_attend(core));
 }
 
@@ -239,7 +253,7 @@ static int run_without_block(struct dr_core *core) {
         return interpret(core, core->own_traps ? (uint64_t)slice_of(core) : core->limit, false);
     if (core->limit == 1)
         return interpret_one(core);
-    if (core->config.tier == DR_TIER_JIT || becomes_hot(core))
+    if (core->config.tier == DR_TIER_JIT || (becomes_hot(core) && !ask_for(core)))
         return DR_STOP_TRANSLATE;
     core->pending_exit = NULL;
     return interpret(core, core->limit, true);
@@ -307,6 +321,9 @@ static int run(struct dr_core *core) {
             return DR_STOP_ERROR;
         if (atomic_load_explicit(&core->stop, memory_order_relaxed))
             return DR_STOP_REQUEST;
+        if (atomic_load_explicit(&core->background.ready, memory_order_relaxed) &&
+            atomic_exchange(&core->background.ready, false))
+            return DR_STOP_READY;
         if (core->own_traps && !dr_is_calm(core))
             dr_attend(core);
         if (atomic_load_explicit(&core->observer.alert, memory_order_relaxed) && (stop = dr_alerted(core)) >= 0)
@@ -339,5 +356,6 @@ int dr_run(struct dr_core *core, uint64_t limit) {
     dr_hooks_leave(core);
     dr_enter_run(core, false);
     dr_faults_expect(before);
+    core->background.left = dr_nanoseconds();
     return stop;
 }
