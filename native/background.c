@@ -92,7 +92,13 @@ void dr_announce(struct dr_core *core) {
 
 /* Whether the CPU thread runs Python, or is about to. */
 static bool is_out(struct dr_core *core) {
-    return atomic_load(&core->recorder.busy) && (!core->in_run || atomic_load(&core->background.ready));
+    const struct dr_background *background = &core->background;
+    return atomic_load(&core->recorder.busy) &&
+           (!core->in_run || atomic_load(&background->ready) || atomic_load(&background->calling));
+}
+
+void dr_calls_python(struct dr_core *core, bool calls) {
+    atomic_store(&core->background.calling, calls);
 }
 
 void dr_give_way(struct dr_core *core, uint32_t microseconds) {

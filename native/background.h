@@ -25,6 +25,7 @@ struct dr_wanted {
 struct dr_background {
     atomic_bool on;
     atomic_bool ready;    /* there are units to install */
+    atomic_bool calling;  /* dr_run calls Python */
     pthread_mutex_t lock; /* for the next four */
     pthread_cond_t asked;
     struct dr_wanted wanted[DR_WANTED]; /* in the order of their first times */
@@ -37,5 +38,6 @@ struct dr_background {
 void dr_make_background(struct dr_core *core); /* anew, with nothing wanted */
 bool dr_want(struct dr_core *core, uint32_t pc); /* asks for it; false: the run loop has to */
 void dr_new_epoch(struct dr_core *core);
+void dr_calls_python(struct dr_core *core, bool calls); /* around each call of Python in dr_run */
 
 #endif
