@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from dynarec.code_cache import NativeUnit
 from dynarec.cpu_thread import OWN
+from dynarec.errors import DynarecError
 
 if TYPE_CHECKING:
     from dynarec.core import Core
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 THREAD_NAME = "dynarec-translator"
 BATCH_SECONDS = 0.001
-"""What is finished waits so long for more, while more is wanted: the guest stops for a batch, not for each unit."""
+"""At least so much lies between two batches while more is wanted: the guest stops for a batch, not for each unit."""
 COURTESY = 100
 """Microseconds for which the translator stays out of the way of a CPU thread that runs Python. See `_breathe`."""
 
@@ -55,8 +56,8 @@ class Background:
     def _forget(self) -> None:
         self._finished: deque[Finished] = deque()
         self._under_way: set[int] = set()
-        self._since = 0.0
-        """When the first of them was begun."""
+        self._announced = 0.0
+        """When the CPU thread was called last."""
         self._ended = False
         self.working = False
         """Whether something is being translated: then whoever runs Python may have to wait for the GIL."""
@@ -66,10 +67,11 @@ class Background:
         if self._thread is not None and self._process == os.getpid():
             return
         self._forget()
+        thread = threading.Thread(target=self._work, name=THREAD_NAME, daemon=True)
+        thread.start()
+        self._thread = thread
         self._process = os.getpid()
         self._core.set_background(True)
-        self._thread = threading.Thread(target=self._work, name=THREAD_NAME, daemon=True)
-        self._thread.start()
 
     def take(self, most: int | None = None) -> list[Finished]:
         """What has been finished, or the first so many; more than that is announced again."""
@@ -98,23 +100,25 @@ class Background:
 
     def _work(self) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - OWN)
-        with suppress(_EndError):
+        with suppress(_EndError, DynarecError):  # the core says that it is gone
             while True:
                 self._translate_next()
 
     def _translate_next(self) -> None:
-        key = self._core.await_wanted()
+        key = None if self._ended else self._core.await_wanted()
         if key is None or self._ended:
             raise _EndError
-        if key in self._under_way:
-            return
-        self._under_way.add(key)
-        self.working = True
-        if not self._finished:
-            self._since = monotonic()
-        self._finished.append(self._translate(key))
-        if not self._core.wanted or monotonic() - self._since >= BATCH_SECONDS:
-            self.working = False
+        if key not in self._under_way:  # it may have become hot once more meanwhile
+            self._under_way.add(key)
+            self.working = True
+            self._finished.append(self._translate(key))
+        if not self._core.wanted or monotonic() - self._announced >= BATCH_SECONDS:
+            self._announce()
+
+    def _announce(self) -> None:
+        self.working = False
+        self._announced = monotonic()
+        if self._finished:
             self._core.announce()
 
     def _translate(self, key: int) -> Finished:
