@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 from collections import deque
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
@@ -82,9 +83,9 @@ class Background:
             self._core.announce()
         return taken
 
-    def settle(self, key: int) -> None:
-        """What was taken is installed, or not: the block may be asked for again."""
-        self._under_way.discard(key)
+    def settle(self, taken: Iterable[Finished]) -> None:
+        """What was taken is installed, or not: the blocks may be asked for again."""
+        self._under_way.difference_update(each.key for each in taken)
 
     def close(self) -> None:
         """End the thread: what it translates is dropped. May be called twice."""
@@ -108,7 +109,7 @@ class Background:
         key = None if self._ended else self._core.await_wanted()
         if key is None or self._ended:
             raise _EndError
-        if key not in self._under_way:  # it may have become hot once more meanwhile
+        if key not in self._under_way and self._core.find(key) is None:  # it may have become hot once more meanwhile
             self._under_way.add(key)
             self.working = True
             self._finished.append(self._translate(key))

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from dynarec.background import Background
+from dynarec.background import Background, Finished
 from dynarec.code_cache import NativeUnit
 from dynarec.core import Core, CoreStop, Tier
 from dynarec.cpu_thread import Requests
@@ -201,12 +201,17 @@ class RunLoop:
         assert self._background is not None
         looked_at = bool(self.watchers) or Catch.TRANSLATION in self._core.observer.catches
         finished = self._background.take(1 if looked_at else None)
+        try:
+            return self._install_finished(finished)
+        finally:
+            self._background.settle(finished)
+            self.counters.pauses.note(self._core.nanoseconds_out)
+
+    def _install_finished(self, finished: Sequence[Finished]) -> StopReason | None:
         ending = self._install([each.unit for each in finished if each.unit is not None])
         for each in finished:
-            self._background.settle(each.key)
             if each.unit is None and each.epoch == self._core.epoch:
                 ending = self._translate_block(each.key)  # it fails again, unless it was for what another thread did
-        self.counters.pauses.note(self._core.nanoseconds_out)
         return ending
 
     def _install(self, units: Sequence[NativeUnit]) -> StopReason | None:

@@ -375,14 +375,14 @@ uint32_t dr_off_status(const struct dr_core *core);
 uint64_t dr_slow_sites(struct dr_core *core, uint32_t *pcs, uint32_t *count); /* at most *count; how often they have changed */
 
 int dr_bind_thread(struct dr_core *core); /* the calling thread is the CPU thread from now on */
-/* Installs units in one batch: 0 and their serials, or -1 and dr_error. A serial of 0: the unit's guest bytes have changed since
- * they were translated, or the epoch has, and nothing happens. */
+/* Installs units in one batch: 0 and their serials, or -1 and dr_error. A serial of 0: the unit's guest bytes have changed
+ * since they were translated, or the epoch has, and nothing happens. */
 int dr_install(struct dr_core *core, const struct dr_unit *const *units, uint32_t count, uint64_t *serials);
 int dr_flush(struct dr_core *core);
 
-/* Background translation (background.h). Hot blocks are asked for, and dr_run goes on; off: it returns with DR_STOP_TRANSLATE. */
+/* Background translation (background.h). Hot blocks are asked for, and dr_run goes on; off: DR_STOP_TRANSLATE. */
 void dr_set_background(struct dr_core *core, int on);
-int64_t dr_await_wanted(struct dr_core *core); /* the next block that is asked for; -1: there will be none. The translator's thread */
+int64_t dr_await_wanted(struct dr_core *core); /* the next block that is asked for; -1: there will be none */
 uint32_t dr_wanted(struct dr_core *core);      /* how many are asked for */
 void dr_end_wanted(struct dr_core *core);      /* makes dr_await_wanted return -1; any thread */
 void dr_announce(struct dr_core *core);        /* makes dr_run return with DR_STOP_READY soon; any thread */

@@ -161,7 +161,7 @@ static inline bool dr_is_calm(const struct dr_core *core) {
 }
 
 /* unit.c */
-const char *dr_unit_problem(const struct dr_core *core, const struct dr_unit *unit); /* why it may not be installed, or NULL */
+const char *dr_unit_problem(const struct dr_core *core, const struct dr_unit *unit); /* NULL: it may be installed */
 bool dr_unit_is_current(struct dr_core *core, const struct dr_unit *unit); /* whether guest memory is what was translated */
 
 /* link.c */

@@ -85,8 +85,8 @@ static int interpret_one(struct dr_core *core) {
 /* Whether the loop has to look before the next instruction. */
 static bool must_look(struct dr_core *core) {
     return atomic_load_explicit(&core->stop, memory_order_relaxed) ||
-           atomic_load_explicit(&core->background.ready, memory_order_relaxed) || dr_hooks_at(core, core->cpu.pc, core->hooks.begins) ||
-           (core->own_traps && dr_must_attend(core));
+           atomic_load_explicit(&core->background.ready, memory_order_relaxed) ||
+           dr_hooks_at(core, core->cpu.pc, core->hooks.begins) || (core->own_traps && dr_must_attend(core));
 }
 
 /* Steps until something else has to look: as `conclude`. */
