@@ -6,6 +6,7 @@ alone touches the code region, leaves its run loop to install all of it in one b
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import threading
@@ -70,6 +71,7 @@ class Background:
         self._forget()
         thread = threading.Thread(target=self._work, name=THREAD_NAME, daemon=True)
         thread.start()
+        atexit.register(self.close)  # later, threads are gone for Python that are still in the core
         self._thread = thread
         self._process = os.getpid()
         self._core.set_background(True)
@@ -90,6 +92,7 @@ class Background:
     def close(self) -> None:
         """End the thread: what it translates is dropped. May be called twice."""
         self._ended = True
+        atexit.unregister(self.close)
         if self._thread is None or self._process != os.getpid():
             return
         self._core.end_wanted()
