@@ -6,56 +6,32 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from enum import Enum
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from dynarec import loading
-from dynarec.core import Core, CoreStop
-from dynarec.cpu_thread import CpuThread, Job, Requests
+from dynarec.core import Core
+from dynarec.cpu_thread import CpuThread, Job
 from dynarec.errors import DynarecError
-from dynarec.guest_pages import Moment
 from dynarec.guest_state import PAGE, GuestMemory, Registers
-from dynarec.hooks import (
-    ACCESS_KINDS,
-    ADDRESS_SPACE,
-    CodeCallback,
-    Hook,
-    HookKind,
-    Hooks,
-    MemoryCallback,
-    SystemCallback,
-)
-from dynarec.machine.base import (
-    Answers,
-    ByteFile,
-    Continue,
-    Device,
-    Died,
-    Exited,
-    Hardware,
-    Options,
-    Outcome,
-    Profile,
-    Trap,
-    TrapKind,
-)
-from dynarec.machine.state import Fields, State
+from dynarec.hook_api import Hookable
+from dynarec.hooks import Hooks
+from dynarec.machine.base import Answers, ByteFile, Device, Hardware, Options, Profile
 from dynarec.observer import Observer
-from dynarec.snapshot import Origin, Snapshot
-from dynarec.stats import Counters, Stats, collect
-from dynarec.tuning import SAMPLE_INTERVAL, HomeTuner
+from dynarec.run_loop import RunLoop
+from dynarec.runs import Run, Stop, StopReason
+from dynarec.snapshot_api import Restorable
+from dynarec.stats import Stats, collect
 
 if TYPE_CHECKING:
-    from dynarec.conditions import Condition
     from dynarec.program import Program
     from dynarec.symbols import Symbols
     from dynarec.translate import Translator
     from dynarec.watcher import Watcher
     from guest_isa.guest import Guest
 
+__all__ = ["Machine", "Run", "Stop", "StopReason"]
 T = TypeVar("T")
 PAUSE = 0.001
 """Seconds until somebody who wants something of a machine that is about to run looks again."""
@@ -69,83 +45,16 @@ DEFAULT_HOT = 64
 """Executions of a block in the interpreter before it is translated (the core counts to 255)."""
 
 
-class StopReason(Enum):
-    """Why a run ended."""
-
-    BUDGET = "budget"
-    TIMEOUT = "timeout"
-    REQUEST = "request"
-    UNTIL = "until"
-    EXITED = "exited"
-    TRAP = "trap"
-    HOOK = "hook"
-    CAUGHT = "caught"
-    INPUT = "input"
-
-
-class Stop(NamedTuple):
-    """How a run ended.
-
-    pc: of the next instruction; for a trap, of the instruction that trapped. instructions: retired by this run.
-    status: exit status, of a program that exited (0 to 255) or died of a trap (128 + signal). trap: what it died of.
-    """
-
-    reason: StopReason
-    pc: int
-    instructions: int
-    status: int | None = None
-    trap: Trap | None = None
-
-
-class Run:
-    """A run that has been started; see `Machine.start`."""
-
-    def __init__(self, machine: Machine, job: Job[Stop], timeout: float | None) -> None:
-        self._machine = machine
-        self._job = job
-        self._timer: threading.Timer | None = None
-        if timeout is not None:
-            self._timer = threading.Timer(min(timeout, threading.TIMEOUT_MAX), machine._on_timeout, (job,))
-            self._timer.daemon = True
-            self._start_timer(self._timer)
-
-    def _start_timer(self, timer: threading.Timer) -> None:
-        try:
-            timer.start()
-        except BaseException:  # no more threads
-            self._machine.stop()
-            self._job.wait(self._machine.stop)
-            raise
-
-    @property
-    def finished(self) -> bool:
-        return self._job.finished
-
-    def stop(self) -> None:
-        """Make the run end soon."""
-        if not self.finished:
-            self._machine.stop()
-
-    def wait(self) -> Stop:
-        """How the run ended, when it has. Ctrl-C stops the run and raises KeyboardInterrupt."""
-        try:
-            return self._job.wait(self._machine.stop)
-        finally:
-            if self._timer is not None:
-                self._timer.cancel()
-
-
-class Machine:
+class Machine(Hookable, Restorable):
     """A guest CPU with a program, memory and surroundings. One thread at a time may use it; any thread may `stop` it.
 
     Leave it with `close`, or use it as a context manager.
     """
 
     profile: Profile
-    _answers: Answers
     _closed = True  # until load has succeeded
 
-    def __init__(self, program: Program, guest: Guest, core: Core, translator: Translator | None) -> None:
+    def __init__(self, program: Program, guest: Guest, core: Core, translator: Translator | None, sync: bool) -> None:
         """For `load`, which makes machines."""
         self.program = program
         self.guest = guest
@@ -153,19 +62,13 @@ class Machine:
         self.cache_size = core.cache_size
         self._core = core
         self._translator = translator
-        self._tuner = HomeTuner(guest, core, translator) if translator is not None else None
-        self._counters = Counters()
-        self._answered = 0
         self._busy = threading.Lock()
         self._taking = threading.Lock()
         self._is_brief = False
-        self._stop_reason: StopReason | None = None
-        self._exited: Exited | None = None
         self._set_line: Callable[[int, bool], None] = core.set_source
         self._thread = CpuThread(core.bind_thread)
         self._hooks = Hooks(self, core, self._on_cpu_thread)
-        self._requests = Requests()
-        self._watchers: list[Watcher] = []
+        self._loop = RunLoop(program, guest, core, translator, self._hooks, sync)
 
     @classmethod
     def load(
@@ -181,6 +84,7 @@ class Machine:
         wx: str = "auto",
         cache_size: int = DEFAULT_CACHE_SIZE,
         hot: int = DEFAULT_HOT,
+        sync: bool = False,
         harden: Collection[str] = (),
         stdin: ByteFile | None = None,
         stdout: ByteFile | None = None,
@@ -194,6 +98,8 @@ class Machine:
         args, env: the program's arguments after its name, and its environment. root: the only host directory it has.
         guest: name of a guest CPU; None takes the program's own.
         tier: "jit" translates everything, "interp" nothing, "auto" what is executed more than `hot` times.
+        sync: the guest waits for each translation, so that every run is the same down to its statistics; else, in tier
+        "auto", another thread translates while the guest goes on in the interpreter. What the guest does is the same.
         wx: policy for executable memory; with "auto" (and tier "auto") a host that allows none runs interpreted. The
         environment variable DYNAREC_WX says what "auto" means.
         cache_size: bytes of host code kept. harden: of "bti" (landing pads) and "pac" (signed code pointers), on arm64.
@@ -206,7 +112,7 @@ class Machine:
         program, declaration = loading.read_program(source, guest)
         profile, convention = loading.choose_profile(program, declaration, machine)
         core, translator = loading.make_core(declaration, setup)
-        made = cls(program, declaration, core, translator)
+        made = cls(program, declaration, core, translator, sync)
         made.convention = convention
         host_root = Path(root) if root is not None else None
         options = Options(list(args), dict(env or {}), host_root, stdin, stdout, stderr, seed, hardware or Hardware())
@@ -214,7 +120,7 @@ class Machine:
         return made
 
     def _attach(self, profile: type[Profile], options: Options) -> None:
-        self.profile = self._answers = profile(self, options)
+        self.profile = self._loop.answers = profile(self, options)
         self._closed = False
         try:
             self.profile.load()
@@ -275,16 +181,16 @@ class Machine:
 
     def add_watcher(self, watcher: Watcher) -> None:
         """Tell it, on the CPU thread, what is installed and answered."""
-        self._watchers.append(watcher)
+        self._loop.watchers.append(watcher)
 
     @property
     def watchers(self) -> Sequence[Watcher]:
         """Who is told."""
-        return self._watchers
+        return self._loop.watchers
 
     def remove_watcher(self, watcher: Watcher) -> None:
         """Tell it no more."""
-        self._watchers.remove(watcher)
+        self._loop.watchers.remove(watcher)
 
     def perform(self, request: Callable[[], T]) -> T:
         """Do something on the CPU thread, between two instructions of a run or between runs; what it gives.
@@ -295,7 +201,7 @@ class Machine:
         if self._thread.is_current:
             return request()
         job = Job(request)
-        while not self._requests.post(job, self._attract):
+        while not self._loop.requests.post(job, self._attract):
             self._check_open()
             if self._take(briefly=True):
                 try:
@@ -350,12 +256,12 @@ class Machine:
 
         A restore sets it back to what it was: it says where in the program's run the machine is.
         """
-        return self._core.instructions + self._answered
+        return self._loop.instructions
 
     @property
     def exit_status(self) -> int | None:
         """The status of a program that has ended; None before."""
-        return None if self._exited is None else self._exited.status
+        return None if self._loop.exited is None else self._loop.exited.status
 
     def address(self, where: int | str) -> int:
         """An address, or that of a symbol. Raises DynarecError for an unknown symbol."""
@@ -363,178 +269,12 @@ class Machine:
 
     def stats(self) -> Stats:
         """What the machine has done so far; may be called while it runs."""
-        return collect(self._core, self._counters)
-
-    # -- snapshots ----------------------------------------------------------------------------------------------------
-
-    def snapshot(self) -> Snapshot:
-        """All that the machine is now, to go back to. It costs as much as was written since the last one.
-
-        Raises DynarecError while the machine runs, or when it is closed.
-        """
-        with self._owned():
-            status = None if self._exited is None else self._exited.status
-            state = self.profile.save()
-            return Snapshot(
-                origin=self._origin,
-                moment=self._core.moment,
-                pages=self._core.save_pages(),
-                answered=self._answered,
-                exited=status,
-                profile=state,
-                devices=self._save_devices(),
-            )
-
-    def restore(self, snapshot: Snapshot) -> None:
-        """Become what a machine with the same program was when it took the snapshot, and go on from there.
-
-        What the program has written to files and streams stays written; files that it had open are open again, at their
-        positions. Translations live on, unless memory held other code then.
-
-        Raises DynarecError while the machine runs, when it is closed, and when the snapshot does not fit it or a file
-        cannot be opened again: the machine is then what it was.
-        """
-        with self._owned():
-            snapshot.check(self.guest, self._origin, self._added_devices().keys())
-            self._core.check_pages(snapshot.pages)
-            before = self.profile.save(), self._core.moment, self._save_devices()
-            try:
-                self._restore_around(snapshot.profile, snapshot.moment, snapshot.devices)
-                self._core.restore_pages(snapshot.pages)
-            except BaseException:
-                self._restore_around(*before)
-                raise
-            self._hooks.forget()
-            self._answered = snapshot.answered
-            self._exited = None if snapshot.exited is None else Exited(snapshot.exited)
-
-    def rewind(self, snapshot: Snapshot) -> None:
-        """Look at a moment of the past: registers, memory and devices that can be asked again are what they were.
-
-        What the machine has of the host (files, positions in them) is left alone. Raises DynarecError while it runs.
-        """
-        with self._owned():
-            self._core.moment = snapshot.moment
-            self.profile.rewind(snapshot.profile)
-            self._core.restore_pages(snapshot.pages)
-            self._hooks.forget()
-            self._answered = snapshot.answered
-            self._exited = None if snapshot.exited is None else Exited(snapshot.exited)
+        return collect(self._core, self._loop.counters)
 
     def answer_by(self, answers: Answers | None, set_line: Callable[[int, bool], None] | None = None) -> None:
         """Have somebody stand between the guest and the machine profile, and its interrupt lines; None: nobody."""
-        self._answers = self.profile if answers is None else answers
+        self._loop.answers = self.profile if answers is None else answers
         self._set_line = self._core.set_source if set_line is None else set_line
-
-    def _restore_around(self, profile: State, moment: Moment, devices: State) -> None:
-        """All but memory."""
-        saved = Fields(devices, "devices")
-        for name, device in self._added_devices().items():
-            device.restore(saved.state(name))
-        self._core.moment = moment
-        self.profile.restore(profile)
-
-    def _save_devices(self) -> State:
-        return {name: device.save() for name, device in self._added_devices().items()}
-
-    def _added_devices(self) -> dict[str, Device]:
-        """Devices by their addresses, but the profile, which may be one itself."""
-        profile: object = self.profile
-        return {name: each for name, each in self._core.devices.items() if each is not profile}
-
-    @cached_property
-    def _origin(self) -> Origin:
-        names = {field.index: field.name for field in self.guest.layout}
-        return Origin(
-            guest=self.guest.name,
-            program=self.program.name,
-            digest=self.program.digest(),
-            machine=self.profile.name,
-            parts=self.profile.parts,
-            registers=tuple(names.get(index, "") for index in range(max(names) + 1)),
-        )
-
-    # -- hooks --------------------------------------------------------------------------------------------------------
-
-    def hook_code(
-        self,
-        callback: CodeCallback,
-        start: int | str,
-        end: int | str | None = None,
-        *,
-        when: Condition | None = None,
-        reason: str = "hook",
-    ) -> Hook:
-        """Call `callback(machine, pc)` before each instruction that begins in [start, end), or at `start` alone.
-
-        Callbacks run on the CPU thread. They may read and change registers, the pc and memory, add and remove hooks,
-        and stop the machine. One that returns True ends the run, before the instruction, with StopReason.HOOK; the next
-        run executes the instruction without calling it again. An exception ends the run and comes through unchanged.
-        Several hooks are called in the order in which they were added; those behind one that ended the run are called
-        when the machine goes on. Addresses may be names of symbols.
-
-        when: the callback is called only where this holds; where it does not, and nothing else is hooked, the guest
-        goes on without Python. reason: "hook" or "breakpoint", why translations die when it comes or goes.
-
-        A hook takes effect at once, also from a callback. Raises DynarecError for an unknown symbol, an empty range or
-        a condition that is none, and when called from another thread while the machine runs.
-        """
-        first = self.address(start)
-        last = first + 1 if end is None else self.address(end)
-        return self._hooks.add(callback, (HookKind.CODE,), first, last, reason, when)
-
-    def hook_block(
-        self,
-        callback: CodeCallback,
-        start: int | str = 0,
-        end: int | str = ADDRESS_SPACE,
-        *,
-        when: Condition | None = None,
-    ) -> Hook:
-        """Call `callback(machine, pc)` before the first instruction of each basic block that begins in [start, end).
-
-        A block begins where control comes from elsewhere, and behind each branch, taken or not; and where the guest is
-        when the hook is added. See `hook_code`.
-        """
-        return self._hooks.add(callback, (HookKind.BLOCK,), self.address(start), self.address(end), when=when)
-
-    def hook_memory(
-        self,
-        callback: MemoryCallback,
-        start: int | str,
-        end: int | str | None = None,
-        kind: str = "access",
-        *,
-        when: Condition | None = None,
-    ) -> Hook:
-        """Call `callback(machine, access)` before each access of the guest that overlaps [start, end), or byte `start`.
-
-        kind: "read", "write" or "access". Only what the guest may access is reported; an instruction that reads and
-        then writes is reported twice. Fetching instructions is no access, nor is what Python does. when: may ask for
-        the access too. See `hook_code`.
-        """
-        if kind not in ACCESS_KINDS:
-            raise DynarecError(f"unknown kind of access {kind!r}: choose one of {', '.join(ACCESS_KINDS)}")
-        first = self.address(start)
-        last = first + 1 if end is None else self.address(end)
-        return self._hooks.add(callback, ACCESS_KINDS[kind], first, last, when=when)
-
-    def hook_syscall(self, callback: SystemCallback, number: int | None = None) -> Hook:
-        """Call `callback(machine, call)` before each system call that the machine is to answer, or those of a number.
-
-        A callback that answers by itself sets the registers and returns Hook.HANDLED, or `Exited(status)` to end the
-        program. Semihosting and HTIF are no system calls, nor is what a guest's own kernel answers. See `hook_code`.
-        """
-        return self._hooks.add_system_call(callback, number, self.guest.abi)
-
-    def call_hooks_left(self) -> None:
-        """Call now the hooks that are left to call since one has ended the run; what they return is ignored."""
-        while self._hooks.resume():
-            pass
-
-    def pass_system_call(self) -> None:
-        """The next run makes the system call at pc without calling its hooks again."""
-        self._hooks.pass_call()
 
     def _on_cpu_thread(self, request: Callable[[], None]) -> None:
         """Between runs, on the CPU thread; or at once, if this is the CPU thread."""
@@ -572,7 +312,7 @@ class Machine:
         if target is not None and target not in ADDRESSES:
             raise ValueError(f"a run until {target:#x}, which is no address")
         self._own()
-        self._stop_reason = None
+        self._loop.stop_reason = None
         self._core.clear_stop()
         try:
             job = self._post(lambda: self._do_run(limit, target))
@@ -627,6 +367,7 @@ class Machine:
             self._closed = True
         self.stop()
         self._thread.close()
+        self._loop.close()
         self._hooks.close()
         self.profile.close()
         self._core.close()
@@ -649,135 +390,17 @@ class Machine:
     def _interrupt(self, reason: StopReason) -> None:
         if not self._busy.locked():
             return
-        if self._stop_reason is None:
-            self._stop_reason = reason
+        if self._loop.stop_reason is None:
+            self._loop.stop_reason = reason
         self._core.request_stop()  # after the reason: see _clear_stop
         self.profile.interrupt()
 
-    # -- on the CPU thread --------------------------------------------------------------------------------------------
-
     def _do_run(self, limit: int, until: int | None) -> Stop:
-        since = time.perf_counter()
-        self._requests.open()
-        self._core.set_busy(True)
         try:
-            return self._run_loop(limit, until)
+            return self._loop.run(limit, until)
         finally:
-            self._core.set_busy(False)
-            self._requests.close()
-            self._counters.run_seconds += time.perf_counter() - since
             self._busy.release()
-
-    def _run_loop(self, limit: int, until: int | None) -> Stop:
-        first = self.instructions
-        self._core.set_until(until)
-        ending: StopReason | Exited | Died | None = self._exited
-        if ending is None and self._hooks.resume():
-            ending = StopReason.HOOK
-        while ending is None:
-            left = limit - (self.instructions - first)
-            ending = self._answer(self._core.run(left)) if self._tuner is None else self._run_sampled(left)
-        return self._stop(ending, self.instructions - first)
-
-    def _run_sampled(self, left: int) -> StopReason | Exited | Died | None:
-        """Run for a moment, and look where the guest is."""
-        assert self._tuner is not None
-        stop = self._core.run(min(left, SAMPLE_INTERVAL))
-        if stop is not CoreStop.BUDGET or left <= SAMPLE_INTERVAL:
-            return self._answer(stop)
-        self._tuner.sample(self.pc)
-        if self._tuner.finished:
-            self._tuner = None
-        return None
-
-    def _stop(self, ending: StopReason | Exited | Died, instructions: int) -> Stop:
-        if isinstance(ending, Exited):
-            self._exited = ending
-            return Stop(StopReason.EXITED, self.pc, instructions, status=ending.status)
-        if isinstance(ending, Died):
-            return Stop(StopReason.TRAP, self.pc, instructions, status=ending.status, trap=ending.trap)
-        return Stop(ending, self.pc, instructions)
-
-    def _answer(self, stop: CoreStop | None) -> StopReason | Exited | Died | None:
-        """React to a return of the native run loop; None when the guest goes on."""
-        match stop:
-            case None:
-                return None
-            case CoreStop.BUDGET:
-                return StopReason.BUDGET
-            case CoreStop.TRANSLATE:
-                return self._translate()
-            case CoreStop.CAUGHT:
-                return StopReason.CAUGHT
-            case CoreStop.INPUT:
-                return StopReason.INPUT
-            case CoreStop.REQUEST:
-                return self._on_request()
-            case CoreStop.UNTIL:
-                return StopReason.UNTIL
-            case CoreStop.HOOK:
-                return StopReason.HOOK if self._hooks.call() else None
-            case CoreStop.TRAP:
-                return self._on_trap()
-            case CoreStop.WAIT:
-                self._answers.wait()
-                return None
-            case CoreStop.OFF:
-                return Exited(self._core.off_status)
-            case CoreStop.STORED:
-                info = self._core.trap
-                return _ending(self._answers.stored(info.value, info.length))
-            case _:
-                raise DynarecError(f"{self.program.name}: the core cannot go on: {self._core.error}")
-
-    def _on_request(self) -> StopReason | Exited | Died | None:
-        did = self._requests.do(self._clear_stop)
-        outcome = self._core.take_outcome()
-        if outcome is None:
-            return self._stop_reason or (None if did else StopReason.REQUEST)
-        self._clear_stop()
-        return _ending(outcome)
-
-    def _clear_stop(self) -> None:
-        """Undo a device's request to stop, but not one from outside."""
-        self._core.clear_stop()
-        if self._stop_reason is not None:
-            self._core.request_stop()
-
-    def _on_trap(self) -> StopReason | Exited | Died | None:
-        self._core.take_outcome()
-        info = self._core.trap
-        cause = self.guest.causes[info.cause]
-        trap = Trap(cause.kind, info.cause, cause.name, info.pc, info.value, info.length)
-        answer: Outcome | Literal[True] | None = None
-        if cause.kind is TrapKind.SYSCALL and self.guest.abi is not None:
-            answer = self._hooks.call_for(trap, self.guest.abi)
-        if answer is Hook.STOP:
-            return StopReason.HOOK
-        ending = _ending(answer or self._answers.trap(trap))
-        if self.pc != trap.pc or isinstance(ending, Exited):
-            self._counters.answered += 1
-            self._answered += 1
-            for watcher in self._watchers:
-                watcher.answered(trap.pc)
-        return ending
-
-    def _translate(self) -> StopReason | None:
-        assert self._translator is not None
-        since = time.perf_counter()
-        self._translator.left = self._core.left_alone()
-        translation = self._translator.translate(self.pc)
-        serial = self._core.install(translation)
-        seconds = time.perf_counter() - since
-        self._counters.count(translation, seconds)
-        for watcher in self._watchers:
-            watcher.installed(translation, serial, seconds - translation.seconds)
-        return StopReason.CAUGHT if self._core.observer.note_translation(translation.unit.key) else None
 
 
 def _nothing() -> None:
     """What stops a request that takes no time."""
-
-
-def _ending(outcome: Outcome) -> Exited | Died | None:
-    return None if isinstance(outcome, Continue) else outcome

@@ -175,19 +175,21 @@ class Hooks:
         self,
         callback: Callable[..., object],
         kinds: tuple[HookKind, ...],
-        start: int,
-        end: int,
+        start: int | str,
+        end: int | str | None,
         reason: str = "hook",
         when: Condition | None = None,
     ) -> Hook:
-        """A hook of addresses. Raises DynarecError."""
+        """A hook of addresses, or names of symbols; end: None: of one address. Raises DynarecError."""
+        start = self._machine.address(start)
+        end = start + 1 if end is None else self._machine.address(end)
         if not 0 <= start < end <= ADDRESS_SPACE:
             raise DynarecError(f"a hook from {start:#x} up to {end:#x}: give start < end, of addresses of 32 bits")
         return self._add(Hook(self, callback, kinds, start, end, reason=reason, when=when))
 
-    def add_system_call(self, callback: SystemCallback, number: int | None, abi: Abi | None) -> Hook:
+    def add_system_call(self, callback: SystemCallback, number: int | None) -> Hook:
         """A hook of system calls, which need the guest's registers for them. Raises DynarecError."""
-        if abi is None:
+        if self._machine.guest.abi is None:
             raise DynarecError(f"{self._machine.guest.name}: this guest has no system calls to hook")
         if self._core.has_own_traps:
             raise DynarecError(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from dynarec.core import DEATHS, EXIT_KINDS, Core
+from dynarec.pauses import Pauses
 
 if TYPE_CHECKING:
     from dynarec.translate import Translation
@@ -18,12 +19,19 @@ CORE_COUNTS = (
 """Counters that `Stats` takes from the core as they are."""
 
 
+NS_PER_SECOND = 1e9
+
+
 class Stats(NamedTuple):
     """What a machine has done so far.
 
     instructions: guest instructions retired, with the system calls answered; interpreted: by the interpreter.
-    run_seconds: wall time in runs; translation_seconds: of these, translating; install_seconds: of those, in the core.
-    translated: units; translated_instructions: the guest instructions in them.
+    run_seconds: wall time in runs. translation_seconds: translating, beside the guest or while it waited;
+    install_seconds: of these, in the core, while it waited.
+    translated: units; translated_instructions: the guest instructions in them. stale: of these units, those that were
+    dropped because what they were made from had changed meanwhile.
+    pauses: how often the guest stood still for translations, for less than 2 ** i microseconds and no less than
+    2 ** (i - 1), with i the index; longest_pause: in seconds.
     blocks: units in the cache now. code_bytes: host code in it, with code_dead, that of units that have died.
     discarded: units that have died; deaths: of these, by reason. flushes: times the cache was emptied; evictions: times
     a generation of it was. mixed_pages: guest pages that turned out to be code and data alike.
@@ -40,6 +48,9 @@ class Stats(NamedTuple):
     install_seconds: float
     translated: int
     translated_instructions: int
+    stale: int
+    pauses: Sequence[int]
+    longest_pause: float
     blocks: int
     code_bytes: int
     code_dead: int
@@ -69,17 +80,20 @@ class Counters:
     """What the engine itself counts. answered: instructions that trapped and that the profile then did."""
 
     answered: int = 0
+    stale: int = 0
+    pauses: Pauses = field(default_factory=Pauses)
     run_seconds: float = 0.0
     translation_seconds: float = 0.0
     install_seconds: float = 0.0
     translated: int = 0
     translated_instructions: int = 0
 
-    def count(self, translation: Translation, seconds: float) -> None:
-        """One more translation, made and installed in so many seconds."""
-        self.translation_seconds += seconds
-        self.install_seconds += seconds - translation.seconds
+    def count(self, translation: Translation, serial: int, seconds: float) -> None:
+        """One more translation, installed in so many seconds; or not, without a serial."""
+        self.translation_seconds += translation.seconds + seconds
+        self.install_seconds += seconds
         self.translated += 1
+        self.stale += not serial
         self.translated_instructions += len(translation.unit.insns)
 
 
@@ -93,6 +107,9 @@ def collect(core: Core, counters: Counters) -> Stats:
         install_seconds=counters.install_seconds,
         translated=counters.translated,
         translated_instructions=counters.translated_instructions,
+        stale=counters.stale,
+        pauses=tuple(counters.pauses.counts),
+        longest_pause=counters.pauses.longest / NS_PER_SECOND,
         deaths=dict(zip(DEATHS, cast("list[int]", native["deaths"]), strict=True)),
         exits=dict(zip(EXIT_KINDS, cast("list[int]", native["exits"]), strict=True)),
         policy=core.policy,

@@ -48,18 +48,24 @@ class Translation:
         return sum(self.phases.values())
 
 
+def _go_on() -> None:
+    """Nobody else wants to do anything between two phases."""
+
+
 class _Phases:
     """Where the time goes."""
 
-    def __init__(self) -> None:
+    def __init__(self, breathe: Callable[[], None]) -> None:
         self.seconds: dict[str, float] = {}
+        self._breathe = breathe
         self._since = perf_counter()
 
     def end(self, name: str) -> None:
         """What was done since the last end was that phase."""
         now = perf_counter()
         self.seconds[name] = self.seconds.get(name, 0.0) + now - self._since
-        self._since = now
+        self._breathe()
+        self._since = perf_counter()
 
 
 class Translator:
@@ -119,9 +125,12 @@ class Translator:
             return form_checked_trace(self.guest, self.fetch, key, limits)
         return trace
 
-    def translate(self, key: int) -> Translation:
-        """The host code of the trace from `key`; a shorter trace if that one needs too many values at a time."""
-        phases = _Phases()
+    def translate(self, key: int, breathe: Callable[[], None] = _go_on) -> Translation:
+        """The host code of the trace from `key`; a shorter trace if that one needs too many values at a time.
+
+        breathe: is called between two phases, and may raise.
+        """
+        phases = _Phases(breathe)
         limit = self.limit
         while True:
             trace = self.form(key, limit)

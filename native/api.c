@@ -265,11 +265,8 @@ int dr_bind_thread(struct dr_core *core) {
     return outcome(dr_faults_thread());
 }
 
-int64_t dr_install(struct dr_core *core, const struct dr_unit *unit) {
-    uint64_t before = core->stats.installed;
-    if (!dr_install_unit(core, unit))
-        return -1;
-    return core->stats.installed > before ? (int64_t)core->stats.installed : 0;
+int dr_install(struct dr_core *core, const struct dr_unit *const *units, uint32_t count, uint64_t *serials) {
+    return dr_install_units(core, units, count, serials) ? 0 : -1;
 }
 
 int dr_erase(struct dr_core *core, uint64_t key) {

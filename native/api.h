@@ -20,6 +20,7 @@ enum dr_stop {
     DR_STOP_HOOK,      /* the instruction at pc, or an access that it makes, is hooked: see dr_hit_info; it has not happened */
     DR_STOP_CAUGHT,    /* what dr_set_catches asked for has happened: see dr_take_caught */
     DR_STOP_INPUT,     /* there is input that the guest has not been given: see dr_hold_input */
+    DR_STOP_READY,     /* dr_announce was called */
 };
 
 /* What a run is to stop behind, as bits. */
@@ -266,6 +267,7 @@ struct dr_unit {
     const uint32_t *counts; /* offsets of what is changed for its counters to be its own (dr_move_count) */
     uint32_t count_count;
     uint32_t counter_count; /* that it has */
+    uint64_t epoch;         /* dr_epoch when its translation began */
 };
 
 struct dr_trap {
@@ -383,9 +385,22 @@ uint32_t dr_off_status(const struct dr_core *core);
 uint64_t dr_slow_sites(struct dr_core *core, uint32_t *pcs, uint32_t *count); /* at most *count; how often they have changed */
 
 int dr_bind_thread(struct dr_core *core); /* the calling thread is the CPU thread from now on */
-/* The unit's serial, or -1 and dr_error. 0: its guest bytes have changed since they were translated, and nothing happens. */
-int64_t dr_install(struct dr_core *core, const struct dr_unit *unit);
+/* Installs units in one batch: 0 and their serials, or -1 and dr_error. A serial of 0: the unit's guest bytes have changed
+ * since they were translated, or the epoch has, and nothing happens. */
+int dr_install(struct dr_core *core, const struct dr_unit *const *units, uint32_t count, uint64_t *serials);
 int dr_flush(struct dr_core *core);
+
+/* Background translation (background.h). Hot blocks are asked for, and dr_run goes on; off: DR_STOP_TRANSLATE. */
+void dr_set_background(struct dr_core *core, int on);
+int64_t dr_await_wanted(struct dr_core *core); /* the next block that is asked for; -1: there will be none */
+uint32_t dr_wanted(struct dr_core *core);      /* how many are asked for */
+void dr_end_wanted(struct dr_core *core);      /* makes dr_await_wanted return -1; any thread */
+void dr_announce(struct dr_core *core);        /* makes dr_run return with DR_STOP_READY soon; any thread */
+/* Waits while the CPU thread of a machine that runs is outside of dr_run, at most so long: it wants to run Python. */
+void dr_give_way(struct dr_core *core, uint32_t microseconds);
+uint64_t dr_epoch(struct dr_core *core);       /* any thread */
+uint64_t dr_nanoseconds_out(const struct dr_core *core); /* since dr_run returned last */
+
 int dr_erase(struct dr_core *core, uint64_t key); /* its unit dies, if there is one; 0, or -1 and dr_error */
 
 /* Recording, on the CPU thread: with a log of so many events, 0: none any more. Empties the cache. 0, or -1 and dr_error. */
@@ -411,7 +426,7 @@ int dr_unhook(struct dr_core *core, int kind, uint64_t start, uint64_t end, int 
 /* Of such a hook, at what the run stopped for. */
 int dr_holds(struct dr_core *core, uint64_t start, uint64_t end, const struct dr_condition *condition);
 void dr_hit_info(const struct dr_core *core, struct dr_hit *hit);
-int dr_is_hooked(const struct dr_core *core, uint32_t pc, int begins); /* code there, or the basic block that begins there */
+int dr_is_hooked(struct dr_core *core, uint32_t pc, int begins); /* code there, or the basic block that begins there */
 int dr_set_until(struct dr_core *core, int64_t key); /* dr_run stops before that pc; -1: none */
 void dr_set_catches(struct dr_core *core, uint32_t catches); /* enum dr_catch bits */
 void dr_take_caught(struct dr_core *core, struct dr_caught *caught);

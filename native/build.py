@@ -24,10 +24,10 @@ NATIVE = ROOT / "native"
 MODULE = "dynarec._native"
 
 SHARED = (
-    "api", "blocks", "codemem", "codemem_dualmap", "codemem_split", "conditions", "decoded", "device", "devices/clint",
-    "devices/finisher", "devices/plic", "devices/uart", "dispatch", "fault", "gdb_jit", "hooks", "interp", "link",
-    "memory", "mirrors", "observe", "pages", "record", "region", "sites", "snapshot", "traps", "verify_arm64",
-    "verify_x86_64",
+    "api", "background", "blocks", "codemem", "codemem_dualmap", "codemem_split", "conditions", "decoded", "device",
+    "devices/clint", "devices/finisher", "devices/plic", "devices/uart", "dispatch", "fault", "gdb_jit", "hooks",
+    "interp", "link", "memory", "mirrors", "observe", "pages", "record", "region", "sites", "snapshot", "traps", "unit",
+    "verify_arm64", "verify_x86_64",
 )  # fmt: skip
 HOSTS = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 SYSTEMS = {

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "api.h"
+#include "background.h"
 #include "blocks.h"
 #include "codemem.h"
 #include "decoded.h"
@@ -74,7 +75,7 @@ struct dr_core {
     int event;             /* the last step came to this enum dr_stop beside being done; 0: to nothing */
     bool slow_access;      /* the last step reached a device or a watched page */
     DR_VECTOR(struct dr_slow_site) sites; /* instructions that are left to the interpreter because they do that often */
-    uint64_t site_changes;
+    _Atomic uint64_t site_changes;
     uint8_t site_faults[DR_SITE_COUNTS];
     DR_VECTOR(struct dr_device) devices;
     const struct dr_device *last_device; /* that was used since one was added, NULL: none */
@@ -94,6 +95,7 @@ struct dr_core {
     struct dr_clock clock;
     struct dr_stats stats;
     uint64_t rewound;      /* of the instructions in `stats`, those that the guest does not count: they were undone */
+    struct dr_background background;
     atomic_bool stop;
     atomic_bool sync;      /* guest memory was written from outside: compare the units with it before running */
     pthread_mutex_t wake_lock; /* for the next six */
@@ -152,9 +154,14 @@ static inline uint32_t dr_hooks_at(const struct dr_core *core, uint32_t pc, bool
     return dr_memory_page(&core->memory, pc) & DR_HOOKED ? dr_hooks_in_page(core, pc, begins) : 0;
 }
 
+/* How often the block at a pc was executed; others share it. */
+static inline uint8_t *dr_heat(struct dr_core *core, uint32_t pc) {
+    return &core->hot[pc >> core->config.jump_shift & (DR_HOT_SLOTS - 1)];
+}
+
 /* Counts one more execution of the block at a pc; whether it has become worth a translation. */
 static inline bool dr_heats(struct dr_core *core, uint32_t pc) {
-    uint8_t *count = &core->hot[pc >> core->config.jump_shift & (DR_HOT_SLOTS - 1)];
+    uint8_t *count = dr_heat(core, pc);
     if (*count < core->config.hot)
         ++*count;
     return *count >= core->config.hot;
@@ -168,13 +175,17 @@ static inline bool dr_is_calm(const struct dr_core *core) {
            !atomic_load_explicit(&core->lines, memory_order_relaxed);
 }
 
+/* unit.c */
+const char *dr_unit_problem(const struct dr_core *core, const struct dr_unit *unit); /* NULL: it may be installed */
+bool dr_unit_is_current(struct dr_core *core, const struct dr_unit *unit); /* whether guest memory is what was translated */
+
 /* link.c */
 bool dr_link(struct dr_core *core, struct dr_link *link, struct dr_block *block); /* false: see `dr_failure`; here and below */
 bool dr_invalidate(struct dr_core *core, struct dr_block *block, enum dr_death reason, uint32_t address);
 bool dr_invalidate_changed(struct dr_core *core, enum dr_death reason);
 bool dr_code_written(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason);
 bool dr_discard(struct dr_core *core, uint64_t address, uint64_t size, enum dr_death reason); /* units with bytes there */
-bool dr_install_unit(struct dr_core *core, const struct dr_unit *unit);
+bool dr_install_units(struct dr_core *core, const struct dr_unit *const *units, uint32_t count, uint64_t *serials);
 bool dr_erase_unit(struct dr_core *core, uint64_t key);
 void dr_flush_all(struct dr_core *core);
 void dr_make_lock(struct dr_core *core);

@@ -68,13 +68,17 @@ int dr_peek_device(struct dr_core *core, uint32_t address, uint32_t size, uint32
 /* -- devices of Python ------------------------------------------------------------------------------------------------ */
 
 static bool read_python(struct dr_core *core, const struct dr_device *device, uint32_t offset, uint32_t size, uint32_t *value) {
-    (void)core;
-    return !device->reader(device->handle, offset, size, value);
+    dr_calls_python(core, true);
+    bool good = !device->reader(device->handle, offset, size, value);
+    dr_calls_python(core, false);
+    return good;
 }
 
 static bool write_python(struct dr_core *core, const struct dr_device *device, uint32_t offset, uint32_t size, uint32_t value) {
-    (void)core;
-    return !device->writer(device->handle, offset, size, value);
+    dr_calls_python(core, true);
+    bool good = !device->writer(device->handle, offset, size, value);
+    dr_calls_python(core, false);
+    return good;
 }
 
 int dr_add_python(struct dr_core *core, uint32_t address, uint32_t size, void *handle, dr_device_reader *reader,

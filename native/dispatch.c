@@ -27,6 +27,14 @@ static void retire(struct dr_core *core, uint64_t count) {
     }
 }
 
+/* Has the block at pc translated in the background; false: that is off. If nothing comes of it, it becomes hot once more. */
+static bool ask_for(struct dr_core *core) {
+    if (!dr_want(core, core->cpu.pc))
+        return false;
+    *dr_heat(core, core->cpu.pc) = 0;
+    return true;
+}
+
 /* What a step comes to: -1 to go round the loop, else why dr_run returns. */
 static int conclude(struct dr_core *core, enum dr_status status) {
     if (status == DR_HELD) {
@@ -69,6 +77,7 @@ static int interpret_one(struct dr_core *core) {
 static bool must_look(struct dr_core *core) {
     return atomic_load_explicit(&core->stop, memory_order_relaxed) || core->hurried ||
            atomic_load_explicit(&core->sync, memory_order_relaxed) ||
+           atomic_load_explicit(&core->background.ready, memory_order_relaxed) ||
            dr_hooks_at(core, core->cpu.pc, core->hooks.begins) || (core->own_traps && dr_must_attend(core));
 }
 
@@ -249,7 +258,7 @@ static int run_without_block(struct dr_core *core) {
         return interpret_one(core);
     if (core->config.tier == DR_TIER_INTERP)
         return interpret_decoded(core, slice_of(core), false);
-    if (core->config.tier == DR_TIER_JIT || dr_heats(core, core->cpu.pc))
+    if (core->config.tier == DR_TIER_JIT || (dr_heats(core, core->cpu.pc) && !ask_for(core)))
         return DR_STOP_TRANSLATE;
     core->pending_exit = NULL;
     return interpret_decoded(core, slice_of(core), true);
@@ -318,6 +327,9 @@ static int run(struct dr_core *core) {
             return DR_STOP_ERROR;
         if (atomic_load_explicit(&core->stop, memory_order_relaxed))
             return DR_STOP_REQUEST;
+        if (atomic_load_explicit(&core->background.ready, memory_order_relaxed) &&
+            atomic_exchange(&core->background.ready, false))
+            return DR_STOP_READY;
         if (core->own_traps && !dr_is_calm(core))
             dr_attend(core);
         if (atomic_load_explicit(&core->observer.alert, memory_order_relaxed) && (stop = dr_alerted(core)) >= 0)
@@ -350,5 +362,6 @@ int dr_run(struct dr_core *core, uint64_t limit) {
     dr_hooks_leave(core);
     dr_enter_run(core, false);
     dr_faults_expect(before);
+    core->background.left = dr_nanoseconds();
     return stop;
 }

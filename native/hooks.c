@@ -160,27 +160,24 @@ static bool is_flagged(const struct dr_hooks *hooks, uint64_t page, uint16_t fla
 }
 
 static const char *flag_pages(struct dr_core *core, uint16_t flag, uint64_t start, uint64_t end) {
-    const char *error = NULL;
-    dr_lock_tables(core); /* other threads read guest memory */
     for (uint64_t page = start & ~(uint64_t)(DR_PAGE - 1); page < end; page += DR_PAGE)
         dr_memory_flag(&core->memory, page, flag, is_flagged(&core->hooks, page, flag));
-    if (flag != DR_HOOKED)
-        error = dr_memory_apply(&core->memory, start, end - start);
-    dr_unlock_tables(core);
-    return error;
+    return flag != DR_HOOKED ? dr_memory_apply(&core->memory, start, end - start) : NULL;
 }
 
 /* All of it, or nothing. */
 static const char *change_hook(struct dr_core *core, int kind, uint64_t start, uint64_t end, int by, bool always) {
     struct dr_edges *edges = &core->hooks.edges[kind];
+    dr_lock_tables(core); /* other threads ask what is hooked, and read guest memory */
     const char *error = change(edges, start, end, by, always);
-    if (error)
-        return error;
-    dr_decoded_doubt(&core->decoded);
-    error = flag_pages(core, page_flags[kind], start, end);
-    if (error && !change(edges, start, end, -by, always))
+    const char *failure = error ? NULL : flag_pages(core, page_flags[kind], start, end);
+    if (!error)
+        dr_decoded_doubt(&core->decoded);
+    if (failure && !change(edges, start, end, -by, always))
         (void)flag_pages(core, page_flags[kind], start, end);
-    return error;
+    dr_unlock_tables(core);
+    dr_new_epoch(core);
+    return error ? error : failure;
 }
 
 /* Units that were made without a hook, or for one that is gone. */
@@ -260,8 +257,13 @@ uint32_t dr_hooks_in_page(const struct dr_core *core, uint32_t pc, bool begins) 
     return found;
 }
 
-int dr_is_hooked(const struct dr_core *core, uint32_t pc, int begins) {
-    return dr_hooks_at(core, pc, begins) != 0;
+int dr_is_hooked(struct dr_core *core, uint32_t pc, int begins) {
+    if (!(dr_memory_page(&core->memory, pc) & DR_HOOKED))
+        return 0;
+    dr_lock_tables(core);
+    uint32_t kinds = dr_hooks_at(core, pc, begins);
+    dr_unlock_tables(core);
+    return kinds != 0;
 }
 
 bool dr_hooks_stop(struct dr_core *core) {

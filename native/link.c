@@ -205,6 +205,7 @@ static void flush_all(struct dr_core *core) {
         jump_clear(core, i);
     core->pending_exit = NULL;
     DR_COUNT(core->stats.flushes, 1);
+    dr_new_epoch(core);
 }
 
 /* -- guest memory that is code --------------------------------------------------------------------------------------- */
@@ -232,7 +233,9 @@ static bool make_mixed(struct dr_core *core, uint32_t page, enum dr_death reason
         good = invalidate(core, core->blocks.pages[page]->unit, reason, page << DR_PAGE_BITS) && good;
     DR_COUNT(core->stats.mixed_pages, 1);
     dr_note_event(core, DR_EVENT_MIXED, 0, 0, (uint64_t)page << DR_PAGE_BITS);
-    return dr_memory_mark(&core->memory, page, DR_MIXED, true) && good;
+    good = dr_memory_mark(&core->memory, page, DR_MIXED, true) && good;
+    dr_new_epoch(core);
+    return good;
 }
 
 static bool unguard(struct dr_core *core, uint32_t page) {
@@ -278,57 +281,28 @@ static bool guard_pages(struct dr_core *core, const struct dr_unit *unit) {
 
 /* -- installing ------------------------------------------------------------------------------------------------------ */
 
-/* Whether the offsets that a unit brings along lie in its code, and its guest bytes where there are any. */
-static const char *check_exits(const struct dr_core *core, const struct dr_unit *unit) {
-    for (uint32_t i = 0; i < unit->exit_count; i++) {
-        const struct dr_exit *exit = &unit->exits[i];
-        if (exit->ret > unit->code_size || exit->ret < dr_exit_call(core->config.harden).size || exit->kind > DR_EXIT_BUDGET)
-            return "a unit has an exit outside its code";
-        if (exit->link && (exit->link > unit->code_size || unit->code_size - exit->link < DR_BRANCH_SIZE))
-            return "a unit has a link outside its code";
+/* What the patches of a batch refer to stays where it is until they are written. */
+static bool reserve(struct dr_core *core, const struct dr_unit *const *units, uint32_t count) {
+    size_t links = 0, code = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        links += units[i]->exit_count;
+        code += units[i]->count_count ? units[i]->code_size : 0;
     }
-    return NULL;
-}
-
-static const char *check_ranges(const struct dr_core *core, const struct dr_unit *unit) {
-    uint64_t size = 0;
-    for (uint32_t i = 0; i < unit->range_count; i++) {
-        const struct dr_range *range = &unit->ranges[i];
-        size += range->size;
-        if (!unit->checked && dr_memory_is_mixed(&core->memory, range->address, range->size))
-            return "a unit of memory that is code and data alike does not compare its bytes";
-    }
-    return size == unit->source_size ? NULL : "a unit's guest bytes are not those of its ranges";
-}
-
-static const char *check_counts(const struct dr_unit *unit) {
-    for (uint32_t i = 0; i < unit->count_count; i++)
-        if (unit->counts[i] > unit->code_size || unit->code_size - unit->counts[i] < DR_COUNT_SIZE)
-            return "a unit has a count outside its code";
-    return NULL;
-}
-
-static const char *check(const struct dr_core *core, const struct dr_unit *unit) {
-    const char *error = check_exits(core, unit);
-    if (!error)
-        error = check_counts(unit);
-    if (!error)
-        error = check_ranges(core, unit);
-    for (uint32_t i = 0; i < unit->loan_count && !error; i++)
-        if (unit->loans[i].home >= DR_HOST_HOMES || unit->loans[i].word >= DR_STATE_WORDS)
-            error = "a unit lends a home that is none, or to no word of the state";
-    return error;
+    core->links.count = core->counting.count = 0;
+    if (DR_RESERVE(core->links, links) && DR_RESERVE(core->counting, code))
+        return true;
+    dr_failure = "no memory for the links and counters of units";
+    return false;
 }
 
 /* The offsets of the branches that may be linked. */
-static bool collect_links(struct dr_core *core, const struct dr_unit *unit) {
-    core->links.count = 0;
-    if (!DR_RESERVE(core->links, unit->exit_count))
-        return false;
+static const uint32_t *collect_links(struct dr_core *core, const struct dr_unit *unit, uint32_t *count) {
+    const uint32_t *first = core->links.at + core->links.count;
     for (uint32_t i = 0; i < unit->exit_count; i++)
         if (unit->exits[i].link)
             core->links.at[core->links.count++] = unit->exits[i].link;
-    return true;
+    *count = (uint32_t)(core->links.at + core->links.count - first);
+    return first;
 }
 
 /* The oldest generation makes room for a new one. */
@@ -354,34 +328,23 @@ static bool make_room(struct dr_core *core, const struct dr_unit *unit) {
         return false;
     if (!dr_blocks_fit(&core->blocks, unit))
         dr_failure = "a unit is larger than the code cache";
-    else if (!collect_links(core, unit))
-        dr_failure = "no memory for the links of a unit";
     return !dr_failure;
 }
 
-/* Whether guest memory is what was translated: another thread may have written meanwhile. */
-static bool is_current(struct dr_core *core, const struct dr_unit *unit) {
-    const uint8_t *source = unit->source;
-    for (uint32_t i = 0; i < unit->range_count; source += unit->ranges[i++].size)
-        if (dr_memory_check(&core->memory, unit->ranges[i].address, unit->ranges[i].size, DR_EXECUTE) >= 0 ||
-            !dr_memory_equals(&core->memory, unit->ranges[i].address, source, unit->ranges[i].size))
-            return false;
-    return true;
-}
-
-/* The code of a unit, changed so that it counts in its own counters. NULL without memory. */
+/* The code of a unit, changed so that it counts in its own counters. NULL: it has none. */
 static const uint8_t *own_counters(struct dr_core *core, const struct dr_block *block, const struct dr_unit *unit) {
-    core->counting.count = 0;
     if (!unit->count_count)
         return unit->code;
-    if (!block->record || !DR_RESERVE(core->counting, unit->code_size)) {
-        dr_failure = block->record ? "no memory for the code of a unit" : "a unit that counts, and is not recorded";
+    if (!block->record) {
+        dr_failure = "a unit that counts, and is not recorded";
         return NULL;
     }
-    memcpy(core->counting.at, unit->code, unit->code_size);
+    uint8_t *code = core->counting.at + core->counting.count;
+    core->counting.count += unit->code_size;
+    memcpy(code, unit->code, unit->code_size);
     for (uint32_t i = 0; i < unit->count_count; i++)
-        dr_move_count(core->counting.at + unit->counts[i], block->record->counter_first);
-    return core->counting.at;
+        dr_move_count(code + unit->counts[i], block->record->counter_first);
+    return code;
 }
 
 static void note_install(struct dr_core *core, const struct dr_block *block) {
@@ -402,7 +365,8 @@ static struct dr_block *add_unit(struct dr_core *core, const struct dr_unit *uni
     DR_COUNT(core->stats.installed, 1);
     note_install(core, block);
     const uint8_t *code = own_counters(core, block, unit);
-    struct dr_patch patch = {block->start, code, unit->code_size, core->links.at, (uint32_t)core->links.count, 0};
+    struct dr_patch patch = {.offset = block->start, .code = code, .size = unit->code_size};
+    patch.links = collect_links(core, unit, &patch.link_count);
     return code && queue(core, patch) ? block : NULL;
 }
 
@@ -413,10 +377,14 @@ static bool link_waiting(struct dr_core *core, struct dr_block *block) {
     return !waiting || waiting->exit.target != block->key || link_exit(core, waiting, block);
 }
 
-static bool install(struct dr_core *core, const struct dr_unit *unit) {
-    if ((dr_failure = check(core, unit)) || !guard_pages(core, unit))
+/* Without a serial if what it was made from is no more. */
+static bool install_unit(struct dr_core *core, const struct dr_unit *unit, uint64_t *serial) {
+    *serial = 0;
+    if (unit->epoch != dr_epoch(core))
+        return true;
+    if ((dr_failure = dr_unit_problem(core, unit)) || !guard_pages(core, unit))
         return false;
-    if (!is_current(core, unit))
+    if (!dr_unit_is_current(core, unit))
         return true;
     struct dr_block *old = dr_blocks_find(&core->blocks, unit->key);
     if (old && !(invalidate(core, old, DR_DEATH_FLUSH, 0) && commit(core)))
@@ -424,7 +392,15 @@ static bool install(struct dr_core *core, const struct dr_unit *unit) {
     if (!make_room(core, unit))
         return false;
     struct dr_block *block = add_unit(core, unit);
-    return block && link_waiting(core, block) && commit(core);
+    *serial = core->stats.installed;
+    return block && link_waiting(core, block);
+}
+
+static bool install(struct dr_core *core, const struct dr_unit *const *units, uint32_t count, uint64_t *serials) {
+    bool good = reserve(core, units, count);
+    for (uint32_t i = 0; good && i < count; i++)
+        good = install_unit(core, units[i], &serials[i]);
+    return good && commit(core);
 }
 
 /* -- from outside: with the tables locked ---------------------------------------------------------------------------- */
@@ -499,6 +475,7 @@ bool dr_discard(struct dr_core *core, uint64_t address, uint64_t size, enum dr_d
 
 static bool erase(struct dr_core *core, uint64_t key) {
     struct dr_block *block = dr_blocks_find(&core->blocks, key);
+    dr_new_epoch(core); /* it is to be made in another way */
     return !block || (invalidate(core, block, DR_DEATH_FLUSH, 0) && commit(core));
 }
 
@@ -506,8 +483,8 @@ bool dr_erase_unit(struct dr_core *core, uint64_t key) {
     return lock_to_change(core) && unlock(core, erase(core, key));
 }
 
-bool dr_install_unit(struct dr_core *core, const struct dr_unit *unit) {
-    return lock_to_change(core) && unlock(core, install(core, unit));
+bool dr_install_units(struct dr_core *core, const struct dr_unit *const *units, uint32_t count, uint64_t *serials) {
+    return lock_to_change(core) && unlock(core, install(core, units, count, serials));
 }
 
 void dr_flush_all(struct dr_core *core) {

@@ -15,20 +15,25 @@ static struct dr_slow_site *find(struct dr_core *core, uint32_t pc) {
     return NULL;
 }
 
+/* Of a site of the CPU thread, which alone changes it; others look at it. */
 static bool is_slow(const struct dr_slow_site *site) {
-    return site->calm < site->patience;
+    return __atomic_load_n(&site->calm, __ATOMIC_RELAXED) < __atomic_load_n(&site->patience, __ATOMIC_RELAXED);
 }
 
 static bool change(struct dr_core *core, uint32_t pc) {
-    core->site_changes++;
+    atomic_fetch_add(&core->site_changes, 1);
+    dr_new_epoch(core);
     return dr_discard(core, pc, 1, DR_DEATH_DEVICE);
 }
 
 static struct dr_slow_site *add(struct dr_core *core, uint32_t pc) {
-    if (!DR_RESERVE(core->sites, 1))
-        return NULL;
-    struct dr_slow_site *site = &core->sites.at[core->sites.count++];
-    *site = (struct dr_slow_site){.pc = pc, .patience = PATIENCE / 2};
+    struct dr_slow_site *site = NULL;
+    dr_lock_tables(core);
+    if (DR_RESERVE(core->sites, 1)) {
+        site = &core->sites.at[core->sites.count++];
+        *site = (struct dr_slow_site){.pc = pc, .patience = PATIENCE / 2};
+    }
+    dr_unlock_tables(core);
     return site;
 }
 
@@ -40,24 +45,28 @@ bool dr_site_faulted(struct dr_core *core, uint32_t pc) {
     struct dr_slow_site *site = find(core, pc);
     if (!site && !(site = add(core, pc)))
         return true; /* it goes on faulting */
-    site->calm = 0;
-    site->patience = site->patience < MOST_PATIENCE ? site->patience * 2 : MOST_PATIENCE;
+    __atomic_store_n(&site->calm, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&site->patience, site->patience < MOST_PATIENCE ? site->patience * 2 : MOST_PATIENCE, __ATOMIC_RELAXED);
     DR_COUNT(core->stats.device_sites, 1);
     return change(core, pc);
 }
 
 bool dr_site_calm(struct dr_core *core, uint32_t pc) {
     struct dr_slow_site *site = core->sites.count ? find(core, pc) : NULL;
-    if (!site || !is_slow(site) || ++site->calm < site->patience)
+    if (!site || !is_slow(site))
         return true;
-    return change(core, pc);
+    DR_COUNT(site->calm, 1);
+    return is_slow(site) || change(core, pc);
 }
 
 uint64_t dr_slow_sites(struct dr_core *core, uint32_t *pcs, uint32_t *count) {
     uint32_t room = *count;
     *count = 0;
+    dr_lock_tables(core);
     for (size_t i = 0; i < core->sites.count; i++)
         if (is_slow(&core->sites.at[i]) && (*count)++ < room)
             pcs[*count - 1] = core->sites.at[i].pc;
-    return core->site_changes;
+    uint64_t changes = atomic_load(&core->site_changes);
+    dr_unlock_tables(core);
+    return changes;
 }

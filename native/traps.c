@@ -83,6 +83,7 @@ void dr_make_wakeup(struct dr_core *core) {
     pthread_mutex_init(&core->mail_lock, NULL);
     pthread_cond_init(&core->wake, NULL);
     pthread_cond_init(&core->answered, NULL);
+    dr_make_background(core);
 }
 
 /* No run begins while another thread, which holds the lock of the tables, has pages open. */

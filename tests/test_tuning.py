@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dynarec import engine, tuning
+from dynarec import run_loop, tuning
 from dynarec.engine import Machine, StopReason
 from dynarec.host import HOSTS, make_host, make_native_host
 from dynarec.ir.state import Field
@@ -127,7 +127,7 @@ def run(tuned: bool) -> tuple[list[int], int, tuple[Field, ...]]:
     """Registers and count of instructions at the end, and the homes."""
     with load(counting_program(), tier="jit") as machine:
         if not tuned:
-            machine._tuner = None
+            machine._loop.tuner = None
         stop = machine.run()
         assert stop.reason is StopReason.EXITED
         assert machine._translator is not None
@@ -137,7 +137,7 @@ def run(tuned: bool) -> tuple[list[int], int, tuple[Field, ...]]:
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Samples so often that short programs are tuned."""
-    monkeypatch.setattr(engine, "SAMPLE_INTERVAL", INTERVAL)
+    monkeypatch.setattr(run_loop, "SAMPLE_INTERVAL", INTERVAL)
     monkeypatch.setattr(tuning, "DECISIONS", (3, 20))
 
 
@@ -167,5 +167,5 @@ def test_a_program_that_is_tuned_says_the_same(capfdbinary: pytest.CaptureFixtur
 def test_short_runs_take_no_samples() -> None:
     with load(counting_program(), tier="jit") as machine:
         machine.run()
-        assert machine._tuner is not None
-        assert machine._tuner._count == 0
+        assert machine._loop.tuner is not None
+        assert machine._loop.tuner._count == 0

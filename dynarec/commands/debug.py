@@ -72,4 +72,4 @@ def make_launch(
     from dynarec.debug.launch import Launch
 
     name = str(args.rom if args.kernel is None else args.kernel)
-    return Launch(lambda: machine_options.load(args, stdin, stdout, stderr), name, args.source, args.history)
+    return Launch(lambda: machine_options.load(args, stdin, stdout, stderr, sync=True), name, args.source, args.history)

@@ -36,6 +36,7 @@ def configure(parser: argparse.ArgumentParser, needs_program: bool = True) -> No
         help="arm64: bti (landing pads), pac (signed pointers)",
     )
     add("--tier", default="auto", metavar="T", help="auto, jit (translate everything) or interp (nothing)")
+    add("--sync", action="store_true", help="let the guest wait for translations: every run does the same")
     add("--root", type=arguments.path, metavar="DIR", help="the directory whose files the program may use")
     add("--seed", type=arguments.count, metavar="N", help="make random numbers repeatable")
     add("--cache-size", type=arguments.size, metavar="BYTES", help="size of the code cache (K, M, G)")
@@ -58,8 +59,13 @@ def load(
     stdin: ByteFile | None = None,
     stdout: ByteFile | None = None,
     stderr: ByteFile | None = None,
+    *,
+    sync: bool = False,
 ) -> Machine:
-    """The machine that the options describe. stdin, stdout, stderr: of the program; None: this process's."""
+    """The machine that the options describe. stdin, stdout, stderr: of the program; None: this process's.
+
+    sync: the guest waits for translations in any case.
+    """
     from dynarec.engine import DEFAULT_CACHE_SIZE, Machine
     from dynarec.machine.base import Hardware
 
@@ -69,6 +75,7 @@ def load(
         args.guest_arguments,
         root=args.root,
         tier=args.tier,
+        sync=args.sync or sync,
         wx=args.wx,
         harden=args.harden,
         cache_size=DEFAULT_CACHE_SIZE if args.cache_size is None else args.cache_size,

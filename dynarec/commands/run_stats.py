@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dynarec.stats import Stats
 
 MICRO = 1e6
+MILLI = 1e3
 
 
 def as_text(stats: Stats) -> str:
@@ -22,8 +23,10 @@ def as_text(stats: Stats) -> str:
     lines = {
         "guest instructions": f"{stats.instructions:,} ({stats.interpreted:,} interpreted)",
         "wall time": f"{stats.run_seconds:.3f} s, {stats.mips:.1f} MIPS",
-        "translated": f"{stats.translated:,} blocks of {stats.translated_instructions:,} guest instructions",
+        "translated": f"{stats.translated:,} blocks of {stats.translated_instructions:,} guest instructions, "
+        f"{stats.stale:,} outdated",
         "translation time": f"{stats.translation_seconds:.3f} s, {each:.1f} us a guest instruction",
+        "pauses": _pauses(stats),
         "code cache": f"{stats.blocks:,} blocks, {stats.code_bytes:,} bytes ({stats.code_dead:,} of dead blocks), "
         f"{stats.evictions:,} evictions, {stats.flushes:,} flushes",
         "deaths": ", ".join(f"{count:,} {reason}" for reason, count in stats.deaths.items() if count) or "none",
@@ -34,6 +37,14 @@ def as_text(stats: Stats) -> str:
     }
     width = max(map(len, lines))
     return "\n".join(f"{name:>{width}}: {text}" for name, text in lines.items())
+
+
+def _pauses(stats: Stats) -> str:
+    """How long the guest stood still for translations, as a histogram."""
+    if not any(stats.pauses):
+        return "none"
+    counts = [f"{count:,} below {1 << index:,} us" for index, count in enumerate(stats.pauses) if count]
+    return f"{', '.join(counts)}; longest {stats.longest_pause * MILLI:.2f} ms"
 
 
 def write_json(path: Path, stats: Stats, stop: Stop | None) -> None:

@@ -112,10 +112,14 @@ class Recorder(Watcher):
 
     def _begin(self, sampling: float | None) -> None:
         machine = self._machine
-        self._records = Records(machine.core, EVENT_ROOM)
+        self._translator.host.counting = self._counts  # before the cache is emptied: a new epoch begins with that
+        try:
+            self._records = Records(machine.core, EVENT_ROOM)
+        except DynarecError:
+            self._translator.host.counting = False
+            raise
         self._first = machine.instructions
         self._first_retired = machine.stats().instructions
-        self._translator.host.counting = self._counts
         machine.add_watcher(self)
         try:
             if sampling is not None:

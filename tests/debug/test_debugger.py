@@ -32,7 +32,7 @@ def tier(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def debugger(tier: str) -> Iterator[Debugger]:
-    with Machine.load(PROGRAM, tier=tier, hot=1) as machine:
+    with Machine.load(PROGRAM, tier=tier, hot=1, sync=True) as machine:
         yield Debugger(machine, [SOURCE.parent])
 
 
@@ -182,7 +182,7 @@ def test_a_watchpoint_stops_before_the_write(debugger: Debugger) -> None:
 def test_kinds_of_watchpoints(tier: str) -> None:
     counts = {}
     for kind in ("read", "write", "access", "change"):
-        with Machine.load(PROGRAM, tier=tier, hot=1) as machine:
+        with Machine.load(PROGRAM, tier=tier, hot=1, sync=True) as machine:
             debugger = Debugger(machine)
             point = debugger.watch("sink", kind=kind)
             while debugger.resume().reason is Reason.WATCHPOINT:

@@ -33,7 +33,9 @@ tiers = pytest.mark.parametrize("tier", TIERS)
 
 def load(name: str, tier: str = "auto", stdin: bytes = b"", machine: str = "auto") -> Machine:
     path = PROGRAM if name == "program" else ROMS / f"{name}.elf"
-    return Machine.load(path, machine, tier=tier, hot=2, stdin=io.BytesIO(stdin), stdout=io.BytesIO(), seed=1)
+    return Machine.load(
+        path, machine, tier=tier, hot=2, sync=True, stdin=io.BytesIO(stdin), stdout=io.BytesIO(), seed=1
+    )
 
 
 def state(debugger: Debugger) -> tuple[object, ...]:

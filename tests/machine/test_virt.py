@@ -299,7 +299,7 @@ def interrupted(tier: str, rng: random.Random) -> list[dict[str, int]]:
     """The registers after each of some runs of random length, with the timer falling due at random instructions."""
     seen = []
     port = Port("user\rtime\r" * 20)
-    with Machine.load(KERNEL, tier=tier, hot=2, stdin=port, stdout=port) as machine:
+    with Machine.load(KERNEL, tier=tier, hot=2, sync=True, stdin=port, stdout=port) as machine:
         machine.interrupts.set_clock(10_000_000, 1)  # a tick is an instruction
         machine.run(20_000)
         for _ in range(PIECES):

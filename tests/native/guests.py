@@ -40,7 +40,8 @@ EXIT = li("a7", 93) + asm("ecall")
 
 
 def load(code: bytes, **options: object) -> Machine:
-    """A machine with this code, writable and executable, and one page of data behind it."""
+    """A machine with this code, writable and executable, and one page of data behind it; it waits for translations."""
+    options.setdefault("sync", True)
     parts = [Part(CODE, code.ljust(PAGE, b"\0"), flags=R | W | X), Part(DATA, size=PAGE, flags=R | W)]
     return Machine.load(build(parts, entry=CODE), **options)  # type: ignore[arg-type]
 

@@ -124,7 +124,9 @@ def test_units_with_offsets_outside_their_code_are_refused(field: str) -> None:
         unit = ffi.new(
             "struct dr_unit *", {"key": CODE, "code": code, "code_size": 64, "exits": exits, "exit_count": 1}
         )
-        install = machine._thread.post(lambda: machine._core.check(lib.dr_install(machine._core.pointer, unit)))
+        core, units, serials = machine._core, ffi.new("struct dr_unit *[]", [unit]), ffi.new("uint64_t[1]")
+        unit.epoch = core.epoch
+        install = machine._thread.post(lambda: core.check(lib.dr_install(core.pointer, units, 1, serials)))
         with pytest.raises(DynarecError, match="outside its code"):
             install.wait(machine.stop)
 
@@ -206,7 +208,7 @@ def test_samples_choose_homes_and_change_no_result(monkeypatch: pytest.MonkeyPat
         expected = machine.run().instructions
         untouched = machine._translator.host.homes  # type: ignore[union-attr]
     monkeypatch.setattr(tuning, "DECISIONS", (64, 128))
-    monkeypatch.setattr("dynarec.engine.SAMPLE_INTERVAL", 9_973)
+    monkeypatch.setattr("dynarec.run_loop.SAMPLE_INTERVAL", 9_973)
     with Machine.load(elf, args=["28"], tier="jit", stdout=open("/dev/null", "wb", 0)) as machine:
         assert machine.run().instructions == expected
         stats = machine.stats()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 from pathlib import Path
 
@@ -21,8 +20,8 @@ STEPS = 4000
 BUDGETS = (2, 3, 5, 7, 11, 64, 997)
 SHARING = 512 * PAGE
 """Distance of two pages of which one alone is decoded at a time (DR_DECODED_PAGES)."""
-COLD = {"tier": "auto", "hot": 200}
-MIXTURES = ({"tier": "interp"}, COLD, {"tier": "auto", "hot": 3})
+COLD = {"tier": "auto", "hot": 200, "sync": True}
+MIXTURES = ({"tier": "interp"}, COLD, {"tier": "auto", "hot": 3, "sync": True})
 FOREVER = asm("jal", rd=0, offset=0)
 RETURN = asm("jalr", rd=0, rs1="ra", imm=0)
 
@@ -110,7 +109,7 @@ def test_another_thread_writes_code_that_runs(options: dict[str, object]) -> Non
         assert machine.regs.a0 == 7
 
 
-@pytest.mark.parametrize("options", [{"tier": "interp"}, {"tier": "jit"}, {"tier": "auto", "hot": 30}], ids=str)
+@pytest.mark.parametrize("options", [{"tier": "interp"}, {"tier": "jit"}, {"tier": "auto", "hot": 30, "sync": True}], ids=str)
 def test_translated_code_stores_to_what_is_interpreted(options: dict[str, object]) -> None:
     """To a page without units, where stores are not noticed: a function that is called too rarely to be translated."""
     rounds, stores, one_more = 25, 40, 1 << 20
@@ -192,7 +191,7 @@ def test_counters_end_at_the_largest_number() -> None:
 def test_translated_code_does_not_count() -> None:
     with counted(100, tier="jit") as machine:
         assert machine._core.profile(BRANCH) is None
-    with counted(1000, tier="auto", hot=20) as machine:
+    with counted(1000, tier="auto", hot=20, sync=True) as machine:
         profile = machine._core.profile(BRANCH)
         assert isinstance(profile, BranchProfile)
         assert 10 <= profile.taken <= 20
@@ -229,6 +228,6 @@ def test_profiles_are_read_while_the_guest_runs() -> None:
 
 
 def test_a_guest_that_the_core_was_built_without() -> None:
-    stranger = dataclasses.replace(GUEST, name="stranger")
+    stranger = GUEST._replace(name="stranger")
     with pytest.raises(DynarecError, match=r"without an interpreter for guest stranger.*build dynarec again"):
         load(FOREVER, guest=stranger)

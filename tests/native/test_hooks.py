@@ -435,7 +435,7 @@ def test_a_kernel_with_interrupts_under_hooks() -> None:
     for tier in TIERS:
         lines: list[object] = []
         port = Port("ticks 3\rtraps\ruser\rhalt 3\r")
-        with Machine.load(KERNEL, tier=tier, hot=2, stdin=port, stdout=port) as machine:
+        with Machine.load(KERNEL, tier=tier, hot=2, sync=True, stdin=port, stdout=port) as machine:
             machine.run(20_000)
 
             def note(guest: Machine, what: object, lines: list[object] = lines) -> None:

@@ -6,6 +6,7 @@ Under ThreadSanitizer (.ci/run) this also shows that nothing is shared without a
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -22,6 +23,8 @@ POLICIES = [name for name in policies() if probe_policy(name) is None]
 INSTRUCTIONS = 12_000
 FUNCTION = CODE + 0x100
 HEAD_BYTES = 8
+PAUSE = 0.001
+"""Seconds for which the guest is left alone."""
 
 SELF_MODIFYING = (
     lui("s2", FUNCTION & ~0xFFF)
@@ -40,9 +43,9 @@ VARIANTS = li("a0", 1) + li("a0", 2)
 RETURN = asm("jalr", rd=0, rs1="ra", imm=0)
 
 
-def machine(policy: str) -> Machine:
+def machine(policy: str, tier: str = "jit") -> Machine:
     code = SELF_MODIFYING.ljust(FUNCTION - CODE, b"\0") + li("a0", 0) + RETURN
-    loaded = load(code, tier="jit", wx=policy)
+    loaded = load(code, tier=tier, wx=policy, hot=2, sync=False)
     loaded.memory[DATA : DATA + len(VARIANTS)] = VARIANTS
     return loaded
 
@@ -107,6 +110,29 @@ def test_running_translating_and_inspecting(policy: str) -> None:
         assert stops[0] == stops[1] == Stop(StopReason.BUDGET, stops[0].pc, INSTRUCTIONS)
         assert first.regs.s0 == second.regs.s0 > 0
         assert all(other.rounds for other in others)
+
+
+def hook_for_a_moment(running: Machine) -> None:
+    """Between two instructions of the run."""
+    running.perform(lambda: running.hook_code(lambda guest, pc: None, FUNCTION).remove())
+    time.sleep(PAUSE)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_translating_in_the_background(policy: str) -> None:
+    with machine(policy, "auto") as running:
+        others = [Repeating(lambda: inspect(running)), Repeating(lambda: hook_for_a_moment(running))]
+        run = running.start(INSTRUCTIONS)
+        for other in others:
+            other.start()
+        stop = run.wait()
+        for other in others:
+            other.finish()
+        assert stop.instructions == INSTRUCTIONS
+        rounds = running.regs.s0
+    with machine(policy) as expected:
+        expected.run(INSTRUCTIONS)
+        assert rounds == expected.regs.s0
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -48,7 +48,9 @@ class View:
 def machine_of(program: Program, tier: str) -> Machine:
     """The program, ready to start."""
     code = Part(CODE, program.code.ljust(CODE_SIZE, b"\0"), flags=R | X)
-    machine = Machine.load(build([code, Part(DATA, program.data, flags=R | W)], CODE), "user", tier=tier, hot=2)
+    machine = Machine.load(
+        build([code, Part(DATA, program.data, flags=R | W)], CODE), "user", tier=tier, hot=2, sync=True
+    )
     for name, value in zip(REGISTERS, program.registers, strict=True):
         machine.regs[name] = value
     return machine

@@ -1,0 +1,53 @@
+#include "core.h"
+
+/* Whether the offsets that a unit brings along lie in its code, and its guest bytes where there are any. */
+static const char *check_exits(const struct dr_core *core, const struct dr_unit *unit) {
+    for (uint32_t i = 0; i < unit->exit_count; i++) {
+        const struct dr_exit *exit = &unit->exits[i];
+        if (exit->ret > unit->code_size || exit->ret < dr_exit_call(core->config.harden).size || exit->kind > DR_EXIT_BUDGET)
+            return "a unit has an exit outside its code";
+        if (exit->link && (exit->link > unit->code_size || unit->code_size - exit->link < DR_BRANCH_SIZE))
+            return "a unit has a link outside its code";
+    }
+    return NULL;
+}
+
+static const char *check_ranges(const struct dr_core *core, const struct dr_unit *unit) {
+    uint64_t size = 0;
+    for (uint32_t i = 0; i < unit->range_count; i++) {
+        const struct dr_range *range = &unit->ranges[i];
+        size += range->size;
+        if (!unit->checked && dr_memory_is_mixed(&core->memory, range->address, range->size))
+            return "a unit of memory that is code and data alike does not compare its bytes";
+    }
+    return size == unit->source_size ? NULL : "a unit's guest bytes are not those of its ranges";
+}
+
+static const char *check_counts(const struct dr_unit *unit) {
+    for (uint32_t i = 0; i < unit->count_count; i++)
+        if (unit->counts[i] > unit->code_size || unit->code_size - unit->counts[i] < DR_COUNT_SIZE)
+            return "a unit has a count outside its code";
+    return NULL;
+}
+
+const char *dr_unit_problem(const struct dr_core *core, const struct dr_unit *unit) {
+    const char *error = check_exits(core, unit);
+    if (!error)
+        error = check_counts(unit);
+    if (!error)
+        error = check_ranges(core, unit);
+    for (uint32_t i = 0; i < unit->loan_count && !error; i++)
+        if (unit->loans[i].home >= DR_HOST_HOMES || unit->loans[i].word >= DR_STATE_WORDS)
+            error = "a unit lends a home that is none, or to no word of the state";
+    return error;
+}
+
+/* Whether guest memory is what was translated: another thread may have written meanwhile. */
+bool dr_unit_is_current(struct dr_core *core, const struct dr_unit *unit) {
+    const uint8_t *source = unit->source;
+    for (uint32_t i = 0; i < unit->range_count; source += unit->ranges[i++].size)
+        if (dr_memory_check(&core->memory, unit->ranges[i].address, unit->ranges[i].size, DR_EXECUTE) >= 0 ||
+            !dr_memory_equals(&core->memory, unit->ranges[i].address, source, unit->ranges[i].size))
+            return false;
+    return true;
+}
