@@ -55,6 +55,9 @@ class NoGuide:
         return None
 
 
+NO_GUIDE = NoGuide()
+
+
 class Path:
     """The way of a trace that was formed before."""
 
@@ -151,7 +154,7 @@ class Limits(NamedTuple):
     is_hooked: IsHooked = unhooked
     left: Collection[int] = ()
     length: int = TRACE_LIMIT
-    guide: Guide = NoGuide()
+    guide: Guide = NO_GUIDE
 
 
 ORDINARY = Limits()

@@ -11,12 +11,12 @@ from dynarec.host.base import Host, HostCode
 from dynarec.ir.unit import Unit
 from dynarec.opt import PASSES, Pass
 from dynarec.trace import (
+    NO_GUIDE,
     TRACE_LIMIT,
     Fetch,
     Guide,
     IsHooked,
     Limits,
-    NoGuide,
     Trace,
     form_checked_trace,
     form_trace,
@@ -81,11 +81,12 @@ class Translator:
         limit: int = TRACE_LIMIT,
         is_mixed: Callable[[int, int], bool] | None = None,
         is_hooked: IsHooked = unhooked,
+        guide: Guide = NO_GUIDE,
     ) -> None:
         """without: names of passes to leave out. limit: guest instructions of the longest trace.
 
         is_mixed: (address, size) -> whether the range is code and data alike; stores to it are not noticed.
-        is_hooked: what no trace runs across.
+        is_hooked: what no trace runs across. guide: what is known of the ways of the guest.
         """
         self.guest = guest
         self.host = host
@@ -93,7 +94,7 @@ class Translator:
         self.limit = limit
         self.is_mixed = is_mixed
         self.is_hooked = is_hooked
-        self.guide: Guide = NoGuide()
+        self.guide = guide
         self.left: Collection[int] = ()
         """Addresses of instructions that are left to the interpreter."""
         self.without = tuple(without)

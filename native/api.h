@@ -145,7 +145,8 @@ struct dr_tally {
 /* What is counted of an instruction while it is interpreted. */
 enum dr_profile_kind { DR_PROFILE_NONE, DR_PROFILE_BRANCH, DR_PROFILE_JUMP };
 
-/* taken, fell: how often a branch went either way, up to 65,535. target: where a jump to a value went last. */
+/* taken, fell: how often a branch went either way, up to 65,535. target: where a jump to a value mostly goes; taken: how often it
+ * went there, less four for each time elsewhere, up to 255. */
 struct dr_profile {
     uint32_t kind; /* enum dr_profile_kind; none: it is something else, or has not been executed */
     uint32_t taken, fell;

@@ -141,9 +141,9 @@ class UnitCode:
             limit=len(self.unit.pcs),
             is_mixed=(lambda address, size: True) if circumstances.checked else None,
             is_hooked=lambda pc, begins: (pc, begins) in hooked,
+            guide=Path(self.unit.pcs, self.unit.onward),
         )
         translator.left = circumstances.left
-        translator.guide = Path(self.unit.pcs, self.unit.onward)
         return translator
 
     def _circumstances(self, without: Collection[str] | None, host: str | None) -> Circumstances:
