@@ -16,6 +16,8 @@ from dynarec.host.emit import complete
 from dynarec.ir.state import Field
 from dynarec.ir.unit import Operand, Unit
 
+LINK_SIZE = 2 * layout.WORD
+"""Bytes of what takes something from the budget and branches."""
 JUMP_SLOT_SHIFT = layout.JUMP_SLOT_SIZE.bit_length() - 1
 COUNTER_PAGE = 1 << 12
 """What one addition reaches."""
@@ -48,8 +50,9 @@ class Emitter(Arithmetic, Memory):
         self.asm.subs_ri(BUDGET, BUDGET, self.charged)
         self.asm.bcond(Cond.MI, out_of_budget)
 
-    def _refund(self, instructions: int) -> None:
-        self.asm.add_ri(BUDGET, BUDGET, instructions)
+    def _charge_again(self, instructions: int, label: Label) -> None:
+        self.asm.subs_ri(BUDGET, BUDGET, instructions)
+        self.asm.bcond(Cond.PL, label)
 
     def _add_one(self, number: int) -> int:
         """Four instructions; dynarec/host/arm64/__init__.py knows which of them say what counter it is."""
@@ -61,11 +64,15 @@ class Emitter(Arithmetic, Memory):
         self.asm.str64(CONTEXT, CALL, within)
         return start
 
-    def _jump(self, label: Label) -> None:
-        self.asm.b(label)
-
-    def _jump_linked(self) -> int:
-        return self.asm.b_patchable()
+    def _link(self, refund: int) -> int:
+        link, behind = self.asm.here, self.asm.label()
+        if refund:
+            self.asm.add_ri(BUDGET, BUDGET, refund)
+        else:
+            self.asm.b(behind)
+        self.asm.b(behind)
+        self.asm.bind(behind)
+        return link
 
     def _call_stub(self) -> None:
         self.asm.ldr64(CALL, STATE, layout.EXIT)
