@@ -495,9 +495,15 @@ static const char *take_refund(struct sweep *sweep, uint32_t at) {
 
 /* The counter's page, and the same place in it for the load and the store. */
 static const char *take_count(struct sweep *sweep, uint32_t at) {
-    enum { PAGE, LOAD, STORE = 3, COUNTER = sizeof(uint64_t), END = DR_COUNTERS * COUNTER };
+    enum { PAGE, LOAD, ADD, STORE, COUNTER = sizeof(uint64_t), END = DR_COUNTERS * COUNTER };
     uint32_t page = IMM12(word_at(sweep, at + PAGE * WORD)), place = IMM12(word_at(sweep, at + LOAD * WORD));
     uint32_t offset = (page << 12) + place * COUNTER - (uint32_t)OFFSET(counters);
+    uint32_t base = RD(word_at(sweep, at)), count = RD(word_at(sweep, at + LOAD * WORD)), add = word_at(sweep, at + ADD * WORD);
+    if (RN(word_at(sweep, at + LOAD * WORD)) != base || RN(word_at(sweep, at + STORE * WORD)) != base ||
+        RD(add) != count || RN(add) != count || RD(word_at(sweep, at + STORE * WORD)) != count || base == count)
+        return "a count whose instructions do not agree on its registers";
+    if ((RESERVED_OR_SP >> base | RESERVED_OR_SP >> count) & 1)
+        return "a count in registers that are not the code's own";
     if (IMM12(word_at(sweep, at + STORE * WORD)) != place)
         return "a count that does not store where it loads";
     return offset < END ? NULL : "a count outside of the counters";
@@ -538,10 +544,10 @@ static const struct sequence sequences[] = {
      take_refund},
     {0, 0, 2, {{0xffffffff, 0x14000002}, {0xffffffff, 0x14000001}}, take_link},    /* b behind the next; b behind it */
     {0, 0, 4,
-     {{0xffc003ff, 0x91400000 | IN_RN(STATE) | CALL},                              /* add x16, x28, #page, lsl #12 */
-      {0xffc003ff, 0xf9400000 | IN_RN(CALL) | CONTEXT},                            /* ldr x17, [x16, #place] */
-      {0xffffffff, 0x91000400 | IN_RN(CONTEXT) | CONTEXT},                         /* add x17, x17, #1 */
-      {0xffc003ff, 0xf9000000 | IN_RN(CALL) | CONTEXT}},                           /* str x17, [x16, #place] */
+     {{0xffc003e0, 0x91400000 | IN_RN(STATE)},                                     /* add Xbase, x28, #page, lsl #12 */
+      {0xffc00000, 0xf9400000},                                                    /* ldr Xcount, [Xbase, #place] */
+      {0xfffffc00, 0x91000400},                                                    /* add Xcount, Xcount, #1 */
+      {0xffc00000, 0xf9000000}},                                                   /* str Xcount, [Xbase, #place] */
      take_count},
 };
 #define SEQUENCES (sizeof sequences / sizeof *sequences)

@@ -50,9 +50,8 @@ class Exit(NamedTuple):
     target: int
     refund: int
     inside: bool = False
-    counter: int = 0
-    """Number of the unit's counter that says how often it was left here; 0: the run loop can say that, unless it is an
-    indirect jump, which is what is left of all rounds."""
+    counter: int | None = None
+    """Number of the unit's counter that says how often a round ended here; None: the run loop can say that."""
 
     @property
     def owed(self) -> int:
@@ -75,16 +74,6 @@ class Hardening(Enum):
     """Indirect branches arrive at landing pads only (FEAT_BTI)."""
     PAC = "pac"
     """Code pointers that are kept in memory are signed (FEAT_PAuth)."""
-
-
-class CountedBy(Enum):
-    """What tells how often a unit was executed: how often its head was, rounds of a loop included."""
-
-    NOTHING = "nothing"
-    HEAD = "head"
-    """Counter 0 counts rounds."""
-    EXITS = "exits"
-    """All ways out are counted, and there are no other rounds."""
 
 
 class Counter(NamedTuple):
@@ -119,8 +108,8 @@ class HostCode:
     counters: list[Counter] = field(default_factory=list)
     unexecuted: list[int] = field(default_factory=list)
     """For each counter by its number, guest instructions that were charged and had not been executed where it counts.
-    Number 0 is about all rounds, the others are about what leaves one."""
-    counted_by: CountedBy = CountedBy.NOTHING
+    Each round ends at one of them, in a fault, or at the interpreter."""
+    counted: bool = False
 
     @property
     def links(self) -> list[int]:

@@ -11,9 +11,9 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from dynarec.host import layout
 from dynarec.host.allocate import Allocator
-from dynarec.host.base import EXITS, HEAD, CountedBy, Counter, Exit, ExitKind, HostCode, Mark, Site
+from dynarec.host.base import EXITS, HEAD, Counter, Exit, ExitKind, HostCode, Mark, Site
 from dynarec.host.buffer import Buffer, Label
-from dynarec.host.loops import has_rounds, loans, with_loans
+from dynarec.host.loops import loans, with_loans
 from dynarec.ir import ops
 from dynarec.ir.ops import OpKind
 from dynarec.ir.state import Field
@@ -43,7 +43,7 @@ class UnitEmitter(ABC, Generic[Cond]):
     methods: ClassVar[Mapping[OpKind, Callable[[Any, Op], None]]]
     """The method that emits an op; those of this module are in `METHODS`."""
     counting = False
-    """Whether the unit is to count how often it is executed."""
+    """Whether the unit is to count how often each of its rounds ended, and where."""
 
     def __init__(self, unit: Unit, homes: Mapping[Field, int]) -> None:
         self.unit = unit
@@ -61,7 +61,7 @@ class UnitEmitter(ABC, Generic[Cond]):
 
     def emit(self) -> HostCode:
         """The code of the whole unit."""
-        self.result.counted_by = self._choose_counting()
+        self.result.counted = self.counting
         self._mark(HEAD)
         self._head()
         regs, code, marks = self.regs, self.asm.code, self.result.marks
@@ -99,8 +99,11 @@ class UnitEmitter(ABC, Generic[Cond]):
         """Take so much from the budget; branch back unless that is more than it has."""
 
     @abstractmethod
-    def _add_one(self, number: int) -> int:
-        """Add 1 to the unit's counter; what of the code the core changes to say which that is. Changes the flags."""
+    def _add_one(self, number: int, *scratch: int) -> int:
+        """Add 1 to the unit's counter; what of the code the core changes to say which that is. Changes the flags.
+
+        scratch: registers for that, where those of exit calls are in use.
+        """
 
     @abstractmethod
     def _link(self, refund: int) -> int:
@@ -144,27 +147,14 @@ class UnitEmitter(ABC, Generic[Cond]):
         self.result.body = self.asm.here
         self._exchange(outwards=False)
         self.asm.bind(self.top)
-        if self.result.counted_by is CountedBy.HEAD:
-            self._add_to(0)
 
-    def _choose_counting(self) -> CountedBy:
-        """What costs least: of several exits one is taken in a round, unless the round is followed by another one."""
+    def _count(self, executed: int, *scratch: int) -> int | None:
+        """Count, if that is wanted, that a round ends here when so many instructions have retired; the counter."""
         if not self.counting:
-            return CountedBy.NOTHING
-        self.result.unexecuted.append(0)
-        rounds = isinstance(self.unit.terminal, JumpTo) or has_rounds(self.unit)
-        return CountedBy.HEAD if rounds else CountedBy.EXITS
-
-    def _add_to(self, number: int) -> None:
-        self.result.counters.append(Counter(self._add_one(number), number))
-
-    def _count(self, executed: int) -> int:
-        """Count, if that is wanted, that control came here when so many instructions had retired; the counter."""
-        if not self.counting:
-            return 0
+            return None
         number = len(self.result.unexecuted)
         self.result.unexecuted.append(self.charged - executed)
-        self._add_to(number)
+        self.result.counters.append(Counter(self._add_one(number, *scratch), number))
         return number
 
     def _exchange(self, outwards: bool) -> None:
@@ -175,7 +165,7 @@ class UnitEmitter(ABC, Generic[Cond]):
             self.regs.load_slot(loan.register, coming.index * layout.WORD)
 
     def _call_exit(
-        self, kind: ExitKind, target: int, refund: int, link: int = 0, inside: bool = False, counter: int = 0
+        self, kind: ExitKind, target: int, refund: int, link: int = 0, inside: bool = False, counter: int | None = None
     ) -> None:
         self._call_stub()
         self.result.exits.append(Exit(kind, self.asm.here, link, target, refund, inside, counter))
@@ -196,8 +186,7 @@ class UnitEmitter(ABC, Generic[Cond]):
 
     def _go_round(self, executed: int) -> None:
         """What the round before has not executed is given back in one step."""
-        if executed < self.charged:
-            self._count(executed)
+        self._count(executed)
         self._charge_again(executed, self.top)
         self._exchange(outwards=True)
         self._call_exit(ExitKind.BUDGET, self.unit.key, self.charged)

@@ -83,14 +83,19 @@ def one(name: str, *operands: int) -> bytes:
 PAGE = 1 << 12
 BEHIND_COUNTERS = layout.COUNTERS + layout.COUNTER_COUNT * layout.COUNTER_SIZE
 NOT_COUNTER = "a count outside of the counters"
+DISAGREES = "a count whose instructions do not agree on its registers"
+NOT_OWN = "a count in registers that are not the code's own"
 
 
-def count(offset: int, step: int = 1, stores: int = 0) -> bytes:
+IN_ORDER = (16, 16, 17, 17, 17, 17, 16)
+
+
+def count(offset: int, step: int = 1, stores: int = 0, registers: tuple[int, ...] = IN_ORDER) -> bytes:
     """A count at an offset in the CPU state; stores: so many bytes from where it was loaded."""
     page, place = offset & -PAGE, offset % PAGE
-    added = one("add_ri64", X17, X17, step)
-    load, store = one("ldr64", X17, X16, place), one("str64", X17, X16, place + stores)
-    return one("add_ri64", X16, X28, page) + load + added + store
+    base, loaded_from, loaded, added, one_more, stored, stored_to = registers
+    load, store = one("ldr64", loaded, loaded_from, place), one("str64", stored, stored_to, place + stores)
+    return one("add_ri64", base, X28, page) + load + one("add_ri64", added, one_more, step) + store
 
 
 def raw(word: int) -> bytes:
@@ -337,6 +342,15 @@ PLAIN: dict[str, tuple[bytes, str]] = {
     "count in front of the counters": (count(layout.COUNTERS - layout.COUNTER_SIZE), NOT_COUNTER),
     "count behind the counters": (count(BEHIND_COUNTERS), NOT_COUNTER),
     "count that goes elsewhere": (count(layout.COUNTERS, stores=8), "a count that does not store where it loads"),
+    "count loaded from elsewhere": (count(layout.COUNTERS, registers=(16, 3, 17, 17, 17, 17, 16)), DISAGREES),
+    "count stored to elsewhere": (count(layout.COUNTERS, registers=(16, 16, 17, 17, 17, 17, 3)), DISAGREES),
+    "count of something else": (count(layout.COUNTERS, registers=(16, 16, 17, 17, 3, 17, 16)), DISAGREES),
+    "count that goes nowhere": (count(layout.COUNTERS, registers=(16, 16, 17, 3, 17, 17, 16)), DISAGREES),
+    "something else stored": (count(layout.COUNTERS, registers=(16, 16, 17, 17, 17, 3, 16)), DISAGREES),
+    "count in its own base": (count(layout.COUNTERS, registers=(16,) * 7), DISAGREES),
+    "count in the state register": (count(layout.COUNTERS, registers=(16, 16, *(X28,) * 4, 16)), NOT_OWN),
+    "count with the window's register": (count(layout.COUNTERS, registers=(X27, X27, *(17,) * 4, X27)), NOT_OWN),
+    "count with the stack": (count(layout.COUNTERS, registers=(ZR, ZR, *(17,) * 4, ZR)), NOT_OWN),
     "count of two": (count(layout.COUNTERS, step=2), OTHER),
     "blr x0": (one("blr", 0), INDIRECT),
     "eret": (raw(0xD69F03E0), INDIRECT),

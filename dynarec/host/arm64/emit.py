@@ -54,14 +54,15 @@ class Emitter(Arithmetic, Memory):
         self.asm.subs_ri(BUDGET, BUDGET, instructions)
         self.asm.bcond(Cond.PL, label)
 
-    def _add_one(self, number: int) -> int:
+    def _add_one(self, number: int, *scratch: int) -> int:
         """Four instructions; dynarec/host/arm64/__init__.py knows which of them say what counter it is."""
         start = self.asm.here
+        base, count = scratch or (CALL, CONTEXT)
         page, within = divmod(layout.COUNTERS + number * layout.COUNTER_SIZE, COUNTER_PAGE)
-        self.asm.add_ri64(CALL, STATE, page * COUNTER_PAGE)
-        self.asm.ldr64(CONTEXT, CALL, within)
-        self.asm.add_ri64(CONTEXT, CONTEXT, 1)
-        self.asm.str64(CONTEXT, CALL, within)
+        self.asm.add_ri64(base, STATE, page * COUNTER_PAGE)
+        self.asm.ldr64(count, base, within)
+        self.asm.add_ri64(count, count, 1)
+        self.asm.str64(count, base, within)
         return start
 
     def _link(self, refund: int) -> int:
@@ -87,6 +88,7 @@ class Emitter(Arithmetic, Memory):
         asm = self.asm
         register = self.regs.register(target)
         slot, key = self.regs.temporary(), self.regs.temporary()
+        counter = self._count(self.charged, slot, key)
         asm.ubfx(slot, register, self.jump_shift, JUMP_INDEX_BITS)
         asm.add_ext64(slot, STATE, slot, amount=JUMP_SLOT_SHIFT)
         asm.ldp64(key, slot, slot, layout.JUMPS)
@@ -99,4 +101,4 @@ class Emitter(Arithmetic, Memory):
             asm.br(slot)
         asm.bind(miss)
         asm.str(register, STATE, layout.PC)
-        self._call_exit(ExitKind.INDIRECT, 0, 0)
+        self._call_exit(ExitKind.INDIRECT, 0, 0, counter=counter)

@@ -47,7 +47,7 @@ class Emitter(Arithmetic, Bits, Memory):
         self.asm.alu_mi(Alu.SUB, _BUDGET, instructions)
         self.asm.jcc_back(Cond.NS, label)
 
-    def _add_one(self, number: int) -> int:
+    def _add_one(self, number: int, *scratch: int) -> int:
         self.asm.inc64_m(Mem(STATE, layout.COUNTERS + number * layout.COUNTER_SIZE))
         return self.asm.here - layout.WORD
 
@@ -77,6 +77,7 @@ class Emitter(Arithmetic, Bits, Memory):
         index = self.regs.temporary()
         scale = JUMP_SLOT_SHIFT - self.jump_shift
         shift = max(scale - MAX_SCALE_SHIFT, 0)
+        counter = self._count(self.charged)
         asm.mov_rr(index, register)
         asm.alu_ri(Alu.AND, index, (layout.JUMP_SLOTS - 1) << self.jump_shift)
         if shift:
@@ -88,4 +89,4 @@ class Emitter(Arithmetic, Bits, Memory):
         asm.jmp_m(Mem(STATE, layout.JUMPS + layout.JUMP_ENTRY, index, 1 << (scale - shift)))
         asm.bind(miss)
         asm.mov_mr(_PC, register)
-        self._call_exit(ExitKind.INDIRECT, 0, 0)
+        self._call_exit(ExitKind.INDIRECT, 0, 0, counter=counter)
