@@ -152,6 +152,21 @@ def test_units_are_charged_as_they_say() -> None:
             machine._thread.post(lambda: core.install(translation)).wait(machine.stop)
 
 
+@pytest.mark.parametrize("limit", [64, 127, 128, 300])
+def test_units_of_any_length_are_linked(limit: int) -> None:
+    """More guest instructions than a link can charge, or give back."""
+    loop = JUMPS[:4] + asm("andi", rd="t1", rs1="t0", imm=3) + asm("beq", rs1="t1", rs2="zero", offset=8 + 4 * 200)
+    away = asm("addi", rd="a1", rs1="a1", imm=1) + asm("jal", rd=0, offset=-4 * 205)
+    code = loop + asm("addi", rd="a0", rs1="a0", imm=1) * 200 + asm("jal", rd=0, offset=-4 * 203) + away
+    with load(code, tier="interp") as expected, load(code, tier="jit") as machine:
+        assert machine.translator is not None
+        machine.translator.limit = limit
+        for count in (1, 100, 1000, 5000, 3, 777, 20_000):
+            assert machine.run(count).instructions == expected.run(count).instructions == count
+            assert registers(machine) == registers(expected)
+        assert machine.stats().links > 1
+
+
 def test_links_have_one_price() -> None:
     """What an exit gives back is in the code; a record that says something else links nothing."""
     with load(li("t1", 5) + JUMPS + EXIT, tier="jit") as machine:
