@@ -449,10 +449,10 @@ static const char *take_round(struct sweep *sweep, int32_t amount) {
                                                             : "a round that does not begin behind the charge";
 }
 
-/* As it is until it is linked: add [budget], refund; jmp behind; nop. Or a jump, and a nop in the room that is left. */
+/* As it is until it is linked: add [budget], refund; jmp behind. Or a jump, and a nop in the room that is left. */
 static const char *take_link(struct sweep *sweep) {
     uint8_t refund = byte_at(sweep, sweep->at + 3);
-    const uint8_t gives[] = {ALU_IMM8, MODRM_BP8, (uint8_t)OFFSET(budget), refund, 0xe9, 1, 0, 0, 0, 0x90};
+    const uint8_t gives[] = {ALU_IMM8, MODRM_BP8, (uint8_t)OFFSET(budget), refund, EMPTY_REX, 0xe9, 0, 0, 0, 0};
     static const uint8_t only_goes[sizeof gives] = {0xe9, 5, 0, 0, 0, TWO_BYTES, 0x1f, 0x44, 0, 0};
     bool is_refund = matches(sweep, sweep->at, gives, sizeof gives);
     if (!is_refund && !matches(sweep, sweep->at, only_goes, sizeof only_goes))

@@ -13,9 +13,9 @@ from dynarec.errors import DynarecError
 from dynarec.host.base import Host
 
 X86_64_CHARGE = bytes.fromhex("836dfc 00 0f89")
-X86_64_REFUND = bytes.fromhex("8345fc 00 e9")
+X86_64_REFUND = bytes.fromhex("8345fc 00 40e9")
 X86_64_JUMP = bytes.fromhex("e9")
-X86_64_LINK_SIZE = 10
+X86_64_NOP = bytes.fromhex("0f1f440000")
 X86_64_MOST = 127
 """What a link can take from the budget, or give back."""
 ARM64_INSTRUCTION = 4
@@ -125,8 +125,7 @@ def x86_64_branch(charge: int, distance: int) -> bytes:
     if charge:
         code[3] = abs(charge)
     code += (distance - len(code) - 4 & MASK32).to_bytes(4, "little")
-    room = X86_64_LINK_SIZE - len(code)
-    return bytes(code) + {0: b"", 1: b"\x90", 5: bytes.fromhex("0f1f440000")}[room]
+    return bytes(code) if charge else bytes(code) + X86_64_NOP
 
 
 def arm64_branch(charge: int, distance: int) -> bytes:

@@ -22,12 +22,12 @@ static inline bool dr_branch_reaches(int32_t amount, int64_t distance) {
 }
 
 /* Takes the amount from the budget and goes to what is `distance` bytes from the link; to what follows, if the amount is more than
- * the budget has. add or sub [rbp + budget], imm8; jmp or jns rel32; what is left of the room is never executed. */
+ * the budget has. add or sub [rbp + budget], imm8; jmp or jns rel32: two instructions, whatever it does. */
 static inline void dr_branch_encode(struct dr_branch *branch, int32_t amount, int64_t distance) {
     static const uint8_t charge[] = {0x83, 0x6d, 0xfc, 0, 0x0f, 0x89, 0, 0, 0, 0};
-    static const uint8_t refund[] = {0x83, 0x45, 0xfc, 0, 0xe9, 0, 0, 0, 0, 0x90};
+    static const uint8_t refund[] = {0x83, 0x45, 0xfc, 0, 0x40, 0xe9, 0, 0, 0, 0}; /* an empty REX */
     static const uint8_t jump[] = {0xe9, 0, 0, 0, 0, 0x0f, 0x1f, 0x44, 0, 0};
-    uint8_t at = amount > 0 ? 6 : amount ? 5 : 1;
+    uint8_t at = amount ? 6 : 1;
     int32_t relative = (int32_t)(distance - at - (int64_t)sizeof relative);
     memcpy(branch->bytes, amount > 0 ? charge : amount ? refund : jump, DR_BRANCH_SIZE);
     if (amount)

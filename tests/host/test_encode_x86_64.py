@@ -509,6 +509,7 @@ def branch_lines(emit: Callable[[Assembler, Label], object], before: int, after:
 BRANCHES: list[tuple[str, int, Callable[[Assembler, Label], object]]] = [
     ("jmp", 5, lambda a, label: a.jmp(label)),
     ("jmp", 2, lambda a, label: a.jmp_short(label)),
+    ("jmp", 6, lambda a, label: a.jmp_longer(label)),
     *((f"j{cond.name.lower()}", 6, lambda a, label, cond=cond: a.jcc(cond, label)) for cond in Cond),
     *((f"j{cond.name.lower()}", 2, lambda a, label, cond=cond: a.jcc_short(cond, label)) for cond in Cond),
 ]

@@ -74,7 +74,7 @@ def refund(amount: int) -> bytes:
 
 def link(amount: int = 0) -> bytes:
     """What stands in front of an exit call until it is linked."""
-    return refund(amount) + jump("e9", 1) + b"\x90" if amount else jump("e9", 5) + bytes.fromhex("0f1f440000")
+    return refund(amount) + b"\x40" + jump("e9", 0) if amount else jump("e9", 5) + bytes.fromhex("0f1f440000")
 
 
 def again(amount: int, distance: int = -2) -> bytes:
@@ -317,7 +317,7 @@ ESCAPES: list[Escape] = [
     ("a link on a long jump", charged(jump("e9", 0)), [BODY], BODY, NOT_A_LINK),
     ("a link that goes elsewhere", charged(link().replace(b"\x05", b"\x0f")), [BODY], BODY, NOT_A_LINK),
     ("a link that is linked", charged(take(1) + jump("0f89", 0)), [BODY], BODY, NOT_A_LINK),
-    ("a link that goes back", charged(refund(1) + jump("e9", -9) + b"\x90"), [BODY], BODY, NOT_A_LINK),
+    ("a link that goes back", charged(refund(1) + b"\x40" + jump("e9", -10)), [BODY], BODY, NOT_A_LINK),
     ("a link that gives back in memory", charged(link(1).replace(b"\xfc", b"\xf8")), [BODY], BODY, NOT_A_LINK),
     ("a link inside a link", charged(link()), [BODY, BODY + 1], BODY + 1, INSIDE),
     ("a link on the charge's branch", charged(b""), [len(CHARGE)], len(CHARGE), INSIDE),

@@ -55,8 +55,10 @@ class Emitter(Arithmetic, Bits, Memory):
         link, behind = self.asm.here, self.asm.label()
         if refund:
             self.asm.alu_mi(Alu.ADD, _BUDGET, refund)
-        self.asm.jmp(behind)
-        self.asm.nop(link + LINK_SIZE - self.asm.here)
+            self.asm.jmp_longer(behind)
+        else:
+            self.asm.jmp(behind)
+            self.asm.nop(link + LINK_SIZE - self.asm.here)
         self.asm.bind(behind)
         return link
 

@@ -310,6 +310,11 @@ class Assembler(Buffer):
         self.code += b"\xe9\0\0\0\0"
         self._refer(label, len(self.code) - 4, 4)
 
+    def jmp_longer(self, label: Label) -> None:
+        """jmp rel32 with an empty REX: as long as jcc rel32"""
+        self.code += b"\x40"
+        self.jmp(label)
+
     def jmp_short(self, label: Label) -> None:
         """jmp rel8"""
         self.code += b"\xeb\0"
