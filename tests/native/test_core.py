@@ -177,7 +177,7 @@ def test_links_have_one_price() -> None:
         def dearer(key: int) -> Translation:
             made = translate(key)
             made.code.exits[:] = [
-                replace(each, refund=each.refund + 1) if each.link else each for each in made.code.exits
+                each._replace(refund=each.refund + 1) if each.link else each for each in made.code.exits
             ]
             return made
 
