@@ -11,9 +11,9 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from dynarec.host import layout
 from dynarec.host.allocate import Allocator
-from dynarec.host.base import EXITS, HEAD, CountedBy, Counter, Exit, ExitKind, HostCode, Mark, Site
+from dynarec.host.base import EXITS, HEAD, Counter, Exit, ExitKind, HostCode, Mark, Site
 from dynarec.host.buffer import Buffer, Label
-from dynarec.host.loops import has_rounds, loans, with_loans
+from dynarec.host.loops import loans, with_loans
 from dynarec.host.parts import Parts
 from dynarec.ir import ops
 from dynarec.ir.ops import MASK32, OpKind
@@ -30,29 +30,20 @@ _Leave = Jump | JumpTo | Interpret
 
 
 class _SideExit:
-    """A side exit whose stub is still to come; `leave` is None for the one that is out of budget.
+    """A side exit whose stub is still to come; `leave` is None for the one of the head, out of budget.
 
-    `link` is the patchable branch in the unit's body that leads here; 0 if it cannot be patched.
     `register` holds the target of a `JumpTo`, which may have to be masked.
     """
 
-    __slots__ = ("executed", "label", "leave", "link", "mask", "pc", "register")
+    __slots__ = ("executed", "label", "leave", "mask", "pc", "register")
 
     def __init__(
-        self,
-        label: Label,
-        leave: _Leave | None,
-        pc: int,
-        executed: int,
-        link: int = 0,
-        register: int = 0,
-        mask: int = MASK32,
+        self, label: Label, leave: _Leave | None, pc: int, executed: int, register: int = 0, mask: int = MASK32
     ) -> None:
         self.label = label
         self.leave = leave
         self.pc = pc
         self.executed = executed
-        self.link = link
         self.register = register
         self.mask = mask
 
@@ -67,12 +58,12 @@ class UnitEmitter(ABC, Generic[Cond]):
     methods: ClassVar[Mapping[OpKind, Callable[[Any, Op], None]]]
     """The method that emits an op; those of this module are in `METHODS`."""
     counting = False
-    """Whether the unit is to count how often it is executed."""
+    """Whether the unit is to count how often each of its rounds ended, and where."""
 
     def __init__(self, unit: Unit, homes: Mapping[Field, int]) -> None:
         self.unit = unit
         self.charged = unit.retired
-        """Guest instructions that the head takes from the budget."""
+        """Guest instructions that a round takes from the budget."""
         self.lent = loans(unit, homes)
         self.homes = with_loans(homes, self.lent)
         numbers = {register: number for number, register in enumerate(homes.values())}
@@ -80,7 +71,8 @@ class UnitEmitter(ABC, Generic[Cond]):
         self.pending: Op | None = None
         """A compare that its only use, which comes next, is going to make."""
         self.side_exits: list[_SideExit] = []
-        self.head = Label()
+        self.top = Label()
+        """Where a round begins that has been charged."""
         self.compared: tuple[Operand, Operand] | None = None
         """What the flags were set for."""
         self.late: set[Op] = set()
@@ -88,7 +80,7 @@ class UnitEmitter(ABC, Generic[Cond]):
 
     def emit(self) -> HostCode:
         """The code of the whole unit."""
-        self.result.counted_by = self._choose_counting()
+        self.result.counted = self.counting
         self.late = self._late_masks()
         self._mark(HEAD)
         self._head()
@@ -147,32 +139,34 @@ class UnitEmitter(ABC, Generic[Cond]):
         """Take `charged` from the budget; branch if that is more than it has."""
 
     @abstractmethod
-    def _refund(self, instructions: int) -> None:
-        """Give back to the budget."""
+    def _charge_again(self, instructions: int, label: Label) -> None:
+        """Take so much from the budget; branch back unless that is more than it has."""
 
     @abstractmethod
-    def _add_one(self, number: int) -> int:
-        """Add 1 to the unit's counter; what of the code the core changes to say which that is. Changes the flags."""
+    def _add_one(self, number: int, *scratch: int) -> int:
+        """Add 1 to the unit's counter; what of the code the core changes to say which that is. Changes the flags.
+
+        scratch: registers for that, where those of exit calls are in use.
+        """
 
     @abstractmethod
-    def _jump(self, label: Label) -> None:
-        """Branch to the label."""
+    def _link(self, refund: int) -> int:
+        """A link in front of an exit call, as it is until it is linked: its offset. It changes the flags."""
 
     @abstractmethod
-    def _jump_linked(self) -> int:
-        """A branch to what follows it, to be linked to another unit: its `Exit.link`."""
-
-    @abstractmethod
-    def _branch_if(self, condition: Operand, label: Label) -> int:
-        """Branch to the label if the condition holds; the `Exit.link` of that branch, 0 if it cannot be linked."""
+    def _branch_if(self, condition: Operand, label: Label, holds: bool) -> None:
+        """Branch to the label if the condition holds; or if it does not."""
 
     @abstractmethod
     def _call_stub(self) -> None:
         """Call the exit stub of the CPU state."""
 
     @abstractmethod
-    def _jump_to(self, register: int, mask: int, counter: int = 0) -> None:
-        """Jump to the entry for the guest pc in a register, or leave with it, masked, in its word of the CPU state."""
+    def _jump_to(self, register: int, mask: int, executed: int) -> None:
+        """Jump to the entry for the guest pc in a register, or leave with it, masked, in its word of the CPU state.
+
+        executed: guest instructions that have retired; the others are given back.
+        """
 
     @abstractmethod
     def _set_flags(self, a: Operand, b: Operand) -> None:
@@ -197,33 +191,21 @@ class UnitEmitter(ABC, Generic[Cond]):
 
     def _head(self) -> None:
         self._landing_pad()
-        self._exchange(outwards=False)
-        self.asm.bind(self.head)
         if self.charged:
             label = Label()
             self._charge(label)
             self.side_exits.append(_SideExit(label, None, self.unit.key, 0))
-        if self.result.counted_by is CountedBy.HEAD:
-            self._add_to(0)
+        self.result.body = self.asm.here
+        self._exchange(outwards=False)
+        self.asm.bind(self.top)
 
-    def _choose_counting(self) -> CountedBy:
-        """What costs least: of several exits one is taken in a round, unless the round is followed by another one."""
+    def _count(self, executed: int, *scratch: int) -> int | None:
+        """Count, if that is wanted, that a round ends here when so many instructions have retired; the counter."""
         if not self.counting:
-            return CountedBy.NOTHING
-        self.result.unexecuted.append(0)
-        rounds = isinstance(self.unit.terminal, JumpTo) or has_rounds(self.unit)
-        return CountedBy.HEAD if rounds else CountedBy.EXITS
-
-    def _add_to(self, number: int) -> None:
-        self.result.counters.append(Counter(self._add_one(number), number))
-
-    def _count(self, executed: int) -> int:
-        """Count, if that is wanted, that control came here when so many instructions had retired; the counter."""
-        if not self.counting:
-            return 0
+            return None
         number = len(self.result.unexecuted)
         self.result.unexecuted.append(self.charged - executed)
-        self._add_to(number)
+        self.result.counters.append(Counter(self._add_one(number, *scratch), number))
         return number
 
     def _exchange(self, outwards: bool) -> None:
@@ -234,87 +216,75 @@ class UnitEmitter(ABC, Generic[Cond]):
             self.regs.load_slot(loan.register, coming.index * layout.WORD)
 
     def _call_exit(
-        self, kind: ExitKind, target: int, refund: int, link: int = 0, inside: bool = False, counter: int = 0
+        self, kind: ExitKind, target: int, refund: int, link: int = 0, inside: bool = False, counter: int | None = None
     ) -> None:
         self._call_stub()
         self.result.exits.append(Exit(kind, self.asm.here, link, target, refund, inside, counter))
 
-    def _leave(self, target: int, inside: bool = False, counter: int = 0) -> None:
-        """Go to a known guest pc, with nothing to give back. inside: of a basic block."""
-        if self.unit.goes_round(target) and self.charged:
-            self._jump(self.head)
+    def _leave(self, target: int, executed: int, inside: bool = False) -> None:
+        """Go to a known guest pc, when so many instructions have retired. inside: of a basic block."""
+        if self._goes_round(target):
+            self._go_round(executed)
             return
+        counter = self._count(executed)
         self._exchange(outwards=True)
-        link = self._jump_linked()
-        self._call_exit(ExitKind.JUMP, target, 0, link, inside, counter)
+        refund = self.charged - executed
+        link = self._link(refund) if refund <= layout.MAX_REFUND else 0
+        self._call_exit(ExitKind.JUMP, target, refund, link, inside, counter)
 
-    def _leave_whole(self, target: int, inside: bool = False) -> None:
-        """Go there when a round is whole."""
-        counter = 0 if self.unit.goes_round(target) else self._count(self.charged)
-        self._leave(target, inside, counter)
+    def _goes_round(self, target: int) -> bool:
+        return self.charged > 0 and self.unit.goes_round(target)
 
-    def _side_exit(self, condition: Operand, leave: _Leave, at: int) -> None:
-        """Leave from instruction `at` if the condition holds."""
+    def _go_round(self, executed: int) -> None:
+        """What the round before has not executed is given back in one step."""
+        self._count(executed)
+        self._charge_again(executed, self.top)
+        self._exchange(outwards=True)
+        self._call_exit(ExitKind.BUDGET, self.unit.key, self.charged)
+
+    def _side_exit(self, condition: Operand, leave: _Leave, at: int, holds: bool = True) -> None:
+        """Leave from instruction `at` if the condition holds; or if it does not."""
         executed = at if isinstance(leave, Interpret) else at + 1
-        if isinstance(leave, Jump) and self.unit.goes_round(leave.target) and executed == self.charged:
-            self._branch_if(condition, self.head)
-            return
         label = Label()
         target = self._target(leave.target) if isinstance(leave, JumpTo) else (0, MASK32)
-        link = self._branch_if(condition, label)
-        self.side_exits.append(_SideExit(label, leave, self.unit.insns[at].pc, executed, link, *target))
+        self._branch_if(condition, label, holds)
+        self.side_exits.append(_SideExit(label, leave, self.unit.insns[at].pc, executed, *target))
 
     def _side_exit_stub(self, side: _SideExit) -> None:
         self.asm.bind(side.label)
-        refund = self.charged - side.executed
-        if side.leave is None:
+        if isinstance(side.leave, Jump):
+            self._leave(side.leave.target, side.executed)
+            return
+        if isinstance(side.leave, JumpTo):
+            self._look_up(side)
+            return
+        kind = ExitKind.BUDGET if side.leave is None else ExitKind.INTERPRET
+        if side.leave is not None:
             self._exchange(outwards=True)
-            self._call_exit(ExitKind.BUDGET, side.pc, refund)
-        elif isinstance(side.leave, Interpret):
-            self._exchange(outwards=True)
-            self._call_exit(ExitKind.INTERPRET, side.pc, refund)
-        elif isinstance(side.leave, JumpTo):
-            self._look_up(side, refund)
-        elif side.link and not self._has_to_do(side.leave, refund):
-            self._call_exit(ExitKind.JUMP, side.leave.target, 0, side.link)
-        else:
-            counter = self._count(side.executed)
-            if refund:
-                self._refund(refund)
-            self._leave(side.leave.target, counter=counter)
+        self._call_exit(kind, side.pc, self.charged - side.executed)
 
-    def _look_up(self, side: _SideExit, refund: int) -> None:
-        """Leave to a computed address. Spilled values are not needed any more."""
+    def _look_up(self, side: _SideExit) -> None:
+        """Leave to a computed address."""
         register = side.register
-        if self.counting:
-            self.regs.store_slot(layout.SPILL, register)
-        counter = self._count(side.executed)
-        if refund:
-            self._refund(refund)
-        if self.counting or any(register == loan.register for loan in self.lent):
+        if any(register == loan.register for loan in self.lent):
             register = self.regs.temporary()
-        self.regs.lock(register)
-        if self.counting:
-            self.regs.load_slot(register, layout.SPILL)
-        elif register != side.register:
             self.regs.copy(register, side.register)
+        self.regs.lock(register)
         self._exchange(outwards=True)
-        self._jump_to(register, side.mask, counter)
+        self._jump_to(register, side.mask, side.executed)
         self.regs.unlock()
-
-    def _has_to_do(self, leave: Jump, refund: int) -> bool:
-        """Whether something is to be done between the branch in the body and where it leads."""
-        return refund > 0 or bool(self.lent) or self.counting or self.unit.goes_round(leave.target)
 
     def _terminal(self) -> None:
         match self.unit.terminal:
             case Jump(target=target):
-                self._leave_whole(target, self.unit.cut)
+                self._leave(target, self.charged, self.unit.cut)
             case JumpTo(target=target):
-                self._jump_to(*self._target(target))
+                self._jump_to(*self._target(target), self.charged)
             case Branch(condition=condition, taken=taken, fallthrough=fallthrough):
-                self._side_exit(condition, Jump(taken), len(self.unit.insns) - 1)
-                self._leave_whole(fallthrough)
+                rounds = self._goes_round(taken)  # they go on without another branch
+                away, on = (fallthrough, taken) if rounds else (taken, fallthrough)
+                self._side_exit(condition, Jump(away), len(self.unit.insns) - 1, holds=not rounds)
+                self._leave(on, self.charged)
             case _:
                 self._call_exit(ExitKind.INTERPRET, self.unit.insns[-1].pc, 0)
 

@@ -11,7 +11,7 @@ from dynarec.core import Core, CoreConfig, Tier
 from dynarec.emulated import EmulatedCpu
 from dynarec.emulated.cpu import STATE
 from dynarec.host import layout
-from dynarec.host.base import CountedBy, ExitKind, Host, HostCode, Site
+from dynarec.host.base import ExitKind, Host, HostCode, Site
 from dynarec.host.x86_64.regs import HOMES as X86_64_HOMES
 from dynarec.ir import ops
 from dynarec.ir.evaluate import Left, MemoryFault, Outcome, evaluate
@@ -112,7 +112,7 @@ class Runner(ABC):
     def executed(self, unit: Unit, code: HostCode) -> int:
         """Guest instructions that have retired in the last run, by its counters."""
         counters, others = self.counters(code)
-        rounds = counters[0] if code.counted_by is CountedBy.HEAD else sum(counters[1:]) + len(others)
+        rounds = sum(counters) + len(others)
         left_out = sum(count * missing for count, missing in zip(counters, code.unexecuted, strict=True))
         return rounds * unit.retired - left_out - sum(others)
 
