@@ -594,8 +594,8 @@ static const char *take_refund(struct sweep *sweep) {
         return BAD_REFUND;
     sweep->looked = false;
     const char *reason = take_insn(sweep);
-    if (!reason && !sweep->looked)
-        reason = "a refund that is neither a link's nor a lookup's";
+    if (!sweep->looked)
+        return "a refund that is neither a link's nor a lookup's";
     sweep->leaving = true;
     return reason;
 }
