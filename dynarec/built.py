@@ -21,7 +21,7 @@ def has_interpreter(guest: str) -> bool:
 def verify(host: str, code: bytes, links: Sequence[int], jump_shift: int, harden: int = 0) -> tuple[int, str] | None:
     """What the verifier of a host ("x86_64" or "arm64") refuses in the code of a unit: the offset in bytes, and why.
 
-    links: offsets of the branches that are to be linked (`Exit.link`). harden: enum dr_harden bits. None: it may be
+    links: offsets of what is to be linked (`Exit.link`). harden: enum dr_harden bits. None: it may be
     installed. Works on any machine (native/verify.h).
     """
     reason = ffi.new("char **")

@@ -165,7 +165,7 @@ def _native_unit(translation: Translation, epoch: int) -> tuple[Any, tuple[Any, 
     native = ffi.new(
         "struct dr_unit *",
         (
-            unit.key, bytes_, len(code.code), unit.retired,
+            unit.key, bytes_, len(code.code), unit.retired, code.body,
             exits, len(code.exits), sites, len(code.sites), ranges, len(translation.ranges),
             source, len(translation.source), loans, len(code.loans), translation.checked,
             counts, len(code.counters), len(code.unexecuted), epoch,

@@ -17,6 +17,7 @@ from dynarec.host.base import Hardening
 from dynarec.machine import PROFILES, profile_class
 from dynarec.machine.base import AccessFault, Profile
 from dynarec.machine.recognise import CONVENTIONS
+from dynarec.profiles import ProfileGuide
 from dynarec.program import ELF_MAGIC, Program, load_program
 from guest_isa import bundled_guests, load_guests
 
@@ -176,7 +177,10 @@ def _translating_core(guest: Guest, setup: Setup) -> tuple[Core, Translator]:
     core = Core(config, guest.layout)
     if setup.wx == AUTO:
         _announce_fallback(core.policy)
-    return core, Translator(guest, host, core.memory.code, is_mixed=core.is_mixed, is_hooked=core.is_hooked)
+    guide = ProfileGuide(core)
+    return core, Translator(
+        guest, host, core.memory.code, is_mixed=core.is_mixed, is_hooked=core.is_hooked, guide=guide
+    )
 
 
 def _announce_fallback(chosen: str) -> None:

@@ -1,21 +1,22 @@
 """From guest bytes to a trace: decodes and lifts along the likely way.
 
-A trace follows jumps whose target is known, also into calls and back out of them, and the likely side of branches:
-forward ones are expected not to be taken, backward ones to be taken. The other side becomes a side exit. A loop back to
+A trace follows jumps whose target is known, also into calls and back out of them, and the likely side of branches and
+computed jumps, as far as a guide knows it; else forward branches are expected not to be taken, backward ones to be
+taken. The other side becomes a side exit. A loop back to
 its own head is unrolled while it stays short, so that what is done once a round (the budget, state that lives in
 memory) is done less often. A trace ends where the way is not known, where it meets itself, or when it is long enough.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from dynarec.ir.builder import Builder
-from dynarec.ir.ops import EQ, NEGATED, STORE32_IF, STORES
+from dynarec.ir.ops import AND, EQ, NE, NEGATED, STORE32_IF, STORES
 from dynarec.ir.semantics import Value
-from dynarec.ir.unit import Branch, Interpret, Jump, Operand, Terminal, Unit
+from dynarec.ir.unit import Branch, Interpret, Jump, JumpTo, Op, Operand, Terminal, Unit
 from guest_isa.guest import Guest
 from guest_isa.isa import Insn
 
@@ -23,7 +24,7 @@ TRACE_LIMIT = 64
 """Guest instructions of the longest trace."""
 CHECKED_LIMIT = 16
 """Guest instructions of the longest trace that compares its own bytes."""
-UNROLLED_LIMIT = 32
+UNROLLED_LIMIT = 64
 """Guest instructions that a loop is unrolled to."""
 WORD = 4
 STORING = frozenset((*STORES, STORE32_IF))
@@ -35,6 +36,37 @@ Fetch = Callable[[int, int], bytes]
 IsHooked = Callable[[int, bool], bool]
 """(pc, begins) -> whether something looks at the guest before the instruction at pc; or, if it begins one, before the
 basic block."""
+
+
+class Guide(Protocol):
+    """Knows where control is likely to go."""
+
+    def way(self, index: int, pc: int, ways: Sequence[int]) -> int | None:
+        """Where it goes behind instruction number `index` of a trace, at pc; None if that is not known.
+
+        ways: the two of a branch, taken first; none for a computed jump.
+        """
+
+
+class NoGuide:
+    """Knows nothing."""
+
+    def way(self, index: int, pc: int, ways: Sequence[int]) -> int | None:
+        return None
+
+
+NO_GUIDE = NoGuide()
+
+
+class Path:
+    """The way of a trace that was formed before."""
+
+    def __init__(self, pcs: Sequence[int], onward: int | None) -> None:
+        """pcs: of its instructions. onward: where it would have gone on behind them."""
+        self._pcs = (*pcs, onward)
+
+    def way(self, index: int, pc: int, ways: Sequence[int]) -> int | None:
+        return self._pcs[index + 1] if index + 1 < len(self._pcs) else None
 
 
 def unhooked(pc: int, begins: bool) -> bool:
@@ -75,6 +107,8 @@ class Trace:
     decoded: list[Insn] = field(default_factory=list)
     checked: bool = False
     """It compares its bytes with guest memory first."""
+    onward: int | None = None
+    """Where it would have gone on if it had not ended."""
 
     def pieces(self) -> list[tuple[int, bytes]]:
         """The ranges with their bytes."""
@@ -114,20 +148,30 @@ class Limits(NamedTuple):
     """Where traces end.
 
     is_hooked: what no trace runs across; it is entered by a unit of its own. left: addresses of instructions that are
-    left to the interpreter. length: guest instructions of the longest trace.
+    left to the interpreter. length: guest instructions of the longest trace. guide: what is known of the guest's ways.
     """
 
     is_hooked: IsHooked = unhooked
     left: Collection[int] = ()
     length: int = TRACE_LIMIT
+    guide: Guide = NO_GUIDE
 
 
 ORDINARY = Limits()
 
 
 def form_trace(guest: Guest, fetch: Fetch, key: int, limits: Limits = ORDINARY) -> Trace:
-    """The trace from `key`."""
-    return _Former(guest, fetch, key, limits).form()
+    """The trace from `key`.
+
+    One that comes into a loop that is too long for it ends where the loop begins: else there would be as many copies of
+    the loop as ways into it, turned against each other.
+    """
+    former = _Former(guest, fetch, key, limits)
+    trace = former.form()
+    is_known = isinstance(limits.guide, Path)
+    if len(former.backward) == 1 and len(trace.unit.insns) >= limits.length and not is_known:
+        return _Former(guest, fetch, key, limits._replace(length=former.backward[0])).form()
+    return trace
 
 
 def form_checked_trace(guest: Guest, fetch: Fetch, key: int, limits: Limits = ORDINARY) -> Trace:
@@ -141,6 +185,12 @@ def form_checked_trace(guest: Guest, fetch: Fetch, key: int, limits: Limits = OR
     former = _Former(guest, fetch, key, limits, checked=True)
     former.expected = first.pieces()
     return former.form()
+
+
+def _unaligned(target: Operand) -> Operand:
+    """What a target is aligned from, if it is: it is expected to be aligned already, and need not be computed then."""
+    is_mask = isinstance(target, Op) and target.kind is AND and type(target.args[1]) is int
+    return target.args[0] if is_mask else target  # type: ignore[union-attr]
 
 
 class _Former:
@@ -160,6 +210,9 @@ class _Former:
         self.source = bytearray()
         self.piece = bytearray()
         self.decoded: list[Insn] = []
+        self.onward: int | None = None
+        self.backward: list[int] = []
+        """Behind how many instructions it has followed a branch back."""
         self.start = self.end = key
         """The piece of code that has been added last."""
 
@@ -169,11 +222,14 @@ class _Former:
         while pc is not None:
             pc = self._step(pc)
         self._end_range()
-        return Trace(self.unit, self.ranges, bytes(self.source), self.decoded, self.checked)
+        return Trace(self.unit, self.ranges, bytes(self.source), self.decoded, self.checked, self.onward)
 
     def _step(self, pc: int) -> int | None:
         """Add the instruction at pc; where the trace goes on, or None if it ends."""
+        if pc == self.key and self.unit.insns and self._unrolls():
+            self.seen.clear()
         if self.unit.insns and self._ends_before(pc):
+            self.onward = pc
             self._cut(pc)
             return None
         self.seen.add(pc)
@@ -246,18 +302,36 @@ class _Former:
             case Jump(target=target):
                 return target
             case Branch(condition=condition, taken=taken, fallthrough=fallthrough):
-                if taken > builder.pc and taken != self.key:
+                if self._way(taken, fallthrough) != taken:
                     builder.exit_if(condition, Jump(taken))
                     return fallthrough
-                if taken == self.key and self._unrolls():
-                    self.seen.clear()
-                elif taken in self.seen or taken == self.key:
+                if self._closes(taken):
+                    self.onward = taken
                     self.unit.terminal = terminal
                     return None
+                if taken <= builder.pc and taken != self.key:
+                    self.backward.append(len(self.unit.insns))
                 builder.exit_if(builder.negated(condition), Jump(fallthrough))
                 return taken
+            case JumpTo(target=value) if (expected := self._guided()) is not None:
+                builder.exit_if(builder.op(NE, _unaligned(value), expected), JumpTo(value))
+                return expected
         self.unit.terminal = terminal
         return None
+
+    def _guided(self, *ways: int) -> int | None:
+        """Where the instruction that has just been lifted goes, as far as that is known."""
+        return self.limits.guide.way(len(self.unit.insns) - 1, self.builder.pc, ways)
+
+    def _way(self, taken: int, fallthrough: int) -> int:
+        """Which side of a branch is expected: what is not known to be otherwise goes back, and not forward."""
+        static = taken if taken <= self.builder.pc or taken == self.key else fallthrough
+        guided = self._guided(taken, fallthrough)
+        return static if guided is None else guided
+
+    def _closes(self, target: int) -> bool:
+        """Whether the trace ends where control goes back to what it has been through."""
+        return not self._unrolls() if target == self.key else target in self.seen
 
     def _unrolls(self) -> bool:
         """Whether one more round of the loop that has just been closed fits."""

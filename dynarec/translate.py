@@ -10,7 +10,18 @@ from dynarec.host.allocate import OutOfRegisters
 from dynarec.host.base import Host, HostCode
 from dynarec.ir.unit import Unit
 from dynarec.opt import PASSES, Pass
-from dynarec.trace import TRACE_LIMIT, Fetch, IsHooked, Limits, Trace, form_checked_trace, form_trace, unhooked
+from dynarec.trace import (
+    NO_GUIDE,
+    TRACE_LIMIT,
+    Fetch,
+    Guide,
+    IsHooked,
+    Limits,
+    Trace,
+    form_checked_trace,
+    form_trace,
+    unhooked,
+)
 from guest_isa.guest import Guest
 
 
@@ -19,7 +30,8 @@ class Translation:
     """A unit with its host code, and the guest bytes that it was made from: where as (address, size), and which.
 
     checked: the code compares these bytes with guest memory whenever it is entered. limit: guest instructions that the
-    trace could have had. phases: seconds that it took, by phase: "form", the names of the passes, "emit".
+    trace could have had. onward: where it would have gone on. phases: seconds that it took, by phase: "form", the names
+    of the passes, "emit".
     """
 
     unit: Unit
@@ -28,6 +40,7 @@ class Translation:
     source: bytes
     checked: bool = False
     limit: int = TRACE_LIMIT
+    onward: int | None = None
     phases: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -68,11 +81,12 @@ class Translator:
         limit: int = TRACE_LIMIT,
         is_mixed: Callable[[int, int], bool] | None = None,
         is_hooked: IsHooked = unhooked,
+        guide: Guide = NO_GUIDE,
     ) -> None:
         """without: names of passes to leave out. limit: guest instructions of the longest trace.
 
         is_mixed: (address, size) -> whether the range is code and data alike; stores to it are not noticed.
-        is_hooked: what no trace runs across.
+        is_hooked: what no trace runs across. guide: what is known of the ways of the guest.
         """
         self.guest = guest
         self.host = host
@@ -80,6 +94,7 @@ class Translator:
         self.limit = limit
         self.is_mixed = is_mixed
         self.is_hooked = is_hooked
+        self.guide = guide
         self.left: Collection[int] = ()
         """Addresses of instructions that are left to the interpreter."""
         self.without = tuple(without)
@@ -105,7 +120,7 @@ class Translator:
 
     def form(self, key: int, limit: int | None = None) -> Trace:
         """The trace from `key`, not yet optimised."""
-        limits = Limits(self.is_hooked, self.left, limit or self.limit)
+        limits = Limits(self.is_hooked, self.left, limit or self.limit, self.guide)
         trace = form_trace(self.guest, self.fetch, key, limits)
         if self.is_mixed is not None and any(self.is_mixed(*piece) for piece in trace.ranges):
             return form_checked_trace(self.guest, self.fetch, key, limits)
@@ -132,7 +147,9 @@ class Translator:
                 limit //= 2
             else:
                 phases.end("emit")
-                return Translation(trace.unit, code, trace.ranges, trace.source, trace.checked, limit, phases.seconds)
+                return Translation(
+                    trace.unit, code, trace.ranges, trace.source, trace.checked, limit, trace.onward, phases.seconds
+                )
 
     def stages(self, key: int) -> Iterator[tuple[str, Unit]]:
         """The unit as lifted and after each pass, with the text of its instructions, for people to look at.

@@ -125,7 +125,10 @@ class ThreadedPrinter(CPrinter):
     def jump(self, target: Value) -> None:
         if not isinstance(target, int) and target not in self._constant:
             self.profile = "JUMP"
-            self.lines.append(f"DR_NOTE_TARGET({target});")
+            if len(self._slots) == SLOTS:
+                raise DoesNotFitError  # the last slot is the profile's
+            self.decoding.append(f"to->slots[{SLOTS - 1}] = 0;")
+            self.lines.append(f"dr_note_target(insn, {target});")
         self._end(self._go(target))
 
     def _go(self, target: Value) -> str:

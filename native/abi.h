@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DR_ABI_VERSION 1
+#define DR_ABI_VERSION 2
 #define DR_WORDS 64
 #define DR_STATE_WORDS 48 /* the first of these: the guest's */
 #define DR_SPILL_WORD 48  /* the next: values that a unit has no register for */
@@ -17,6 +17,7 @@
 #define DR_MAX_HOMES 32
 #define DR_JUMP_SLOTS 4096
 #define DR_COUNTERS 131072
+#define DR_MAX_REFUND 127 /* guest instructions that a link can give back */
 
 /* Adds to a counter that its thread alone changes and others may read. */
 #define DR_COUNT(counter, number) __atomic_store_n(&(counter), (counter) + (number), __ATOMIC_RELAXED)

@@ -69,8 +69,9 @@ int64_t dr_verify(const char *host, const uint8_t *code, uint32_t size, const ui
                   uint32_t jump_shift, uint32_t harden, const char **reason) {
     struct dr_candidate candidate = {code, size, links, link_count, jump_shift, harden};
     struct dr_refusal refusal = {0, ""};
+    struct dr_head head;
     dr_verifier *verifier = strcmp(host, "arm64") == 0 ? dr_verify_arm64 : dr_verify_x86_64;
-    bool accepted = verifier(&candidate, &refusal);
+    bool accepted = verifier(&candidate, &head, &refusal);
     *reason = refusal.reason;
     return accepted ? -1 : (int64_t)refusal.offset;
 }

@@ -145,7 +145,8 @@ struct dr_tally {
 /* What is counted of an instruction while it is interpreted. */
 enum dr_profile_kind { DR_PROFILE_NONE, DR_PROFILE_BRANCH, DR_PROFILE_JUMP };
 
-/* taken, fell: how often a branch went either way, up to 65,535. target: where a jump to a value went last. */
+/* taken, fell: how often a branch went either way, up to 65,535. target: where a jump to a value mostly goes; taken: how often it
+ * went there, less four for each time elsewhere, up to 255. */
 struct dr_profile {
     uint32_t kind; /* enum dr_profile_kind; none: it is something else, or has not been executed */
     uint32_t taken, fell;
@@ -222,9 +223,9 @@ struct dr_config {
 struct dr_exit {
     uint32_t kind;   /* enum dr_exit_kind */
     uint32_t ret;    /* offset in the unit of what lies behind the call of the exit stub: where it was left */
-    uint32_t link;   /* offset of the branch to patch, 0 when it cannot be linked */
+    uint32_t link;   /* offset of what linking changes, in front of the call; 0 when it cannot be linked */
     uint32_t target; /* guest pc */
-    uint32_t refund; /* guest instructions charged at the head that have not been executed, and not been given back */
+    uint32_t refund; /* guest instructions charged that have not been executed; unless it can be linked, nobody gave them back */
     uint32_t inside; /* whether the target lies in the middle of a basic block: the unit was long enough */
 };
 
@@ -252,7 +253,8 @@ struct dr_unit {
     uint64_t key;
     const uint8_t *code;
     uint32_t code_size;
-    uint32_t insns; /* guest instructions charged at the head */
+    uint32_t insns; /* guest instructions charged at the start, and for each round */
+    uint32_t body;  /* offset behind that charge */
     const struct dr_exit *exits;
     uint32_t exit_count;
     const struct dr_site *sites;

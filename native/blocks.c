@@ -135,6 +135,7 @@ static void fill(struct dr_block *block, const struct dr_unit *unit) {
     block->key = unit->key;
     block->size = unit->code_size;
     block->insns = unit->insns;
+    block->body = unit->body;
     block->exit_count = unit->exit_count;
     block->site_count = unit->site_count;
     block->range_count = unit->range_count;

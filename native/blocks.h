@@ -52,7 +52,7 @@ struct dr_unit_record {
 struct dr_block {
     uint64_t key;
     uint32_t start, size; /* host code, in bytes from the start of the slice */
-    uint32_t insns;
+    uint32_t insns, body; /* as in dr_unit */
     uint32_t exit_count, site_count, range_count, loan_count, use_count;
     struct dr_link *exits;
     struct dr_site *sites;

@@ -68,7 +68,7 @@ void dr_codemem_read(const struct dr_codemem *memory, void *to, uint32_t offset,
 static bool lies_outside(const struct dr_codemem *memory, const struct dr_patch *patch) {
     uint32_t size = patch->code ? patch->size : DR_BRANCH_SIZE;
     return patch->offset > memory->size || size > memory->size - patch->offset ||
-           (!patch->code && patch->target >= memory->size);
+           patch->target > memory->size;
 }
 
 static size_t words_of(const struct dr_patch *patch) {
@@ -90,10 +90,12 @@ static bool make_room(struct dr_codemem *memory, const struct dr_patch *patches,
     return true;
 }
 
-static void stage_unit(const struct dr_patch *patch, struct dr_record *record) {
+static void stage_unit(const struct dr_codemem *memory, const struct dr_patch *patch, struct dr_record *record) {
     uint32_t *payload = (uint32_t *)(record + 1);
     record->length = patch->size;
     record->link_count = patch->link_count;
+    record->charge = patch->charge;
+    record->target = memory->slice.offset + patch->target;
     if (patch->size)
         payload[(patch->size - 1) / 4] = 0; /* the padding */
     memcpy(payload, patch->code, patch->size);
@@ -103,9 +105,10 @@ static void stage_unit(const struct dr_patch *patch, struct dr_record *record) {
 
 static void stage_branch(const struct dr_codemem *memory, const struct dr_patch *patch, struct dr_record *record) {
     struct dr_branch branch;
-    dr_branch_encode(&branch, (int64_t)patch->target - (int64_t)patch->offset);
+    dr_branch_encode(&branch, patch->charge, (int64_t)patch->target - (int64_t)patch->offset);
     record->length = DR_BRANCH_SIZE;
     record->link_count = DR_PATCHED_BRANCH;
+    record->charge = patch->charge;
     record->target = memory->slice.offset + patch->target;
     memcpy(record + 1, branch.bytes, DR_BRANCH_SIZE);
 }
@@ -117,7 +120,7 @@ static struct dr_staged stage(struct dr_codemem *memory, const struct dr_patch *
         struct dr_record *record = (struct dr_record *)at;
         *record = (struct dr_record){.offset = memory->slice.offset + patches[i].offset};
         if (patches[i].code)
-            stage_unit(&patches[i], record);
+            stage_unit(memory, &patches[i], record);
         else
             stage_branch(memory, &patches[i], record);
         at += words_of(&patches[i]);

@@ -1,8 +1,7 @@
 /* A machine's code memory, and the one function that writes it.
  *
  * There is one region for each process and policy (Apple allows a hardened program one MAP_JIT region); a machine has a
- * slice of it. Only the slice's owner thread writes, in batches: the units are verified, the branches that link them go to
- * the starts of units, the region is opened, written and closed once, and the instruction caches see what is new. After a
+ * slice of it. Only the slice's owner thread writes, in batches: the units are verified, what links them leads to units, the region is opened, written and closed once, and the instruction caches see what is new. After a
  * fork the child has no region: its slices are stale, and have to be opened anew, empty.
  */
 #ifndef DR_CODEMEM_H
@@ -17,14 +16,14 @@
 
 /* One thing to write. Offsets are bytes from the start of the slice. */
 struct dr_patch {
-    uint32_t offset;       /* of a unit; or of the branch of an exit (dr_exit.link) */
-    const uint8_t *code;   /* the unit's code; NULL: a branch */
+    uint32_t offset;       /* of a unit; or of a link (dr_exit.link) */
+    const uint8_t *code;   /* the unit's code; NULL: a link */
     uint32_t size;
-    const uint32_t *links; /* offsets, in the code, of the branches that may be patched later */
+    const uint32_t *links; /* offsets, in the code, of what may be linked later */
     uint32_t link_count;
-    uint32_t target;       /* where a branch goes from now on: the start of a unit, or its own exit's call */
+    uint32_t target;       /* the unit's body; or where a link leads from now on: a unit, or what follows the link */
+    int32_t charge;        /* what the unit takes from the budget, or the link; below 0, it gives back */
 };
-
 
 struct dr_codemem {
     struct dr_region *region; /* NULL: none */

@@ -116,6 +116,7 @@ void dr_profile(struct dr_core *core, uint32_t pc, struct dr_profile *profile) {
         profile->fell = __atomic_load_n(&insn->fell, __ATOMIC_RELAXED);
     } else if (profile->kind == DR_PROFILE_JUMP) {
         profile->target = __atomic_load_n(&insn->target, __ATOMIC_RELAXED);
+        profile->taken = __atomic_load_n(&insn->slots[DR_DECODED_SLOTS - 1], __ATOMIC_RELAXED);
     }
     dr_unlock_tables(core);
 }

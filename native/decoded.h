@@ -25,7 +25,7 @@ struct dr_decoded {
     uint32_t wide;                   /* its wide operand */
     union {
         uint32_t word;   /* its bytes */
-        uint32_t target; /* where it went last */
+        uint32_t target; /* where it goes most; how sure that is, is in the last slot (dr_note_target) */
         struct {
             uint16_t taken, fell;
         };

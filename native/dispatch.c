@@ -211,6 +211,19 @@ static void note_block(struct dr_core *core, const struct dr_link *link) {
         core->hooks.begins = false;
 }
 
+/* An exit that is linked comes to its call when the budget does not suffice. */
+static enum dr_exit_kind kind_of(const struct dr_link *link) {
+    return link->to ? DR_EXIT_BUDGET : (enum dr_exit_kind)link->exit.kind;
+}
+
+/* What was charged and not executed when an exit came to its call. A link has given back what its own unit did not execute; if it
+ * is linked, it has charged for the other one. */
+static uint32_t owed(const struct dr_link *link) {
+    if (!link->exit.link)
+        return link->exit.refund;
+    return link->to ? link->to->insns : 0;
+}
+
 static int leave_by_exit(struct dr_core *core, int32_t slice) {
     struct dr_link *link = dr_blocks_exit(&core->blocks, core->cpu.exit_pc - (uint64_t)core->code.run);
     if (!link) {
@@ -218,14 +231,15 @@ static int leave_by_exit(struct dr_core *core, int32_t slice) {
         return DR_STOP_ERROR;
     }
     const struct dr_exit *exit = &link->exit;
-    DR_COUNT(core->stats.exits[exit->kind], 1);
-    if (link->unit->record)
+    enum dr_exit_kind kind = kind_of(link);
+    DR_COUNT(core->stats.exits[kind], 1);
+    if (link->unit->record && !link->to)
         DR_COUNT(link->unit->record->missed[link - link->unit->exits], 1);
-    settle(core, slice, exit->refund);
+    settle(core, slice, owed(link));
     if (exit->kind != DR_EXIT_INDIRECT)
         core->cpu.pc = exit->target;
     note_block(core, link);
-    switch ((enum dr_exit_kind)exit->kind) {
+    switch (kind) {
     case DR_EXIT_JUMP:
         return follow_jump(core, link);
     case DR_EXIT_INTERPRET:

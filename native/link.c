@@ -1,5 +1,6 @@
-/* Installing, linking, and their exact inverses. An exit that is not linked branches to its own call of the exit stub; linking
- * patches the branch's distance, unlinking puts the old one back. What happens at one time is written as one batch.
+/* Installing, linking, and their exact inverses. An exit that is not linked gives back what was not executed and goes on to its own
+ * call of the exit stub. Linked to a unit, it takes what that one charges, less what it gives back, and goes behind that one's
+ * charge; or on to its own call, when the budget does not suffice. What happens at one time is written as one batch.
  */
 #include <string.h>
 
@@ -18,8 +19,19 @@ static bool queue(struct dr_core *core, struct dr_patch patch) {
     return true;
 }
 
-static bool queue_branch(struct dr_core *core, const struct dr_link *link, uint32_t target) {
-    return queue(core, (struct dr_patch){.offset = link->unit->start + link->exit.link, .target = target});
+/* charge: what the unit there would take, were it entered at its start. */
+static bool queue_branch(struct dr_core *core, const struct dr_link *link, uint32_t target, uint32_t charge) {
+    uint32_t offset = link->unit->start + link->exit.link;
+    return queue(core, (struct dr_patch){
+                           .offset = offset, .target = target, .charge = (int32_t)charge - (int32_t)link->exit.refund});
+}
+
+/* Where it is too far to charge on the way, it is left to the unit. */
+static bool queue_link(struct dr_core *core, const struct dr_link *link, const struct dr_block *block) {
+    uint32_t body = block->start + block->body, offset = link->unit->start + link->exit.link;
+    int32_t charge = (int32_t)block->insns - (int32_t)link->exit.refund;
+    bool reaches = dr_branch_reaches(charge, (int64_t)body - (int64_t)offset);
+    return reaches ? queue_branch(core, link, body, block->insns) : queue_branch(core, link, block->start, 0);
 }
 
 /* Units that died keep their places until the batch is written, for it may still undo links in them. */
@@ -74,12 +86,7 @@ static bool link_exit(struct dr_core *core, struct dr_link *link, struct dr_bloc
     block->incoming = link;
     DR_COUNT(core->stats.links, 1);
     note_link(core, DR_EVENT_LINK, link);
-    return queue_branch(core, link, block->start);
-}
-
-/* Where an exit that is not linked goes: its call of the exit stub. */
-static uint32_t own_stub(const struct dr_core *core, const struct dr_link *link) {
-    return link->unit->start + link->exit.ret - dr_exit_call(core->config.harden).size;
+    return queue_link(core, link, block);
 }
 
 static bool unlink_exit(struct dr_core *core, struct dr_link *link) {
@@ -87,7 +94,7 @@ static bool unlink_exit(struct dr_core *core, struct dr_link *link) {
     link->to = NULL;
     link->next = NULL;
     DR_COUNT(core->stats.unlinks, 1);
-    return queue_branch(core, link, own_stub(core, link));
+    return queue_branch(core, link, link->unit->start + link->exit.link + DR_BRANCH_SIZE, 0);
 }
 
 static bool unlink_incoming(struct dr_core *core, struct dr_block *block) {
@@ -295,7 +302,7 @@ static bool reserve(struct dr_core *core, const struct dr_unit *const *units, ui
     return false;
 }
 
-/* The offsets of the branches that may be linked. */
+/* The offsets of what may be linked. */
 static const uint32_t *collect_links(struct dr_core *core, const struct dr_unit *unit, uint32_t *count) {
     const uint32_t *first = core->links.at + core->links.count;
     for (uint32_t i = 0; i < unit->exit_count; i++)
@@ -365,7 +372,8 @@ static struct dr_block *add_unit(struct dr_core *core, const struct dr_unit *uni
     DR_COUNT(core->stats.installed, 1);
     note_install(core, block);
     const uint8_t *code = own_counters(core, block, unit);
-    struct dr_patch patch = {.offset = block->start, .code = code, .size = unit->code_size};
+    struct dr_patch patch = {.offset = block->start, .code = code, .size = unit->code_size,
+                             .target = block->start + unit->body, .charge = (int32_t)unit->insns};
     patch.links = collect_links(core, unit, &patch.link_count);
     return code && queue(core, patch) ? block : NULL;
 }

@@ -18,8 +18,9 @@
 struct dr_record {
     uint32_t offset;
     uint32_t length;
-    uint32_t link_count; /* DR_PATCHED_BRANCH: no unit, but the branch of a linked exit, which now goes to `target` */
-    uint32_t target;
+    uint32_t link_count; /* DR_PATCHED_BRANCH: no unit, but a link, which now goes to `target` */
+    uint32_t target;     /* of a unit: its body, right behind its charge */
+    int32_t charge;      /* what a unit takes from the budget at its start, or the link that leads to it */
 };
 #define DR_PATCHED_BRANCH UINT32_MAX
 

@@ -23,12 +23,19 @@
 #define MAX_POLICIES 16
 #define BOOKS (2 * MAX_POLICIES) /* code with landing pads has pages of its own */
 
+/* A unit, as its verifier found it. */
+struct entry {
+    uint16_t charge; /* that it takes from the budget when it is entered at its start */
+    uint8_t body;    /* offset behind that: for those who have taken it themselves */
+    bool is_entry;
+};
+
 /* What is known of a region beside its pages. None of it lives in executable memory. */
 struct book {
     struct dr_region region;
-    uint8_t *slice_of;   /* of each granule; 0: free */
-    uint8_t *entries;    /* a bit for each place that a unit may start at */
-    uint8_t *links;      /* a bit for each place that a branch may be patched at */
+    uint8_t *slice_of;     /* of each granule; 0: free */
+    struct entry *entries; /* for each place that a unit may start at */
+    uint8_t *refunds;      /* for each place that a link may be at: 0, or what it gives back when it is not linked, and 1 */
     size_t mapped;       /* bytes of the three together */
     struct dr_rules rules[MAX_SLICES];
     bool in_use[MAX_SLICES];
@@ -57,28 +64,13 @@ static struct book *book_of(struct dr_region *region) {
     return (struct book *)region; /* its first member */
 }
 
-/* -- bits ------------------------------------------------------------------------------------------------------------ */
-
-static void set_bit(uint8_t *bits, uint32_t number) {
-    bits[number / 8] |= (uint8_t)(1u << number % 8);
-}
-
-static bool has_bit(const uint8_t *bits, uint32_t number) {
-    return bits[number / 8] >> number % 8 & 1;
-}
-
-static void clear_bits(uint8_t *bits, uint32_t first, uint32_t behind) {
-    for (; first < behind && first % 8; first++)
-        bits[first / 8] &= (uint8_t)~(1u << first % 8);
-    for (; first < behind && behind % 8; behind--)
-        bits[(behind - 1) / 8] &= (uint8_t)~(1u << (behind - 1) % 8);
-    memset(bits + first / 8, 0, (behind - first) / 8);
-}
-
 void dr_region_forget(struct dr_region *region, uint32_t offset, uint32_t size) {
     struct book *book = book_of(region);
-    clear_bits(book->entries, offset / DR_CODE_ALIGN, (offset + size + DR_CODE_ALIGN - 1) / DR_CODE_ALIGN);
-    clear_bits(book->links, offset / DR_LINK_ALIGN, (offset + size + DR_LINK_ALIGN - 1) / DR_LINK_ALIGN);
+    uint32_t first = offset / DR_CODE_ALIGN, behind = (offset + size + DR_CODE_ALIGN - 1) / DR_CODE_ALIGN;
+    memset(book->entries + first, 0, (behind - first) * sizeof *book->entries);
+    first = offset / DR_LINK_ALIGN;
+    behind = (offset + size + DR_LINK_ALIGN - 1) / DR_LINK_ALIGN;
+    memset(book->refunds + first, 0, behind - first);
 }
 
 /* -- slices ---------------------------------------------------------------------------------------------------------- */
@@ -144,6 +136,15 @@ static uint32_t slice_at(const struct book *book, uint32_t offset, uint32_t size
 
 /* -- what may be written --------------------------------------------------------------------------------------------- */
 
+static void note_unit(struct book *book, const struct dr_record *record, const struct dr_head *head) {
+    const uint8_t *code = (const uint8_t *)(record + 1);
+    const uint32_t *links = (const uint32_t *)(record + 1) + (record->length + 3) / 4;
+    dr_region_forget(&book->region, record->offset, record->length);
+    book->entries[record->offset / DR_CODE_ALIGN] = (struct entry){(uint16_t)head->charge, (uint8_t)head->body, true};
+    for (uint32_t i = 0; i < record->link_count; i++)
+        book->refunds[(record->offset + links[i]) / DR_LINK_ALIGN] = (uint8_t)(dr_branch_refund(code + links[i]) + 1);
+}
+
 static const char *admit_unit(struct book *book, const struct dr_record *record) {
     const uint8_t *code = (const uint8_t *)(record + 1);
     const uint32_t *links = (const uint32_t *)(record + 1) + (record->length + 3) / 4;
@@ -152,41 +153,43 @@ static const char *admit_unit(struct book *book, const struct dr_record *record)
         return "a unit was to be written where none can be";
     const struct dr_rules *rules = &book->rules[slice];
     struct dr_candidate candidate = {code, record->length, links, record->link_count, rules->jump_shift, rules->harden};
+    struct dr_head head;
     struct dr_refusal refusal;
-    if (!DR_VERIFY(&candidate, &refusal)) {
+    if (!DR_VERIFY(&candidate, &head, &refusal)) {
         snprintf(refused, sizeof refused, "generated code was refused: %s, at byte %u", refusal.reason, refusal.offset);
         return refused;
     }
-    dr_region_forget(&book->region, record->offset, record->length);
-    set_bit(book->entries, record->offset / DR_CODE_ALIGN);
-    for (uint32_t i = 0; i < record->link_count; i++)
-        set_bit(book->links, (record->offset + links[i]) / DR_LINK_ALIGN);
+    if (record->charge != (int32_t)head.charge || record->target != record->offset + head.body)
+        return "a unit takes something else from the budget than was said of it";
+    note_unit(book, record, &head);
     return NULL;
 }
 
-/* A unit begins there; or the code there does nothing but leave. */
-static bool is_target(const struct book *book, uint32_t target, uint32_t slice) {
-    struct dr_exit_call call = dr_exit_call(book->rules[slice].harden);
-    uint8_t code[sizeof call.code];
-    if (slice_at(book, target, call.size) != slice)
-        return false;
-    if (target % DR_CODE_ALIGN == 0 && has_bit(book->entries, target / DR_CODE_ALIGN))
+/* Whether a link leads to where what it takes is right: its own exit call, or a unit, before or behind its charge. */
+static bool leads(const struct book *book, const struct dr_record *link, uint32_t refund, uint32_t slice) {
+    const struct entry *entry = &book->entries[link->target / DR_CODE_ALIGN];
+    uint32_t into = link->target % DR_CODE_ALIGN;
+    if (link->charge == -(int32_t)refund && link->target == link->offset + DR_BRANCH_SIZE)
         return true;
-    book->region.policy->read(&book->region, code, target, call.size);
-    return memcmp(code, call.code, call.size) == 0;
+    if (slice_at(book, link->target, 1) != slice || !entry->is_entry)
+        return false;
+    return into ? into == entry->body && link->charge == (int32_t)entry->charge - (int32_t)refund
+                : link->charge == -(int32_t)refund;
 }
 
-static const char *admit_branch(struct book *book, const struct dr_record *record) {
+static const char *admit_branch(const struct book *book, const struct dr_record *record) {
     uint32_t slice = slice_at(book, record->offset, DR_BRANCH_SIZE);
-    struct dr_branch branch;
-    dr_branch_encode(&branch, (int64_t)record->target - (int64_t)record->offset);
     if (!slice || record->length != DR_BRANCH_SIZE || record->offset % DR_LINK_ALIGN ||
-        !has_bit(book->links, record->offset / DR_LINK_ALIGN))
-        return "a branch was to be patched where there is none";
-    if (memcmp(record + 1, branch.bytes, DR_BRANCH_SIZE))
-        return "a branch was to be patched with something else";
-    if (!is_target(book, record->target, slice))
-        return "a branch was to be linked to what is no entry";
+        !book->refunds[record->offset / DR_LINK_ALIGN])
+        return "a link was to be changed where there is none";
+    if (record->target >= book->region.size ||
+        !leads(book, record, book->refunds[record->offset / DR_LINK_ALIGN] - 1u, slice))
+        return "a link was to lead to what is no unit, or for another price";
+    struct dr_branch branch;
+    int64_t distance = (int64_t)record->target - (int64_t)record->offset;
+    dr_branch_encode(&branch, record->charge, distance);
+    if (!dr_branch_reaches(record->charge, distance) || memcmp(record + 1, branch.bytes, DR_BRANCH_SIZE))
+        return "a link was to be changed to something else";
     return NULL;
 }
 
@@ -268,18 +271,14 @@ static const char *prove(struct dr_region *region, struct dr_rules rules) {
     return error;
 }
 
-static size_t bits_of(size_t size, size_t each) {
-    return (size / each + 7) / 8;
-}
-
 static bool open_book(struct book *book) {
-    size_t size = book->region.size, entries = bits_of(size, DR_CODE_ALIGN), links = bits_of(size, DR_LINK_ALIGN);
+    size_t size = book->region.size, entries = size / DR_CODE_ALIGN * sizeof *book->entries, links = size / DR_LINK_ALIGN;
     book->mapped = entries + links + (size >> GRANULE_BITS);
     uint8_t *memory = mmap(NULL, book->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
         return false;
-    book->entries = memory;
-    book->links = memory + entries;
+    book->entries = (struct entry *)memory;
+    book->refunds = memory + entries;
     book->slice_of = memory + entries + links;
     return true;
 }

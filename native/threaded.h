@@ -100,7 +100,18 @@ static inline uint32_t dr_parcels(uint32_t distance, uint32_t parcel) {
         DR_GO(DR_PC + (distance), next, behind < DR_PAGE / DR_PARCEL * sizeof *insn); \
     } while (0)
 
-#define DR_NOTE_TARGET(to) __atomic_store_n(&insn->target, (to), __ATOMIC_RELAXED)
+/* A vote for the target, or several against it: what is left is a target that is hit more than four times in five. */
+static inline void dr_note_target(struct dr_decoded *insn, uint32_t to) {
+    enum { LAST = DR_DECODED_SLOTS - 1, AGAINST = 4 };
+    uint8_t votes = insn->slots[LAST];
+    if (to == insn->target)
+        votes += votes < UINT8_MAX;
+    else if (votes)
+        votes = votes > AGAINST ? (uint8_t)(votes - AGAINST) : 0;
+    else
+        __atomic_store_n(&insn->target, to, __ATOMIC_RELAXED);
+    __atomic_store_n(&insn->slots[LAST], votes, __ATOMIC_RELAXED);
+}
 
 #define DR_LOAD_PLAIN(type, access, cause, length, address, value) \
     do { \

@@ -6,8 +6,8 @@ static const char *check_exits(const struct dr_core *core, const struct dr_unit 
         const struct dr_exit *exit = &unit->exits[i];
         if (exit->ret > unit->code_size || exit->ret < dr_exit_call(core->config.harden).size || exit->kind > DR_EXIT_BUDGET)
             return "a unit has an exit outside its code";
-        if (exit->link && (exit->link > unit->code_size || unit->code_size - exit->link < DR_BRANCH_SIZE))
-            return "a unit has a link outside its code";
+        if (exit->link && exit->link + DR_BRANCH_SIZE + dr_exit_call(core->config.harden).size != exit->ret)
+            return "a unit has a link that is not in front of its exit call";
     }
     return NULL;
 }

@@ -4,7 +4,8 @@
  * - reaches memory only through the guest's window or the words of `dr_cpu` that are its own, and writes none of those that
  *   hold addresses;
  * - leaves only through the exit stub, through a branch to a registered entry, or through the table of entries;
- * - cannot run for ever: each round of a loop and each way to another unit takes at least one from the budget.
+ * - cannot run for ever: each round of a loop and each way to another unit takes at least one from the budget. A link gives back
+ *   less than the unit has taken, and goes to nothing but its own exit call until it is linked.
  *
  * A verifier knows nothing of guests, and reads nothing but the bytes and the places that are to be linked. Both are built
  * into every core, so that either can be tested on every machine.
@@ -23,17 +24,23 @@ struct dr_refusal {
     const char *reason;
 };
 
+/* What links to a unit have to know. */
+struct dr_head {
+    uint32_t charge; /* that it takes from the budget when it is entered at its start */
+    uint32_t body;   /* offset right behind that */
+};
+
 struct dr_candidate {
     const uint8_t *code;
     uint32_t size;
-    const uint32_t *links; /* offsets of the branches that are to be linked, as in dr_exit.link */
+    const uint32_t *links; /* offsets of what is to be linked, as in dr_exit.link */
     uint32_t link_count;
     uint32_t jump_shift;   /* log2 of the guest's code alignment: where the table of entries is looked up */
     uint32_t harden;       /* enum dr_harden bits: the forms that are then the only ones */
 };
 
 /* A verifier: whether the code may be installed; if not, `refusal` says why. Takes time linear in the size. */
-typedef bool dr_verifier(const struct dr_candidate *candidate, struct dr_refusal *refusal);
+typedef bool dr_verifier(const struct dr_candidate *candidate, struct dr_head *head, struct dr_refusal *refusal);
 
 dr_verifier dr_verify_x86_64, dr_verify_arm64;
 

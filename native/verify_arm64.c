@@ -3,9 +3,10 @@
  * A unit is swept once, word by word. At each place one of the sequences below is matched as a whole, or else one plain
  * instruction; a word that is neither refuses the unit. Then every branch is followed to its target. What makes a unit end:
  *
- * - it charges the budget once, before any branch, and only goes back to that charge;
+ * - it charges the budget at its start, and only goes back, to what lies behind that, when it charges again; if it does not
+ *   charge, it goes forward to exit calls;
  * - out of budget, it runs straight to the exit stub;
- * - what it gives back is less than what it took, once, on a straight way out of the unit or to the charge.
+ * - what it gives back, once, is less than what it took; a link does that, in front of the exit call that it goes to.
  *
  * x25 is the window's base plus a 32-bit number: dr_enter makes it so, and one instruction alone writes it.
  */
@@ -70,14 +71,11 @@ _Static_assert(FARTHEST_OFFSET + WORD <= DR_GUARD, "the guards are larger than a
 struct sweep {
     const struct dr_candidate *unit;
     struct dr_refusal *refusal;
-    uint32_t charge;      /* offset of the charge; NOWHERE: none yet */
-    uint32_t charged;
+    struct dr_head head;
     uint32_t spent;       /* where the charge branches to when it is out of budget */
-    bool branched;        /* a branch, a lookup or an exit call has been seen */
-    bool refunded;        /* the way here has given back to the budget */
     bool leaving;         /* the way here is out of budget */
     bool left;            /* nothing runs on into the next instruction */
-    uint64_t links[MAX_WORDS / 64];  /* a bit for each word: it is a branch to be linked */
+    uint64_t links[MAX_WORDS / 64];  /* a bit for each word: it is a link not yet found */
     uint64_t inside[MAX_WORDS / 64]; /* ... it belongs to a sequence that starts before it */
 };
 
@@ -358,17 +356,7 @@ static bool is_branch_group(uint32_t word) {
 static const char *check_conditional(const struct sweep *sweep, uint32_t word) {
     if (tests_reserved(word))
         return USED;
-    if (sweep->refunded)
-        return "a conditional branch after a refund";
     return sweep->leaving ? STAYS : NULL;
-}
-
-static const char *check_jump(const struct sweep *sweep, uint32_t at, uint32_t to) {
-    if (sweep->leaving)
-        return STAYS;
-    if (has(sweep->links, at))
-        return sweep->charge == NOWHERE ? "a link in a unit that has not charged its budget" : NULL;
-    return to == sweep->charge ? NULL : "a jump that is neither linked nor to the charge";
 }
 
 static const char *other_branch(uint32_t word) {
@@ -383,15 +371,9 @@ static const char *other_branch(uint32_t word) {
 static const char *take_branch(struct sweep *sweep, uint32_t at, uint32_t word) {
     uint32_t to = NOWHERE;
     enum branch kind = decode_branch(word, at, &to);
-    sweep->branched = true;
     if (kind == NO_BRANCH)
         return other_branch(word);
-    const char *reason = kind == JUMP ? check_jump(sweep, at, to) : check_conditional(sweep, word);
-    if (kind == JUMP) {
-        sweep->left = true;
-        sweep->refunded = false;
-    }
-    return reason;
+    return kind == JUMP ? "a jump that is no link" : check_conditional(sweep, word);
 }
 
 /* -- sequences ------------------------------------------------------------------------------------------------------- */
@@ -400,8 +382,11 @@ struct step {
     uint32_t mask, bits;
 };
 
+static bool is_exit_call(const struct sweep *sweep, uint32_t at);
+static bool is_pad(const struct sweep *sweep, uint32_t at);
+
 /* Instructions that are matched as a whole, and entered at the first alone. `take` checks how their operands agree. */
-#define MAX_STEPS 6
+#define MAX_STEPS 7
 struct sequence {
     uint32_t with, without; /* hardening (enum dr_harden) that it is there for, and that it is not */
     uint32_t length;
@@ -416,8 +401,8 @@ static const char *take_pad(struct sweep *sweep, uint32_t at) {
 
 static const char *take_exit(struct sweep *sweep, uint32_t at) {
     (void)at;
-    sweep->left = sweep->branched = true;
-    sweep->refunded = sweep->leaving = false;
+    sweep->left = true;
+    sweep->leaving = false;
     return NULL;
 }
 
@@ -428,11 +413,10 @@ static const char *take_lookup(struct sweep *sweep, uint32_t at) {
     for (uint32_t i = 0; i <= BRANCH; i++)
         words[i] = word_at(sweep, at + i * WORD);
     uint32_t target = RN(words[INDEX]), slot = RD(words[INDEX]), key = RD(words[LOAD]);
-    sweep->branched = true;
-    if (sweep->charge == NOWHERE)
+    if (!sweep->head.charge)
         return "a lookup in a unit that has not charged its budget";
-    if (sweep->refunded || sweep->leaving)
-        return "a lookup after a refund or out of budget";
+    if (sweep->leaving)
+        return STAYS;
     if (IMMR(words[INDEX]) != shift || IMMS(words[INDEX]) != shift + LOG2_SLOTS - 1)
         return "a lookup with another index than the table has";
     if (RM(words[ADDRESS]) != slot || RD(words[ADDRESS]) != slot || RN(words[LOAD]) != slot ||
@@ -460,46 +444,88 @@ static uint32_t add_immediate(uint32_t word) {
 static const char *take_charge(struct sweep *sweep, uint32_t at) {
     uint32_t amount = add_immediate(word_at(sweep, at)), to = NOWHERE;
     decode_branch(word_at(sweep, at + WORD), at + WORD, &to);
-    if (sweep->charge != NOWHERE)
-        return "a second charge";
-    if (sweep->branched)
-        return "a charge behind a branch";
+    if (at != (is_pad(sweep, 0) ? WORD : 0))
+        return "a charge that is not at the start";
     if (amount == 0 || amount > MAX_CHARGE)
         return "a charge of nothing or of too much";
     if (to <= at + WORD || to >= sweep->unit->size)
         return "a charge that does not branch forward when it is out of budget";
-    sweep->charge = at;
-    sweep->charged = amount;
+    sweep->head = (struct dr_head){amount, at + 2 * WORD};
     sweep->spent = to;
-    sweep->branched = true;
     return NULL;
 }
 
-static const char *take_refund(struct sweep *sweep, uint32_t at) {
-    uint32_t amount = add_immediate(word_at(sweep, at));
-    if (sweep->charge == NOWHERE)
-        return "a refund of what was not charged";
-    if (sweep->refunded)
-        return "a second refund";
+/* The only way back. */
+static const char *take_round(struct sweep *sweep, uint32_t at) {
+    uint32_t amount = add_immediate(word_at(sweep, at)), to = NOWHERE;
+    decode_branch(word_at(sweep, at + WORD), at + WORD, &to);
+    if (!sweep->head.charge)
+        return "a round in a unit that has not charged its budget";
     if (sweep->leaving)
         return STAYS;
-    if (amount == 0 || amount >= sweep->charged)
-        return "a refund of nothing, or of no less than was charged";
-    sweep->refunded = true;
+    if (amount == 0 || amount > sweep->head.charge)
+        return "a round that takes nothing, or more than a whole one";
+    if (to < sweep->head.body || to > at)
+        return "a round that does not begin behind the charge";
+    sweep->leaving = true;
     return NULL;
+}
+
+/* As it is until it is linked. */
+static const char *take_link(struct sweep *sweep, uint32_t at) {
+    enum { SIZE = 2 * WORD };
+    if (!has(sweep->links, at))
+        return "a jump or refund that is no link";
+    sweep->links[at / WORD / 64] &= ~(UINT64_C(1) << at / WORD % 64);
+    if (at + SIZE >= sweep->unit->size || !is_exit_call(sweep, at + SIZE))
+        return "a link that does not go to an exit call";
+    if (!sweep->head.charge)
+        return "a link in a unit that has not charged its budget";
+    return sweep->leaving ? STAYS : NULL;
+}
+
+static const char *check_refund(const struct sweep *sweep, uint32_t at, uint32_t most) {
+    uint32_t amount = add_immediate(word_at(sweep, at));
+    bool good = amount && amount <= most && amount < sweep->head.charge;
+    return good ? NULL : "a refund of nothing, of too much, or of no less than was charged";
+}
+
+static const char *take_refund(struct sweep *sweep, uint32_t at) {
+    const char *reason = take_link(sweep, at);
+    return reason ? reason : check_refund(sweep, at, DR_MAX_REFUND);
+}
+
+/* Where the lookup finds nothing, the unit is left. */
+static const char *take_refund_and_lookup(struct sweep *sweep, uint32_t at) {
+    const char *reason = take_lookup(sweep, at + WORD);
+    sweep->leaving = true;
+    return reason ? reason : check_refund(sweep, at, MAX_CHARGE);
+}
+
+static const char *take_refund_and_signed_lookup(struct sweep *sweep, uint32_t at) {
+    const char *reason = take_signed_lookup(sweep, at + WORD);
+    sweep->leaving = true;
+    return reason ? reason : check_refund(sweep, at, MAX_CHARGE);
 }
 
 /* The counter's page, and the same place in it for the load and the store. */
 static const char *take_count(struct sweep *sweep, uint32_t at) {
-    enum { PAGE, LOAD, STORE = 3, COUNTER = sizeof(uint64_t), END = DR_COUNTERS * COUNTER };
+    enum { PAGE, LOAD, ADD, STORE, COUNTER = sizeof(uint64_t), END = DR_COUNTERS * COUNTER };
     uint32_t page = IMM12(word_at(sweep, at + PAGE * WORD)), place = IMM12(word_at(sweep, at + LOAD * WORD));
     uint32_t offset = (page << 12) + place * COUNTER - (uint32_t)OFFSET(counters);
+    uint32_t base = RD(word_at(sweep, at)), count = RD(word_at(sweep, at + LOAD * WORD)), add = word_at(sweep, at + ADD * WORD);
+    if (RN(word_at(sweep, at + LOAD * WORD)) != base || RN(word_at(sweep, at + STORE * WORD)) != base ||
+        RD(add) != count || RN(add) != count || RD(word_at(sweep, at + STORE * WORD)) != count || base == count)
+        return "a count whose instructions do not agree on its registers";
+    if ((RESERVED_OR_SP >> base | RESERVED_OR_SP >> count) & 1)
+        return "a count in registers that are not the code's own";
     if (IMM12(word_at(sweep, at + STORE * WORD)) != place)
         return "a count that does not store where it loads";
     return offset < END ? NULL : "a count outside of the counters";
 }
 
 #define LOAD_EXIT {0xffffffff, 0xf8400000 | UNSCALED(OFFSET(exit)) | IN_RN(STATE) | CALL} /* ldur x16, [x28, #exit] */
+#define GIVE_BACK {0xff8003ff, 0x11000000 | IN_RN(BUDGET) | BUDGET} /* add w26, w26, #n */
 #define LOOKUP \
     {0xffc00000, 0x53000000},                                      /* ubfx Wslot, Wtarget, #shift, #bits */ \
     {0xffe0ffe0, 0x8b204000 | LOG2_SLOT << 10 | IN_RN(STATE)},     /* add Xslot, x28, Wslot, uxtw #4 */ \
@@ -520,16 +546,26 @@ static const struct sequence sequences[] = {
      take_exit},
     {0, DR_PAC, 6, {LOOKUP, {0xfffffc1f, 0xd61f0000}}, take_lookup},               /* br Xslot */
     {DR_PAC, 0, 6, {LOOKUP, {0xfffffc00, 0xd71f0800}}, take_signed_lookup},        /* braa Xslot, Xkey */
+    {0, DR_PAC, 7, {GIVE_BACK, LOOKUP, {0xfffffc1f, 0xd61f0000}}, take_refund_and_lookup},        /* br Xslot */
+    {DR_PAC, 0, 7, {GIVE_BACK, LOOKUP, {0xfffffc00, 0xd71f0800}}, take_refund_and_signed_lookup}, /* braa Xslot, Xkey */
     {0, 0, 2,
      {{0xff8003ff, 0x71000000 | IN_RN(BUDGET) | BUDGET},                           /* subs w26, w26, #n */
       {0xff00001f, 0x54000004}},                                                   /* b.mi */
      take_charge},
-    {0, 0, 1, {{0xff8003ff, 0x11000000 | IN_RN(BUDGET) | BUDGET}}, take_refund},   /* add w26, w26, #n */
+    {0, 0, 2,
+     {{0xff8003ff, 0x71000000 | IN_RN(BUDGET) | BUDGET},                           /* subs w26, w26, #n */
+      {0xff00001f, 0x54000005}},                                                   /* b.pl */
+     take_round},
+    {0, 0, 2,
+     {GIVE_BACK,
+      {0xffffffff, 0x14000001}},                                                   /* b behind it */
+     take_refund},
+    {0, 0, 2, {{0xffffffff, 0x14000002}, {0xffffffff, 0x14000001}}, take_link},    /* b behind the next; b behind it */
     {0, 0, 4,
-     {{0xffc003ff, 0x91400000 | IN_RN(STATE) | CALL},                              /* add x16, x28, #page, lsl #12 */
-      {0xffc003ff, 0xf9400000 | IN_RN(CALL) | CONTEXT},                            /* ldr x17, [x16, #place] */
-      {0xffffffff, 0x91000400 | IN_RN(CONTEXT) | CONTEXT},                         /* add x17, x17, #1 */
-      {0xffc003ff, 0xf9000000 | IN_RN(CALL) | CONTEXT}},                           /* str x17, [x16, #place] */
+     {{0xffc003e0, 0x91400000 | IN_RN(STATE)},                                     /* add Xbase, x28, #page, lsl #12 */
+      {0xffc00000, 0xf9400000},                                                    /* ldr Xcount, [Xbase, #place] */
+      {0xfffffc00, 0x91000400},                                                    /* add Xcount, Xcount, #1 */
+      {0xffc00000, 0xf9000000}},                                                   /* str Xcount, [Xbase, #place] */
      take_count},
 };
 #define SEQUENCES (sizeof sequences / sizeof *sequences)
@@ -587,19 +623,21 @@ static bool is_exit_call(const struct sweep *sweep, uint32_t at) {
     return sequence && sequence->take == take_exit;
 }
 
+static bool is_pad(const struct sweep *sweep, uint32_t at) {
+    const struct sequence *sequence = find_sequence(sweep, at);
+    return sequence && sequence->take == take_pad;
+}
+
+/* Only rounds go back, and they have been looked at. */
 static const char *check_target(const struct sweep *sweep, uint32_t at, uint32_t to) {
     if (to >= sweep->unit->size)
         return "a branch out of the unit";
     if (has(sweep->inside, to))
         return "a branch into the middle of a sequence";
-    if (to <= at && to != sweep->charge)
-        return "a branch back to something other than the charge";
-    if (has(sweep->links, at) && !is_exit_call(sweep, to))
-        return "a link that does not go to an exit call";
-    return NULL;
+    return to <= at && !has(sweep->inside, at) ? "a branch back that does not charge" : NULL;
 }
 
-/* The branch of a lookup is the lookup's own; that of a charge goes to where any branch may go. */
+/* Sequences: that of a lookup or a link goes behind it. */
 static bool check_targets(const struct sweep *sweep) {
     for (uint32_t at = 0; at < sweep->unit->size; at += WORD) {
         uint32_t to, word = word_at(sweep, at);
@@ -607,37 +645,39 @@ static bool check_targets(const struct sweep *sweep) {
             continue;
         const char *reason = check_target(sweep, at, to);
         if (reason)
-            return refuse(sweep, has(sweep->inside, at) ? sweep->charge : at, reason);
+            return refuse(sweep, has(sweep->inside, at) ? at - WORD : at, reason);
     }
     return true;
 }
 
 static bool note_links(struct sweep *sweep) {
     for (uint32_t i = 0; i < sweep->unit->link_count; i++) {
-        uint32_t to, at = sweep->unit->links[i];
+        uint32_t at = sweep->unit->links[i];
         if (at >= sweep->unit->size || at % WORD)
             return refuse(sweep, at, "a link that is no instruction of the unit");
-        if (decode_branch(word_at(sweep, at), at, &to) != JUMP)
-            return refuse(sweep, at, "a link that is no branch that can be patched");
         if (has(sweep->links, at))
-            return refuse(sweep, at, "a branch that is linked twice");
+            return refuse(sweep, at, "a link twice");
         set(sweep->links, at);
     }
     return true;
 }
 
-static bool starts_with_pad(const struct sweep *sweep) {
-    const struct sequence *sequence = find_sequence(sweep, 0);
-    return sequence && sequence->take == take_pad;
+static bool check_links(const struct sweep *sweep) {
+    for (uint32_t i = 0; i < sweep->unit->link_count; i++)
+        if (has(sweep->links, sweep->unit->links[i]))
+            return refuse(sweep, sweep->unit->links[i], "a link that is not as links are before they are linked");
+    return true;
 }
 
-bool dr_verify_arm64(const struct dr_candidate *candidate, struct dr_refusal *refusal) {
-    struct sweep sweep = {.unit = candidate, .refusal = refusal, .charge = NOWHERE, .spent = NOWHERE};
+bool dr_verify_arm64(const struct dr_candidate *candidate, struct dr_head *head, struct dr_refusal *refusal) {
+    struct sweep sweep = {.unit = candidate, .refusal = refusal, .spent = NOWHERE};
     if (candidate->size == 0 || candidate->size % WORD)
         return refuse(&sweep, 0, "code that is no whole number of instructions");
     if (candidate->size > DR_VERIFY_MAX)
         return refuse(&sweep, 0, "a unit that is too long");
-    if (candidate->harden & DR_BTI && !starts_with_pad(&sweep))
+    if (candidate->harden & DR_BTI && !is_pad(&sweep, 0))
         return refuse(&sweep, 0, "a unit without a landing pad");
-    return note_links(&sweep) && sweep_code(&sweep) && check_targets(&sweep);
+    bool good = note_links(&sweep) && sweep_code(&sweep) && check_links(&sweep) && check_targets(&sweep);
+    *head = sweep.head;
+    return good;
 }

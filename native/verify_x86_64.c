@@ -1,14 +1,15 @@
 /* What may be installed on x86-64. Encodings are those of the Intel SDM, volume 2; what units look like is in
  * dynarec/host/x86_64.
  *
- * A unit is swept once. At each place one of the sequences (exit call, charge, refund, lookup, count) is matched as a whole, or
+ * A unit is swept once. At each place one of the sequences (exit call, link, charge, lookup, count) is matched as a whole, or
  * else one plain instruction is decoded by the tables of opcodes below; bytes that are neither refuse the unit. Then every
  * branch must have gone to the start of one of these. What makes a unit end:
  *
- * - it charges the budget once, before any branch, and only goes back to that charge; if it does not charge, it goes forward
- *   to exit calls;
+ * - it charges the budget at its start, and only goes back, to what lies behind that, when it charges again; if it does not
+ *   charge, it goes forward to exit calls;
  * - out of budget, it runs straight to the exit stub;
- * - what it gives back is less than what it took, once, on a straight way out of the unit or to the charge.
+ * - what it gives back, once, is less than what it took; a link does that, in front of the exit call that it goes to, or a
+ *   lookup, behind which it leaves.
  *
  * rsp and rbp are no operands of anything but a fixed offset from rbp, so nothing writes them.
  */
@@ -42,13 +43,11 @@ struct sweep {
     const struct dr_candidate *unit;
     struct dr_refusal *refusal;
     uint32_t at, next; /* the present instruction, and the one behind it */
-    uint32_t charge;   /* offset of the charge; NOWHERE: none yet */
-    uint32_t charged;
+    struct dr_head head;
     uint32_t spent;    /* where the charge branches to when it is out of budget */
     uint32_t sought;   /* a target that is no start: the branch that goes there is to blame */
-    bool branched;     /* a branch, a lookup or an exit call has been seen */
-    bool refunded;     /* the way here has given back to the budget */
-    bool leaving;      /* the way here is out of budget */
+    bool leaving;      /* the way here is out of budget, or has given back */
+    bool looked;       /* the last instruction began a lookup */
     bool left;         /* nothing runs on into the next instruction */
     /* A bit for each byte: an instruction or sequence starts there; a branch goes there; it is a link not yet found. */
     uint64_t starts[DR_VERIFY_MAX / BITS], targets[DR_VERIFY_MAX / BITS], links[DR_VERIFY_MAX / BITS];
@@ -86,6 +85,7 @@ static bool refuse(const struct sweep *sweep, uint32_t at, const char *reason) {
 static const char UNKNOWN[] = "an instruction that units have no use for";
 static const char CUT_OFF[] = "an instruction that is cut off";
 static const char RESERVED[] = "a use of a register that is not the code's own";
+static const char BAD_REFUND[] = "a refund of nothing, of too much, or of no less than was charged";
 static const char LEAVES_LATE[] = "code that is out of budget and does not leave at once";
 
 /* -- tables of instructions (SDM vol. 2, appendix A) ------------------------------------------------------------------ */
@@ -359,37 +359,13 @@ static const char *take_vex(struct sweep *sweep) {
 /* lea rax, [behind]; jmp [rbp + exit]; behind: */
 static const uint8_t exit_call[] = {REX_W, 0x8d, 0x05, 3, 0, 0, 0, CALL_OR_JUMP, 0x65, (uint8_t)OFFSET(exit)};
 
-/* Takes the link, if it is one, out of those that are not yet found. */
-static bool take_link(struct sweep *sweep, uint32_t at) {
-    bool found = has(sweep->links, at);
-    sweep->links[at / BITS] &= ~(UINT64_C(1) << at % BITS);
-    return found;
-}
-
-static const char *check_link(const struct sweep *sweep, uint32_t target) {
-    if (sweep->charge == NOWHERE)
-        return "a link where the budget was not charged";
-    bool leads = target < sweep->unit->size && matches(sweep, target, exit_call, sizeof exit_call);
-    return leads ? NULL : "a link that does not go to an exit call";
-}
-
-/* A jump that goes forward and is not linked has one byte: nothing emits a longer one. */
-static const char *check_plain_branch(const struct sweep *sweep, const struct form *form, uint32_t target) {
-    if (sweep->refunded)
-        return "a jump to elsewhere than the charge after a refund";
-    if (form->kind == JUMP && form->immediate != 1)
-        return "a jump that is neither linked nor to the charge";
-    return target > sweep->at ? NULL : "a branch back to something other than the charge";
-}
-
-static const char *check_branch(struct sweep *sweep, const struct form *form, uint32_t target) {
+/* A jump goes forward in one byte: nothing emits a longer one. */
+static const char *check_branch(const struct sweep *sweep, const struct form *form, uint32_t target) {
     if (sweep->leaving)
         return LEAVES_LATE;
-    if (form->kind == BRANCH && sweep->refunded)
-        return "a conditional branch after a refund";
-    if (form->immediate == 4 && take_link(sweep, sweep->next - 4))
-        return check_link(sweep, target);
-    return target == sweep->charge ? NULL : check_plain_branch(sweep, form, target);
+    if (form->kind == JUMP && form->immediate != 1)
+        return "a long jump that is no link";
+    return target > sweep->at ? NULL : "a branch back that does not charge";
 }
 
 static const char *note_target(struct sweep *sweep, uint32_t target) {
@@ -404,11 +380,7 @@ static const char *note_target(struct sweep *sweep, uint32_t target) {
 static const char *take_branch(struct sweep *sweep, const struct form *form) {
     uint32_t target = sweep->next + (uint32_t)signed_at(sweep, sweep->next - form->immediate, form->immediate);
     const char *reason = check_branch(sweep, form, target);
-    sweep->branched = true;
-    if (form->kind == JUMP) {
-        sweep->left = true;
-        sweep->refunded = false;
-    }
+    sweep->left = form->kind == JUMP;
     return reason ? reason : note_target(sweep, target);
 }
 
@@ -418,12 +390,13 @@ static const char *take_exit(struct sweep *sweep) {
     if (!matches(sweep, sweep->at, exit_call, sizeof exit_call))
         return UNKNOWN;
     sweep->next = sweep->at + sizeof exit_call;
-    sweep->left = sweep->branched = true;
-    sweep->refunded = sweep->leaving = false;
+    sweep->left = true;
+    sweep->leaving = false;
     return NULL;
 }
 
-enum { ALU_IMM32 = 0x81, ALU_IMM8 = 0x83, MODRM_BP8 = 0x45, ADD = 0, SUB = 5, JS = 0x88, JS_SIZE = 6 };
+enum { ALU_IMM32 = 0x81, ALU_IMM8 = 0x83, MODRM_BP8 = 0x45, ADD = 0, SUB = 5, JS = 0x88, JNS = 0x89, JNS_SHORT = 0x79 };
+enum { JS_SIZE = 6, JNS_SHORT_SIZE = 2 };
 
 /* The /digit of an operation on the budget with an immediate; -1 if the instruction is none. */
 static int budget_digit(const struct sweep *sweep) {
@@ -439,46 +412,64 @@ static int32_t take_amount(struct sweep *sweep) {
     return signed_at(sweep, sweep->next - size, size);
 }
 
-static const char *check_charge(const struct sweep *sweep, int32_t amount) {
-    if (sweep->charge != NOWHERE)
-        return "a second charge";
-    if (sweep->branched)
-        return "a charge behind a branch";
-    return amount < 1 || amount > MAX_CHARGE ? "a charge of nothing or of too much" : NULL;
+/* jcc rel32 with that condition, or, if `shorter` is no 0, that jcc rel8; where it goes. */
+static bool take_condition(struct sweep *sweep, uint8_t longer, uint8_t shorter, uint32_t *target) {
+    const uint8_t bytes[] = {TWO_BYTES, longer};
+    bool is_short = shorter && byte_at(sweep, sweep->next) == shorter;
+    if (sweep->next >= sweep->unit->size || !(is_short || matches(sweep, sweep->next, bytes, sizeof bytes)))
+        return false;
+    sweep->next += is_short ? JNS_SHORT_SIZE : JS_SIZE;
+    *target = sweep->next + (uint32_t)signed_at(sweep, sweep->next - (is_short ? 1 : 4), is_short ? 1 : 4);
+    return true;
 }
 
-static const char *take_charge(struct sweep *sweep) {
-    static const uint8_t js[] = {TWO_BYTES, JS};
-    int32_t amount = take_amount(sweep);
-    const char *reason = check_charge(sweep, amount);
-    if (reason)
-        return reason;
-    if (sweep->next >= sweep->unit->size || !matches(sweep, sweep->next, js, sizeof js))
+static const char *take_charge(struct sweep *sweep, int32_t amount) {
+    if (amount < 1 || amount > MAX_CHARGE)
+        return "a charge of nothing or of too much";
+    if (!take_condition(sweep, JS, 0, &sweep->spent))
         return "a charge that does not branch when it is out of budget";
-    sweep->next += JS_SIZE;
     if (sweep->next > sweep->unit->size)
         return CUT_OFF;
-    sweep->charge = sweep->at;
-    sweep->charged = (uint32_t)amount;
-    sweep->spent = sweep->next + (uint32_t)signed_at(sweep, sweep->next - 4, 4);
-    sweep->branched = true;
+    sweep->head = (struct dr_head){(uint32_t)amount, sweep->next};
     return sweep->spent > sweep->at ? note_target(sweep, sweep->spent) : "a charge that branches back";
 }
 
-static const char *take_refund(struct sweep *sweep) {
-    int32_t amount = take_amount(sweep);
-    if (sweep->charge == NOWHERE)
-        return "a refund of what was not charged";
-    if (sweep->refunded)
-        return "a second refund";
+/* The only way back. */
+static const char *take_round(struct sweep *sweep, int32_t amount) {
+    uint32_t target;
+    if (!sweep->head.charge)
+        return "a charge that is not at the start";
     if (sweep->leaving)
         return LEAVES_LATE;
-    if (amount < 1 || (uint32_t)amount >= sweep->charged)
-        return "a refund of nothing, or of no less than was charged";
+    if (amount < 1 || (uint32_t)amount > sweep->head.charge)
+        return "a round that takes nothing, or more than a whole one";
+    if (!take_condition(sweep, JNS, JNS_SHORT, &target))
+        return "a round that begins whatever the budget has";
     if (sweep->next > sweep->unit->size)
         return CUT_OFF;
-    sweep->refunded = true;
-    return NULL;
+    sweep->leaving = true;
+    return target >= sweep->head.body && target <= sweep->at ? note_target(sweep, target)
+                                                            : "a round that does not begin behind the charge";
+}
+
+/* As it is until it is linked: add [budget], refund; jmp behind. Or a jump, and a nop in the room that is left. */
+static const char *take_link(struct sweep *sweep) {
+    uint8_t refund = byte_at(sweep, sweep->at + 3);
+    const uint8_t gives[] = {ALU_IMM8, MODRM_BP8, (uint8_t)OFFSET(budget), refund, EMPTY_REX, 0xe9, 0, 0, 0, 0};
+    static const uint8_t only_goes[sizeof gives] = {0xe9, 5, 0, 0, 0, TWO_BYTES, 0x1f, 0x44, 0, 0};
+    bool is_refund = matches(sweep, sweep->at, gives, sizeof gives);
+    if (!is_refund && !matches(sweep, sweep->at, only_goes, sizeof only_goes))
+        return "a link that is not as links are before they are linked";
+    sweep->next = sweep->at + sizeof gives;
+    sweep->links[sweep->at / BITS] &= ~(UINT64_C(1) << sweep->at % BITS);
+    if (!matches(sweep, sweep->next, exit_call, sizeof exit_call))
+        return "a link that does not go to an exit call";
+    if (!sweep->head.charge)
+        return "a link where the budget was not charged";
+    if (sweep->leaving)
+        return LEAVES_LATE;
+    bool good = !is_refund || (refund && refund <= DR_MAX_REFUND && refund < sweep->head.charge);
+    return good ? NULL : BAD_REFUND;
 }
 
 enum { MOV = 0x89, AND_EAX = 0x25 };
@@ -567,12 +558,12 @@ static const char *take_lookup(struct sweep *sweep, const struct insn *insn) {
     struct bytes bytes = lookup_bytes(insn->reg, insn->rm, sweep->unit->jump_shift);
     if (!matches(sweep, sweep->next, bytes.at, bytes.size))
         return NULL;
-    if (sweep->charge == NOWHERE)
+    if (!sweep->head.charge)
         return "a lookup where the budget was not charged";
-    if (sweep->refunded || sweep->leaving)
-        return "a lookup after a refund or out of budget";
+    if (sweep->leaving)
+        return LEAVES_LATE;
     sweep->next += bytes.size;
-    sweep->branched = true;
+    sweep->looked = true;
     return NULL;
 }
 
@@ -594,6 +585,21 @@ static const char *take_insn(struct sweep *sweep) {
     return insn.form->kind == BRANCH || insn.form->kind == JUMP ? take_branch(sweep, insn.form) : take_lookup(sweep, &insn);
 }
 
+/* In front of a lookup: where that finds nothing, the unit is left. */
+static const char *take_refund(struct sweep *sweep) {
+    int32_t amount = take_amount(sweep);
+    if (sweep->leaving)
+        return LEAVES_LATE;
+    if (amount < 1 || (uint32_t)amount >= sweep->head.charge)
+        return BAD_REFUND;
+    sweep->looked = false;
+    const char *reason = take_insn(sweep);
+    if (!sweep->looked)
+        return "a refund that is neither a link's nor a lookup's";
+    sweep->leaving = true;
+    return reason;
+}
+
 /* inc qword [rbp + counter] */
 static const char *take_count(struct sweep *sweep) {
     enum { SIZE = 7, COUNTER = sizeof(uint64_t), END = DR_COUNTERS * COUNTER };
@@ -611,6 +617,8 @@ static const char *take_wide(struct sweep *sweep) {
 
 static const char *take(struct sweep *sweep) {
     uint8_t first = byte_at(sweep, sweep->at);
+    if (has(sweep->links, sweep->at))
+        return take_link(sweep);
     if (first == REX_W)
         return take_wide(sweep);
     if (first == CALL_OR_JUMP)
@@ -618,9 +626,12 @@ static const char *take(struct sweep *sweep) {
     if (first == VEX)
         return take_vex(sweep);
     int digit = first == ALU_IMM8 || first == ALU_IMM32 ? budget_digit(sweep) : -1;
-    if (digit == SUB)
-        return take_charge(sweep);
-    return digit == ADD ? take_refund(sweep) : take_insn(sweep);
+    if (digit == ADD)
+        return take_refund(sweep);
+    if (digit != SUB)
+        return take_insn(sweep);
+    int32_t amount = take_amount(sweep);
+    return sweep->at ? take_round(sweep, amount) : take_charge(sweep, amount);
 }
 
 static bool sweep_code(struct sweep *sweep) {
@@ -646,7 +657,7 @@ static void prepare(struct sweep *sweep, const struct dr_candidate *unit, struct
     memset(sweep, 0, offsetof(struct sweep, starts));
     sweep->unit = unit;
     sweep->refusal = refusal;
-    sweep->charge = sweep->spent = NOWHERE;
+    sweep->spent = NOWHERE;
     sweep->sought = sought;
     memset(sweep->starts, 0, size);
     memset(sweep->targets, 0, size);
@@ -659,7 +670,7 @@ static bool note_links(struct sweep *sweep) {
         if (at >= sweep->unit->size)
             return refuse(sweep, at, "a link that lies outside the unit");
         if (has(sweep->links, at))
-            return refuse(sweep, at, "a branch that is linked twice");
+            return refuse(sweep, at, "a link twice");
         set(sweep->links, at);
     }
     return true;
@@ -668,7 +679,7 @@ static bool note_links(struct sweep *sweep) {
 static bool check_links(const struct sweep *sweep) {
     for (uint32_t i = 0; i < sweep->unit->link_count; i++)
         if (has(sweep->links, sweep->unit->links[i]))
-            return refuse(sweep, sweep->unit->links[i], "a link that is no branch that can be patched");
+            return refuse(sweep, sweep->unit->links[i], "a link inside of an instruction");
     return true;
 }
 
@@ -689,7 +700,7 @@ static bool sweep_unit(struct sweep *sweep, const struct dr_candidate *unit, str
     return note_links(sweep) && sweep_code(sweep) && check_links(sweep);
 }
 
-bool dr_verify_x86_64(const struct dr_candidate *candidate, struct dr_refusal *refusal) {
+bool dr_verify_x86_64(const struct dr_candidate *candidate, struct dr_head *head, struct dr_refusal *refusal) {
     struct sweep sweep;
     sweep.refusal = refusal;
     if (candidate->size == 0)
@@ -698,6 +709,7 @@ bool dr_verify_x86_64(const struct dr_candidate *candidate, struct dr_refusal *r
         return refuse(&sweep, 0, "a unit that is too long");
     if (!sweep_unit(&sweep, candidate, refusal, NOWHERE))
         return false;
+    *head = sweep.head;
     uint32_t bad = bad_target(&sweep);
     return bad == NOWHERE || sweep_unit(&sweep, candidate, refusal, bad);
 }

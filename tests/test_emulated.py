@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 import dynarec
-from dynarec import DynarecError
+from dynarec import DynarecError, Machine
 from dynarec.emulated import EmulatedMachine, run_emulated
-from dynarec.emulated.targets import ARM64_INSTRUCTION
-from dynarec.host import HOSTS
+from dynarec.emulated.cache import Block
+from dynarec.emulated.targets import ARM64_INSTRUCTION, ARM64_NEAR, find_target
+from dynarec.host import HOSTS, make_host
 from dynarec.machine.base import Access, Died, Exited, Options, TrapKind
+from dynarec.translate import Translation
+from guest_isa.rv32 import GUEST
 from tests.bench.recorded import check_count
 from tests.differential.programs import SPECS
 from tests.guest_isa.words import encode
@@ -80,6 +83,78 @@ def test_budgets_are_exact(host: str) -> None:
         before = machine.instructions
         assert machine.run(slices) is None
         assert machine.instructions == before + slices
+
+
+LONG = 200
+"""Guest instructions: more than a link on x86-64 can charge, or give back anywhere."""
+LONG_LOOP = (
+    ("addi", {"rd": T0, "rs1": T0, "imm": 1}),
+    ("andi", {"rd": T1, "rs1": T0, "imm": 3}),
+    ("beq", {"rs1": T1, "rs2": 0, "offset": 4 * LONG + 8}),
+    *[("addi", {"rd": A0, "rs1": A0, "imm": 1})] * LONG,
+    ("jal", {"rd": 0, "offset": -4 * (LONG + 3)}),
+    ("addi", {"rd": A1, "rs1": A1, "imm": 1}),
+    ("jal", {"rd": 0, "offset": -4 * (LONG + 5)}),
+)
+
+
+def check_slices(machine: EmulatedMachine) -> None:
+    """Stopped again and again, it is where the interpreter is."""
+    with Machine.load(machine.program, tier="interp") as expected:
+        for size in (1, 100, 1000, 5000, 3, 777, 20_000):
+            assert machine.run(size) is None
+            assert expected.run(size).instructions == size
+            assert (machine.pc, *machine.cpu.state[1:32]) == (
+                expected.pc,
+                *(expected.regs[f"x{n}"] for n in range(1, 32)),
+            )
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("limit", [64, 127, 128, 150, 300])
+def test_units_of_any_length_are_linked(host: str, limit: int) -> None:
+    machine = EmulatedMachine.load(assemble(*LONG_LOOP), host)
+    machine._translator.limit = limit
+    check_slices(machine)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_units_far_from_each_other_are_linked(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No conditional branch of arm64 reaches from one to the other."""
+    machine = EmulatedMachine.load(assemble(*LONG_LOOP), host)
+    cache, install, linked = machine.cache, machine.cache.install, []
+
+    def install_far_off(translation: Translation) -> Block:
+        block = install(translation)
+        cache._end += 2 * ARM64_NEAR
+        linked.append(block)
+        return block
+
+    monkeypatch.setattr(cache, "install", install_far_off)
+    check_slices(machine)
+    assert any(link.to is not None and link.to is not block for block in linked for link in block.links)
+
+
+LINKS = {
+    "x86_64": {
+        5: ["sub dword ptr [rbp - 4], 5", "jns 0x100"],
+        -5: ["add dword ptr [rbp - 4], 5", "jmp 0x100"],
+        0: ["jmp 0x100", "nop dword ptr [rax + rax]"],
+    },
+    "arm64": {
+        5: ["subs w26, w26, #5", "b.pl #0x100"],
+        -5: ["add w26, w26, #5", "b #0x100"],
+        0: ["b #0x100", "b #0x100"],
+    },
+}
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_links_charge_and_go(name: str) -> None:
+    host = make_host(name, GUEST)
+    for charge, wanted in LINKS[name].items():
+        code = find_target(host).branch(charge, 0x100)
+        assert [text.replace("\t", " ") for _, _, text in host.disassemble(code)] == wanted
 
 
 def test_counting_is_exact() -> None:

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import pytest
 
 from dynarec.ir import ops
+from dynarec.ir.text import format_unit
 from dynarec.ir.unit import Branch, Interpret, Jump, JumpTo, Unit
-from dynarec.trace import FETCH_SIZE, TRACE_LIMIT, UNROLLED_LIMIT, Fetch, IsHooked, Limits, Trace, form_trace
+from dynarec.trace import (
+    FETCH_SIZE,
+    TRACE_LIMIT,
+    UNROLLED_LIMIT,
+    Fetch,
+    IsHooked,
+    Limits,
+    Path,
+    Trace,
+    form_trace,
+)
 from guest_isa.rv32 import GUEST
 from tests.native.guests import CODE, asm
 
@@ -103,10 +116,23 @@ def test_rounds_are_whole_even_if_the_loop_has_side_exits() -> None:
     assert side_exits(trace.unit) == [16, 16] * (rounds - 1) + [16]
 
 
-def test_loop_that_ends_in_a_jump_is_not_unrolled() -> None:
+def test_loop_that_ends_in_a_jump() -> None:
     trace = trace_of(STEP + branch(WORD * 2) + jump(-WORD * 2) + STEP)
-    assert places(trace.unit) == [0, 4, 8]
+    assert places(trace.unit) == [0, 4, 8] * (UNROLLED_LIMIT // 3)
     assert trace.unit.terminal == Jump(CODE)
+
+
+def test_loop_entered_in_its_middle() -> None:
+    trace = trace_of(STEP * 2 + branch(-WORD * 2) + STEP, CODE + WORD)
+    assert places(trace.unit) == [4, 8, 0] * (UNROLLED_LIMIT // 3)
+    assert trace.unit.terminal == Jump(CODE + WORD)
+
+
+def test_long_loop_entered_in_its_middle_is_left_to_a_trace_of_its_own() -> None:
+    trace = trace_of(STEP * TRACE_LIMIT + branch(-WORD * TRACE_LIMIT), CODE + WORD * (TRACE_LIMIT - 9))
+    assert places(trace.unit) == [WORD * (TRACE_LIMIT - 9 + number) for number in range(10)]
+    assert trace.unit.terminal == Jump(CODE)
+    assert side_exits(trace.unit) == [WORD * (TRACE_LIMIT + 1)]
 
 
 def test_inner_loop_ends_the_trace() -> None:
@@ -240,3 +266,73 @@ def test_nothing_at_all() -> None:
     assert trace.unit.retired == 0
     assert trace.unit.terminal == Interpret()
     assert trace.ranges == []
+
+
+# -- guides -----------------------------------------------------------------------------------------------------------
+
+
+class Ways:
+    """A guide that knows some places, as offsets from CODE."""
+
+    def __init__(self, ways: Mapping[int, int]) -> None:
+        self._ways = ways
+
+    def way(self, index: int, pc: int, ways: Sequence[int]) -> int | None:
+        place = self._ways.get(pc - CODE)
+        assert place is None or not ways or CODE + place in ways
+        return None if place is None else CODE + place
+
+
+@pytest.mark.parametrize(("way", "followed", "left"), [(4, [0, 4, 8], 12), (12, [0, 12], 4)])
+def test_the_way_of_a_branch(way: int, followed: list[int], left: int) -> None:
+    trace = trace_of(branch(WORD * 3) + STEP * 2 + RETURN, guide=Ways({0: way}))
+    assert places(trace.unit)[: len(followed)] == followed
+    assert side_exits(trace.unit) == [left]
+
+
+def test_a_branch_back_that_is_not_taken() -> None:
+    trace = trace_of(STEP + branch(-WORD) + STEP + RETURN, guide=Ways({4: 8}))
+    assert places(trace.unit) == [0, 4, 8, 12]
+    assert side_exits(trace.unit) == [0]
+
+
+def test_the_way_of_a_computed_jump() -> None:
+    code = with_function(asm("jalr", rd="zero", rs1="a5", imm=0), STEP * 2 + RETURN)
+    trace = trace_of(code, guide=Ways({0: FAR}))
+    assert places(trace.unit) == [0, FAR, FAR + 4, FAR + 8]
+    (leave,) = [op for op in trace.unit.ops if op.kind is ops.EXIT_IF]
+    assert isinstance(leave.attr, JumpTo)
+    assert (leave.at, leave.args[0].kind, leave.args[0].args[1]) == (0, ops.NE, CODE + FAR)  # type: ignore[union-attr]
+    assert isinstance(trace.unit.terminal, JumpTo)
+
+
+def test_a_loop_through_a_computed_jump() -> None:
+    trace = trace_of(STEP + asm("jalr", rd="zero", rs1="a5", imm=0), guide=Ways({4: 0}))
+    assert places(trace.unit) == [0, 4] * (UNROLLED_LIMIT // 2)
+    assert trace.unit.terminal == Jump(CODE)
+
+
+LEADS: dict[str, tuple[bytes, Mapping[int, int]]] = {
+    "straight": (STEP * (TRACE_LIMIT + 1), {}),
+    "loop": (STEP * 5 + branch(-WORD * 5) + STEP, {}),
+    "loop that is left": (STEP * 5 + branch(-WORD * 5) + STEP + RETURN, {20: 24}),
+    "long loop": (STEP * TRACE_LIMIT + branch(-WORD * TRACE_LIMIT), {}),
+    "inner loop": (STEP * 2 + branch(-WORD) + STEP + RETURN, {}),
+    "inner loop that is left": (STEP * 2 + branch(-WORD) + STEP + RETURN, {8: 12}),
+    "branches": (branch(WORD * 2) + STEP + branch(WORD * 2) + STEP + RETURN, {8: 16}),
+    "to a value": (STEP + asm("jalr", rd="zero", rs1="a5", imm=0) + STEP + RETURN, {4: 8}),
+    "not to a value": (STEP + asm("jalr", rd="zero", rs1="a5", imm=0) + STEP + RETURN, {}),
+    "no code": (STEP + NOT_AN_INSTRUCTION, {}),
+}
+
+
+@pytest.mark.parametrize("name", LEADS)
+@pytest.mark.parametrize("key", [CODE, CODE + WORD])
+@pytest.mark.parametrize("length", [2, TRACE_LIMIT])
+def test_a_path_leads_the_same_way_again(name: str, key: int, length: int) -> None:
+    code, ways = LEADS[name]
+    first = trace_of(code, key, guide=Ways(ways), length=length)
+    pcs = [insn.pc for insn in first.unit.insns]
+    again = trace_of(code, key, guide=Path(pcs, first.onward), length=len(pcs))
+    assert format_unit(again.unit) == format_unit(first.unit)
+    assert (again.ranges, again.source, again.onward) == (first.ranges, first.source, first.onward)

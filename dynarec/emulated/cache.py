@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from dynarec.emulated.cpu import EmulatedCpu, find_site
 from dynarec.errors import DynarecError
 from dynarec.host import layout
-from dynarec.host.base import Exit, HostCode, Site
+from dynarec.host.base import Exit, ExitKind, HostCode, Site
 from dynarec.translate import Translation
 
 ALIGNMENT = 16
@@ -21,6 +21,16 @@ class Link:
     block: Block
     exit: Exit
     to: Block | None = None
+
+    @property
+    def kind(self) -> ExitKind:
+        """Why its exit call is reached; linked, because the budget does not suffice."""
+        return self.exit.kind if self.to is None else ExitKind.BUDGET
+
+    @property
+    def owed(self) -> int:
+        """What was charged and not executed; linked, it has charged for the other block."""
+        return self.exit.owed if self.to is None else self.to.translation.unit.retired
 
 
 @dataclass(eq=False, slots=True)
@@ -108,17 +118,24 @@ class CodeCache:
         """Let the exit branch to the block, if it is an exit that can, of a block that lives."""
         if not link.exit.link or link.to is not None or self._alive.get(link.block.key) is not link.block:
             return
-        self._patch(link, block.start)
+        code = block.translation.code
+        charge = block.translation.unit.retired - link.exit.refund
+        at = link.block.start + link.exit.link
+        if self._cpu.target.reaches(charge, block.start + code.body - at):
+            self._patch(link, block.start + code.body, charge)
+        else:
+            self._patch(link, block.start, -link.exit.refund)
         link.to = block
         block.incoming.append(link)
 
     def _unlink(self, link: Link) -> None:
-        self._patch(link, link.block.start + link.exit.ret - self._cpu.target.exit_call_size)
+        behind = link.block.start + link.exit.ret - self._cpu.target.exit_call_size
+        self._patch(link, behind, -link.exit.refund)
         link.to = None
 
-    def _patch(self, link: Link, target: int) -> None:
+    def _patch(self, link: Link, target: int, charge: int) -> None:
         at = link.block.start + link.exit.link
-        self._cpu.write_code(at, self._cpu.target.branch(target - at))
+        self._cpu.write_code(at, self._cpu.target.branch(charge, target - at))
 
     def invalidate(self, block: Block) -> None:
         """Take a block out of everything that leads to it."""

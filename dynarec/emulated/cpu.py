@@ -218,7 +218,7 @@ class EmulatedCpu:
             leave = next((each for each in code.exits if each.ret == departure.offset), None)
         if leave is None:
             raise DynarecError(f"the unit has no record of how it was left: {departure}")
-        self.budget += leave.refund
+        self.budget += leave.refund if isinstance(leave, Site) else leave.owed
         return UnitRun(leave, self._pc_of(leave), budget - self.budget)
 
     def _pc_of(self, leave: Exit | Site) -> int:

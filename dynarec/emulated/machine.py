@@ -174,8 +174,8 @@ class EmulatedMachine:
 
     def _leave(self, link: Link, slice_: int) -> None:
         """Do what the exit says."""
-        self._settle(slice_, link.exit.refund)
-        kind = link.exit.kind
+        self._settle(slice_, link.owed)
+        kind = link.kind
         if kind is not ExitKind.INDIRECT:
             self.pc = link.exit.target
         block = self.cache.find(self.pc)

@@ -17,7 +17,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 
 from dynarec.host import layout
-from dynarec.ir.ops import GET, SET
+from dynarec.ir.ops import EXIT_IF, GET, SET
 from dynarec.ir.state import Field
 from dynarec.ir.unit import Op, Operand, Unit
 
@@ -107,6 +107,8 @@ class Allocator(ABC):
             elif kind.exits:
                 observed = index
             position[op] = index
+            if kind is EXIT_IF and isinstance(used := op.leave_value, Op):
+                left[used] += 1
         last = unit.terminal_value()
         if isinstance(last, Op):
             left[last] += 1

@@ -6,9 +6,12 @@ no addresses, hashes or random choices. The rules that every host keeps:
 - Each guest field in `homes` lives in its host register whenever control enters or leaves a unit; all others live in
   `dr_cpu.state`. Both are exact at every exit and at every access that may fault.
 - Code is position-independent, enters at offset 0, and leaves by calling the exit stub through the CPU state, by a
-  linked branch, or by an indirect jump to an entry found in `dr_cpu.jumps`.
-- The head takes `Unit.retired` guest instructions from the budget; each exit gives back what it did not use, by itself
-  (exits that can be linked) or through its record's `refund`.
+  link, or by an indirect jump to an entry found in `dr_cpu.jumps`.
+- The head takes `Unit.retired` guest instructions from the budget, and so does each round of a loop; what is not
+  executed is given back, by the code itself at links, else through the `refund` of the exit's record.
+- A link stands in front of an exit call. It gives back what was not executed and goes on to the call. Linked to another
+  unit, it takes what that unit charges, less what it gives back, and goes to that unit's `body`; or on to its call when
+  the budget does not suffice.
 - Guest memory is the window at the base that the host reserves for it; an address is 32 bits.
 """
 
@@ -36,9 +39,9 @@ class ExitKind(IntEnum):
 class Exit(NamedTuple):
     """One exit (struct dr_exit). Offsets are bytes from the start of the code.
 
-    ret: the return address of the call of the exit stub. link: the patchable branch; 0 if there is none.
-    target: the guest pc. refund: guest instructions charged, not executed, and not given back by the code itself.
-    inside: the target is in the middle of a basic block.
+    ret: the return address of the call of the exit stub. link: what the core changes to link it; 0 if it cannot.
+    target: the guest pc. refund: guest instructions charged and not executed. inside: the target is in the middle of a
+    basic block.
     """
 
     kind: ExitKind
@@ -47,9 +50,13 @@ class Exit(NamedTuple):
     target: int
     refund: int
     inside: bool = False
-    counter: int = 0
-    """Number of the unit's counter that says how often it was left here; 0: the run loop can say that, unless it is an
-    indirect jump, which is what is left of all rounds."""
+    counter: int | None = None
+    """Number of the unit's counter that says how often a round ended here; None: the run loop can say that."""
+
+    @property
+    def owed(self) -> int:
+        """What the run loop gives back to the budget when the unit was left here and was not linked."""
+        return 0 if self.link else self.refund
 
 
 class Site(NamedTuple):
@@ -67,16 +74,6 @@ class Hardening(Enum):
     """Indirect branches arrive at landing pads only (FEAT_BTI)."""
     PAC = "pac"
     """Code pointers that are kept in memory are signed (FEAT_PAuth)."""
-
-
-class CountedBy(Enum):
-    """What tells how often a unit was executed: how often its head was, rounds of a loop included."""
-
-    NOTHING = "nothing"
-    HEAD = "head"
-    """Counter 0 counts rounds."""
-    EXITS = "exits"
-    """All ways out are counted, and there are no other rounds."""
 
 
 class Counter(NamedTuple):
@@ -101,6 +98,8 @@ class HostCode:
     """Generated code of one unit, not yet anywhere."""
 
     code: bytes
+    body: int = 0
+    """Offset behind the charge: where units come in that have paid for this one."""
     exits: list[Exit] = field(default_factory=list)
     sites: list[Site] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
@@ -109,12 +108,12 @@ class HostCode:
     counters: list[Counter] = field(default_factory=list)
     unexecuted: list[int] = field(default_factory=list)
     """For each counter by its number, guest instructions that were charged and had not been executed where it counts.
-    Number 0 is about all rounds, the others are about what leaves one."""
-    counted_by: CountedBy = CountedBy.NOTHING
+    Each round ends at one of them, in a fault, or at the interpreter."""
+    counted: bool = False
 
     @property
     def links(self) -> list[int]:
-        """Offsets of the branches that the core changes when it links."""
+        """Offsets of the links."""
         return [each.link for each in self.exits if each.link]
 
 

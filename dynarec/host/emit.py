@@ -11,11 +11,12 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from dynarec.host import layout
 from dynarec.host.allocate import Allocator
-from dynarec.host.base import EXITS, HEAD, CountedBy, Counter, Exit, ExitKind, HostCode, Mark, Site
+from dynarec.host.base import EXITS, HEAD, Counter, Exit, ExitKind, HostCode, Mark, Site
 from dynarec.host.buffer import Buffer, Label
-from dynarec.host.loops import has_rounds, loans, with_loans
+from dynarec.host.loops import loans, with_loans
+from dynarec.host.parts import Parts
 from dynarec.ir import ops
-from dynarec.ir.ops import OpKind
+from dynarec.ir.ops import MASK32, OpKind
 from dynarec.ir.state import Field
 from dynarec.ir.unit import Branch, Interpret, Jump, JumpTo, Op, Operand, Unit
 
@@ -23,36 +24,46 @@ Cond = TypeVar("Cond")
 """The host's condition codes."""
 
 
-class _SideExit:
-    """A side exit whose stub is still to come; `leave` is None for the one that is out of budget.
+KEEP_FLAGS = frozenset((ops.GET, ops.SET, ops.EXIT_IF, *ops.COMPARES))
+"""Ops that move, or set the flags by themselves."""
+_Leave = Jump | JumpTo | Interpret
 
-    `link` is the patchable branch in the unit's body that leads here; 0 if it cannot be patched.
+
+class _SideExit:
+    """A side exit whose stub is still to come; `leave` is None for the one of the head, out of budget.
+
+    `register` holds the target of a `JumpTo`, which may have to be masked.
     """
 
-    __slots__ = ("executed", "label", "leave", "link", "pc")
+    __slots__ = ("executed", "label", "leave", "mask", "pc", "register")
 
-    def __init__(self, label: Label, leave: Jump | Interpret | None, pc: int, executed: int, link: int = 0) -> None:
+    def __init__(
+        self, label: Label, leave: _Leave | None, pc: int, executed: int, register: int = 0, mask: int = MASK32
+    ) -> None:
         self.label = label
         self.leave = leave
         self.pc = pc
         self.executed = executed
-        self.link = link
+        self.register = register
+        self.mask = mask
 
 
 class UnitEmitter(ABC, Generic[Cond]):
-    """Emits one unit. A subclass sets `asm` and `regs`."""
+    """Emits one unit. A subclass sets `asm`, `regs`, `parts` and `jump_shift`."""
 
     asm: Buffer
     regs: Allocator
+    jump_shift: int
+    parts: Parts
     methods: ClassVar[Mapping[OpKind, Callable[[Any, Op], None]]]
     """The method that emits an op; those of this module are in `METHODS`."""
     counting = False
-    """Whether the unit is to count how often it is executed."""
+    """Whether the unit is to count how often each of its rounds ended, and where."""
 
     def __init__(self, unit: Unit, homes: Mapping[Field, int]) -> None:
         self.unit = unit
         self.charged = unit.retired
-        """Guest instructions that the head takes from the budget."""
+        """Guest instructions that a round takes from the budget."""
         self.lent = loans(unit, homes)
         self.homes = with_loans(homes, self.lent)
         numbers = {register: number for number, register in enumerate(homes.values())}
@@ -60,17 +71,27 @@ class UnitEmitter(ABC, Generic[Cond]):
         self.pending: Op | None = None
         """A compare that its only use, which comes next, is going to make."""
         self.side_exits: list[_SideExit] = []
-        self.head = Label()
+        self.top = Label()
+        """Where a round begins that has been charged."""
+        self.compared: tuple[Operand, Operand] | None = None
+        """What the flags were set for."""
+        self.late: set[Op] = set()
+        """Masks of computed jumps, which a jump needs only where its target is not found."""
 
     def emit(self) -> HostCode:
         """The code of the whole unit."""
-        self.result.counted_by = self._choose_counting()
+        self.result.counted = self.counting
+        self.late = self._late_masks()
         self._mark(HEAD)
         self._head()
         regs, code, marks = self.regs, self.asm.code, self.result.marks
         for index, op in enumerate(self.unit.ops):
             marks.append(Mark(len(code), index))
             regs.at = index
+            if op in self.late:
+                continue
+            if op.kind not in KEEP_FLAGS:
+                self.compared = None
             if op.kind.compares and self._fuses(op, index):
                 self.pending = op
                 continue
@@ -79,10 +100,30 @@ class UnitEmitter(ABC, Generic[Cond]):
         self.regs.at = len(self.unit.ops)
         self._mark(EXITS)
         self._terminal()
+        self.regs.unlock()
         for side_exit in self.side_exits:
             self._side_exit_stub(side_exit)
         self.result.code = self.asm.finish()
         return self.result
+
+    def _late_masks(self) -> set[Op]:
+        targets = [op.attr.target for op in self.unit.ops if op.kind is ops.EXIT_IF and isinstance(op.attr, JumpTo)]
+        if isinstance(self.unit.terminal, JumpTo):
+            targets.append(self.unit.terminal.target)
+        return {each for each in targets if isinstance(each, Op) and self._is_late(each)}
+
+    def _is_late(self, target: Op) -> bool:
+        """Whether it is the jump that makes its target an address of code."""
+        is_mask = target.kind is ops.AND and target.args[1] == MASK32 << self.jump_shift & MASK32
+        is_alone = self.regs.left[target] == 1 and target not in self.parts.outer
+        return is_mask and is_alone and isinstance(target.args[0], Op)
+
+    def _target(self, target: Operand) -> tuple[int, int]:
+        """The register with the target of a computed jump, and the mask that makes it an address of code."""
+        if isinstance(target, Op) and target in self.late:
+            source, mask = target.args
+            return self.regs.register(source), int(mask)  # type: ignore[arg-type]
+        return self.regs.register(target), MASK32
 
     def _mark(self, op: int) -> None:
         self.result.marks.append(Mark(self.asm.here, op))
@@ -98,36 +139,42 @@ class UnitEmitter(ABC, Generic[Cond]):
         """Take `charged` from the budget; branch if that is more than it has."""
 
     @abstractmethod
-    def _refund(self, instructions: int) -> None:
-        """Give back to the budget."""
+    def _charge_again(self, instructions: int, label: Label) -> None:
+        """Take so much from the budget; branch back unless that is more than it has."""
 
     @abstractmethod
-    def _add_one(self, number: int) -> int:
-        """Add 1 to the unit's counter; what of the code the core changes to say which that is. Changes the flags."""
+    def _add_one(self, number: int, *scratch: int) -> int:
+        """Add 1 to the unit's counter; what of the code the core changes to say which that is. Changes the flags.
+
+        scratch: registers for that, where those of exit calls are in use.
+        """
 
     @abstractmethod
-    def _jump(self, label: Label) -> None:
-        """Branch to the label."""
+    def _link(self, refund: int) -> int:
+        """A link in front of an exit call, as it is until it is linked: its offset. It changes the flags."""
 
     @abstractmethod
-    def _jump_linked(self) -> int:
-        """A branch to what follows it, to be linked to another unit: its `Exit.link`."""
-
-    @abstractmethod
-    def _branch_if(self, condition: Operand, label: Label) -> int:
-        """Branch to the label if the condition holds; the `Exit.link` of that branch, 0 if it cannot be linked."""
+    def _branch_if(self, condition: Operand, label: Label, holds: bool) -> None:
+        """Branch to the label if the condition holds; or if it does not."""
 
     @abstractmethod
     def _call_stub(self) -> None:
         """Call the exit stub of the CPU state."""
 
     @abstractmethod
-    def _jump_to(self, target: Operand) -> None:
-        """Jump to the entry for a guest pc, or leave with the pc in its word of the CPU state."""
+    def _jump_to(self, register: int, mask: int, executed: int) -> None:
+        """Jump to the entry for the guest pc in a register, or leave with it, masked, in its word of the CPU state.
+
+        executed: guest instructions that have retired; the others are given back.
+        """
 
     @abstractmethod
-    def _compare(self, op: Op) -> Cond:
-        """Set the flags for a compare; the code that tells its outcome from them."""
+    def _set_flags(self, a: Operand, b: Operand) -> None:
+        """Compare."""
+
+    @abstractmethod
+    def _condition_code(self, kind: OpKind, a: Operand, b: Operand, swapped: bool) -> Cond:
+        """What tells from the flags, set for a and b, how a compare of a with b comes out; swapped: of b with a."""
 
     @abstractmethod
     def _test(self, operand: Operand) -> Cond:
@@ -144,33 +191,21 @@ class UnitEmitter(ABC, Generic[Cond]):
 
     def _head(self) -> None:
         self._landing_pad()
-        self._exchange(outwards=False)
-        self.asm.bind(self.head)
         if self.charged:
             label = Label()
             self._charge(label)
             self.side_exits.append(_SideExit(label, None, self.unit.key, 0))
-        if self.result.counted_by is CountedBy.HEAD:
-            self._add_to(0)
+        self.result.body = self.asm.here
+        self._exchange(outwards=False)
+        self.asm.bind(self.top)
 
-    def _choose_counting(self) -> CountedBy:
-        """What costs least: of several exits one is taken in a round, unless the round is followed by another one."""
+    def _count(self, executed: int, *scratch: int) -> int | None:
+        """Count, if that is wanted, that a round ends here when so many instructions have retired; the counter."""
         if not self.counting:
-            return CountedBy.NOTHING
-        self.result.unexecuted.append(0)
-        rounds = isinstance(self.unit.terminal, JumpTo) or has_rounds(self.unit)
-        return CountedBy.HEAD if rounds else CountedBy.EXITS
-
-    def _add_to(self, number: int) -> None:
-        self.result.counters.append(Counter(self._add_one(number), number))
-
-    def _count(self, executed: int) -> int:
-        """Count, if that is wanted, that control came here when so many instructions had retired; the counter."""
-        if not self.counting:
-            return 0
+            return None
         number = len(self.result.unexecuted)
         self.result.unexecuted.append(self.charged - executed)
-        self._add_to(number)
+        self.result.counters.append(Counter(self._add_one(number, *scratch), number))
         return number
 
     def _exchange(self, outwards: bool) -> None:
@@ -181,65 +216,75 @@ class UnitEmitter(ABC, Generic[Cond]):
             self.regs.load_slot(loan.register, coming.index * layout.WORD)
 
     def _call_exit(
-        self, kind: ExitKind, target: int, refund: int, link: int = 0, inside: bool = False, counter: int = 0
+        self, kind: ExitKind, target: int, refund: int, link: int = 0, inside: bool = False, counter: int | None = None
     ) -> None:
         self._call_stub()
         self.result.exits.append(Exit(kind, self.asm.here, link, target, refund, inside, counter))
 
-    def _leave(self, target: int, inside: bool = False, counter: int = 0) -> None:
-        """Go to a known guest pc, with nothing to give back. inside: of a basic block."""
-        if self.unit.goes_round(target) and self.charged:
-            self._jump(self.head)
+    def _leave(self, target: int, executed: int, inside: bool = False) -> None:
+        """Go to a known guest pc, when so many instructions have retired. inside: of a basic block."""
+        if self._goes_round(target):
+            self._go_round(executed)
             return
+        counter = self._count(executed)
         self._exchange(outwards=True)
-        link = self._jump_linked()
-        self._call_exit(ExitKind.JUMP, target, 0, link, inside, counter)
+        refund = self.charged - executed
+        link = self._link(refund) if refund <= layout.MAX_REFUND else 0
+        self._call_exit(ExitKind.JUMP, target, refund, link, inside, counter)
 
-    def _leave_whole(self, target: int, inside: bool = False) -> None:
-        """Go there when a round is whole."""
-        counter = 0 if self.unit.goes_round(target) else self._count(self.charged)
-        self._leave(target, inside, counter)
+    def _goes_round(self, target: int) -> bool:
+        return self.charged > 0 and self.unit.goes_round(target)
 
-    def _side_exit(self, condition: Operand, leave: Jump | Interpret, at: int) -> None:
-        """Leave from instruction `at` if the condition holds."""
-        executed = at + 1 if isinstance(leave, Jump) else at
-        if isinstance(leave, Jump) and self.unit.goes_round(leave.target) and executed == self.charged:
-            self._branch_if(condition, self.head)
-            return
+    def _go_round(self, executed: int) -> None:
+        """What the round before has not executed is given back in one step."""
+        self._count(executed)
+        self._charge_again(executed, self.top)
+        self._exchange(outwards=True)
+        self._call_exit(ExitKind.BUDGET, self.unit.key, self.charged)
+
+    def _side_exit(self, condition: Operand, leave: _Leave, at: int, holds: bool = True) -> None:
+        """Leave from instruction `at` if the condition holds; or if it does not."""
+        executed = at if isinstance(leave, Interpret) else at + 1
         label = Label()
-        link = self._branch_if(condition, label)
-        self.side_exits.append(_SideExit(label, leave, self.unit.insns[at].pc, executed, link))
+        target = self._target(leave.target) if isinstance(leave, JumpTo) else (0, MASK32)
+        self._branch_if(condition, label, holds)
+        self.side_exits.append(_SideExit(label, leave, self.unit.insns[at].pc, executed, *target))
 
     def _side_exit_stub(self, side: _SideExit) -> None:
         self.asm.bind(side.label)
-        refund = self.charged - side.executed
-        if side.leave is None:
+        if isinstance(side.leave, Jump):
+            self._leave(side.leave.target, side.executed)
+            return
+        if isinstance(side.leave, JumpTo):
+            self._look_up(side)
+            return
+        kind = ExitKind.BUDGET if side.leave is None else ExitKind.INTERPRET
+        if side.leave is not None:
             self._exchange(outwards=True)
-            self._call_exit(ExitKind.BUDGET, side.pc, refund)
-        elif isinstance(side.leave, Interpret):
-            self._exchange(outwards=True)
-            self._call_exit(ExitKind.INTERPRET, side.pc, refund)
-        elif side.link and not self._has_to_do(side.leave, refund):
-            self._call_exit(ExitKind.JUMP, side.leave.target, 0, side.link)
-        else:
-            counter = self._count(side.executed)
-            if refund:
-                self._refund(refund)
-            self._leave(side.leave.target, counter=counter)
+        self._call_exit(kind, side.pc, self.charged - side.executed)
 
-    def _has_to_do(self, leave: Jump, refund: int) -> bool:
-        """Whether something is to be done between the branch in the body and where it leads."""
-        return refund > 0 or bool(self.lent) or self.counting or self.unit.goes_round(leave.target)
+    def _look_up(self, side: _SideExit) -> None:
+        """Leave to a computed address."""
+        register = side.register
+        if any(register == loan.register for loan in self.lent):
+            register = self.regs.temporary()
+            self.regs.copy(register, side.register)
+        self.regs.lock(register)
+        self._exchange(outwards=True)
+        self._jump_to(register, side.mask, side.executed)
+        self.regs.unlock()
 
     def _terminal(self) -> None:
         match self.unit.terminal:
             case Jump(target=target):
-                self._leave_whole(target, self.unit.cut)
+                self._leave(target, self.charged, self.unit.cut)
             case JumpTo(target=target):
-                self._jump_to(target)
+                self._jump_to(*self._target(target), self.charged)
             case Branch(condition=condition, taken=taken, fallthrough=fallthrough):
-                self._side_exit(condition, Jump(taken), len(self.unit.insns) - 1)
-                self._leave_whole(fallthrough)
+                rounds = self._goes_round(taken)  # they go on without another branch
+                away, on = (fallthrough, taken) if rounds else (taken, fallthrough)
+                self._side_exit(condition, Jump(away), len(self.unit.insns) - 1, holds=not rounds)
+                self._leave(on, self.charged)
             case _:
                 self._call_exit(ExitKind.INTERPRET, self.unit.insns[-1].pc, 0)
 
@@ -257,10 +302,22 @@ class UnitEmitter(ABC, Generic[Cond]):
         pending, self.pending = self.pending, None
         return pending if pending is operand else None
 
+    def _compare(self, op: Op) -> Cond:
+        """Set the flags for a compare, unless they are; the code that tells its outcome from them."""
+        a, b = map(self.regs.value, op.args)
+        swapped = type(a) is int
+        if swapped:
+            a, b = b, a
+        if self.compared != (a, b):
+            self._set_flags(a, b)
+            self.compared = (a, b)
+        return self._condition_code(op.kind, a, b, swapped)
+
     def _condition(self, operand: Operand) -> Cond:
         """Set the flags for a condition; the code that tells it from them."""
         pending = self._take_pending(operand)
         if pending is None:
+            self.compared = None
             return self._test(operand)
         condition = self._compare(pending)
         self.regs.done(pending)
@@ -295,6 +352,11 @@ class UnitEmitter(ABC, Generic[Cond]):
     def exit_if(self, op: Op) -> None:
         self._side_exit(op.args[0], op.attr, op.at)
         self.regs.done(op)
+        self._release(op.leave_value)
+
+    def _release(self, target: Operand | None) -> None:
+        if isinstance(target, Op):
+            (self.regs.done if target in self.late else self.regs.release)(target)
 
     def call(self, op: Op) -> None:
         raise ValueError(f"{op} is the interpreter's: it must not reach a host")

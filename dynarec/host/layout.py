@@ -22,5 +22,7 @@ COUNTER_COUNT = 1 << 17
 COUNTER_SIZE = 8
 MAX_HOMES = 32
 HOMES = -128
+MAX_REFUND = 127
+"""Guest instructions that a link can give back."""
 CPU_SIZE = 128 + COUNTERS + COUNTER_COUNT * COUNTER_SIZE
 """Bytes of `struct dr_cpu`; the state array starts 128 bytes in."""

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from dynarec.ir.ops import EXIT_IF, GET, SET
+from dynarec.ir.ops import GET, SET
 from dynarec.ir.state import Field
 from dynarec.ir.unit import Branch, Jump, Unit
 
@@ -34,19 +34,6 @@ def is_loop(unit: Unit) -> bool:
             return unit.goes_round(target)
         case _:
             return False
-
-
-def has_rounds(unit: Unit) -> bool:
-    """Whether control may come to the head from within the unit's own code."""
-    match unit.terminal:
-        case Branch(taken=taken, fallthrough=fallthrough):
-            targets = [taken, fallthrough]
-        case Jump(target=target):
-            targets = [target]
-        case _:
-            targets = []
-    targets += [op.attr.target for op in unit.ops if op.kind is EXIT_IF and isinstance(op.attr, Jump)]
-    return any(unit.goes_round(target) for target in targets)
 
 
 def loans(unit: Unit, homes: Mapping[Field, int]) -> list[Loan]:

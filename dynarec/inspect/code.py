@@ -19,6 +19,7 @@ from dynarec.inspect.model import HEAD, Circumstances, Unit
 from dynarec.ir import unit as ir
 from dynarec.ir.text import format_ops
 from dynarec.loading import HARDENING_BITS, find_guest, hardening
+from dynarec.trace import Path
 from dynarec.translate import Translator
 from guest_isa.guest import Guest
 
@@ -137,9 +138,10 @@ class UnitCode:
             self._host(circumstances),
             self.fetch,
             without=circumstances.without,
-            limit=circumstances.limit,
+            limit=len(self.unit.pcs),
             is_mixed=(lambda address, size: True) if circumstances.checked else None,
             is_hooked=lambda pc, begins: (pc, begins) in hooked,
+            guide=Path(self.unit.pcs, self.unit.onward),
         )
         translator.left = circumstances.left
         return translator

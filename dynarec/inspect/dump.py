@@ -18,8 +18,9 @@ META  "subject": the fields of Subject. "taken": Q, time and instructions. "coun
       names, with "place addresses" I, "place files" I (index into them), "place lines" I. What units refer to by index:
       "tiers" (names), "phases" (names), "circumstances" (tables of the fields of Circumstances; of the lists, "left" is
       I and "hooked" is Q, twice the address, and 1 if it begins a block).
-UNIT  up to 1024 units by serial. Q: "serial", "key", "charged", "offset", "host insns", "batch", "samples"; "rounds"
-      and "instructions" are one more than the number, and 0 for what was not counted. I: "tier", "circumstances".
+UNIT  up to 1024 units by serial. Q: "serial", "key", "charged", "offset", "host insns", "batch", "samples"; "rounds",
+      "instructions" and "onward" are one more than the number, and 0 for what was not counted, or is not there. I:
+      "tier", "circumstances".
       Lists: "ranges" I (address, size), "pcs" I, "faulted" Q (index into pcs, times), "mark offsets" I, "mark ops" i,
       "op insns" H, "phase names" H, "phases" d, "exit kinds" B (index into unit_columns.KINDS), "exit targets" I, "exit
       executed" I, "exit offsets" I, "exit taken" Q (as rounds), "exit missed" Q, "exit linked" Q (a serial, or 0).

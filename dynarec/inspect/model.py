@@ -26,9 +26,10 @@ class Circumstances:
     """All that a translation depends on beside the guest's bytes: with these it can be made again, anywhere.
 
     host: name of the host; features: of what its processors may have, what was used. homes: guest registers in its home
-    registers, in their order. limit: guest instructions of the longest trace. left: addresses of instructions that were
-    left to the interpreter. hooked: (pc, begins) of what no trace ran across. checked: it compares its bytes.
-    without: passes left out. harden: names of hardening. counted: it counts its executions.
+    registers, in their order. limit: guest instructions of the longest trace; which way that went, the unit's own tell.
+    left: addresses of instructions that were left to the interpreter. hooked: (pc, begins) of what no trace ran across.
+    checked: it compares its bytes. without: passes left out. harden: names of hardening. counted: it counts its
+    executions.
     """
 
     host: str
@@ -92,6 +93,7 @@ class Unit:
     rounds: how often its head was executed; None if that was not counted. instructions: guest instructions retired in
     it, the same. samples: how often the sampler found the CPU thread in it.
     faulted: (index in `pcs`, times): rounds that ended before that instruction, since its access faulted.
+    onward: where the trace would have gone on behind its last instruction, if it did not end with that.
     """
 
     serial: int
@@ -116,6 +118,7 @@ class Unit:
     instructions: int | None
     samples: int
     faulted: tuple[tuple[int, int], ...] = ()
+    onward: int | None = None
 
     @property
     def alive(self) -> bool:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from dynarec.core import DEATHS
 from dynarec.errors import DynarecError
 from dynarec.host import base as host
-from dynarec.host.base import CountedBy
 from dynarec.inspect.model import (
     Cache,
     Circumstances,
@@ -214,6 +213,7 @@ class Recorder(Watcher):
             rounds=None,
             instructions=None,
             samples=0,
+            onward=translation.onward,
         )
 
     def _circumstances(self, translation: Translation) -> Circumstances:
@@ -318,7 +318,7 @@ class Recorder(Watcher):
         rounds, instructions = _executions(unit, made, state, faulted)
         return replace(
             unit,
-            exits=tuple(_exits(unit, made, state, rounds)),
+            exits=tuple(_exits(unit, made, state)),
             batch=state.batch,
             died=None if state.alive else self._death(state),
             rounds=rounds,
@@ -440,13 +440,13 @@ def _executions(
     unit: Unit, made: HostCode, state: UnitState, faulted: Iterable[tuple[int, int]]
 ) -> tuple[int | None, int | None]:
     """Rounds, and guest instructions that have retired in them: all of each round, less what was left out."""
-    if made.counted_by is CountedBy.NOTHING:
+    if not made.counted:
         return None, None
-    left_out = sum(count * missing for count, missing in zip(state.counters, made.unexecuted, strict=True))
-    left_out += sum((unit.charged - at) * count for at, count in faulted)
-    left_out += sum(each.refund * missed for each, missed in _interpreted(made, state))
-    rounds = state.counters[0] if made.counted_by is CountedBy.HEAD else _ended(made, state)
-    return rounds, max(0, rounds * unit.charged - left_out)  # a running unit may leave behind what was read first
+    ends = list(zip(state.counters, made.unexecuted, strict=True))
+    ends += [(count, unit.charged - at) for at, count in faulted]
+    ends += [(missed, each.refund) for each, missed in _interpreted(made, state)]
+    rounds = sum(count for count, _ in ends)
+    return rounds, rounds * unit.charged - sum(count * missing for count, missing in ends)
 
 
 def _interpreted(made: HostCode, state: UnitState) -> Iterator[tuple[host.Exit, int]]:
@@ -456,22 +456,16 @@ def _interpreted(made: HostCode, state: UnitState) -> Iterator[tuple[host.Exit, 
             yield each, missed
 
 
-def _ended(made: HostCode, state: UnitState) -> int:
-    """Rounds that were left in a way that is counted."""
-    return sum(state.counters[1:]) + sum(state.faults) + sum(missed for _, missed in _interpreted(made, state))
-
-
-def _exits(unit: Unit, made: HostCode, state: UnitState, rounds: int | None) -> Iterator[Exit]:
+def _exits(unit: Unit, made: HostCode, state: UnitState) -> Iterator[Exit]:
     """Its exits, and where a round ends early to begin anew."""
     for each, (missed, linked) in zip(made.exits, state.exits, strict=True):
-        executed = unit.charged - (made.unexecuted[each.counter] if each.counter else each.refund)
-        taken = missed if each.kind in BY_RUN_LOOP else None
-        if rounds is not None and taken is None:
-            taken = state.counters[each.counter] if each.counter else max(rounds - _ended(made, state), 0)
+        counted = None if each.counter is None else state.counters[each.counter]
+        taken = missed if each.kind in BY_RUN_LOOP else counted
         kind = each.kind.name.lower()
-        yield Exit(kind, each.target, executed, each.ret, taken, missed, linked or None)
+        yield Exit(kind, each.target, unit.charged - each.refund, each.ret, taken, missed, linked or None)
     used = {each.counter for each in made.exits}
     for counter in made.counters:
-        if counter.number and counter.number not in used:
-            executed = unit.charged - made.unexecuted[counter.number]
-            yield Exit("round", unit.key, executed, counter.offset, state.counters[counter.number], 0, unit.serial)
+        missing = made.unexecuted[counter.number]
+        if missing and counter.number not in used:
+            taken = state.counters[counter.number]
+            yield Exit("round", unit.key, unit.charged - missing, counter.offset, taken, 0, unit.serial)

@@ -19,6 +19,8 @@ MOST_EXITS = 1 << 12
 MOST_PHASES = 1 << 8
 PLAIN = ("serial", "key", "charged", "offset", "host insns", "batch", "samples")
 """Columns of one number of 8 bytes for each unit, after whose names the attributes of Unit are called."""
+COUNTED = ("rounds", "instructions", "onward")
+"""The same, of numbers that may be missing."""
 REASONS = {name: index + 1 for index, name in enumerate(DEATHS)}
 """0: it lives."""
 KINDS = (*EXIT_KINDS, "round")
@@ -41,7 +43,7 @@ def write(units: Sequence[Unit], shared: Shared, known: frozenset[int]) -> Write
     table = Writer()
     for name in PLAIN:
         table.column(name, LONG, (getattr(unit, name.replace(" ", "_")) for unit in units))
-    for name in ("rounds", "instructions"):
+    for name in COUNTED:
         table.column(name, LONG, (_counted(getattr(unit, name)) for unit in units))
     tiers = {tier: index for index, tier in enumerate(shared.tiers)}
     table.column("tier", WORD, (tiers[unit.tier] for unit in units))
@@ -101,7 +103,7 @@ def read(table: Table, shared: Shared, now: int) -> Iterator[Unit]:
     """The units of some columns, each checked by itself. now: the time of the recording. Raises BadState."""
     count = len(table.column("serial", LONG))
     plain = [table.column(name, LONG, count) for name in PLAIN]
-    counted = [map(_count, table.column(name, LONG, count)) for name in ("rounds", "instructions")]
+    counted = [map(_count, table.column(name, LONG, count)) for name in COUNTED]
     columns = zip(
         zip(*plain, *counted, strict=True),
         table.column("tier", WORD, count, len(shared.tiers)),
@@ -114,12 +116,12 @@ def read(table: Table, shared: Shared, now: int) -> Iterator[Unit]:
         strict=True,
     )
     for numbers, tier, circumstances, code, phases, (born, died), exits, faulted in columns:
-        serial, key, charged, offset, host_insns, batch, samples, rounds, instructions = numbers
+        serial, key, charged, offset, host_insns, batch, samples, rounds, instructions, onward = numbers
         ranges, source, pcs, data, marks, op_insns = code
         unit = Unit(
             serial, key, shared.tiers[tier], ranges, source, pcs, charged, offset, data, host_insns, marks, op_insns,
             exits, shared.circumstances[circumstances], phases, batch, born, died, rounds, instructions, samples,
-            faulted,
+            faulted, onward,
         )  # fmt: skip
         _check(unit)
         yield unit

@@ -27,6 +27,23 @@ class Op:
     def __repr__(self) -> str:
         return f"<{self.kind.name} at {self.at}>"
 
+    @property
+    def leave_value(self) -> Operand | None:
+        """The value that a side exit uses beside its condition, if any."""
+        match self.attr:
+            case Trap(value=value) | JumpTo(target=value):
+                return value
+            case _:
+                return None
+
+    def replace_leave_value(self, value: Operand) -> None:
+        """Make the side exit use another value."""
+        match self.attr:
+            case Trap():
+                self.attr.value = value
+            case JumpTo():
+                self.attr.target = value
+
 
 Operand = Op | int
 """A value defined by an op, or a constant (unsigned 32 bits; 0 or 1 for I1)."""
@@ -76,7 +93,7 @@ class SyncCode:
 
 
 Terminal = Jump | JumpTo | Branch | Trap | Interpret | SyncCode
-SideExit = Jump | Trap | Interpret
+SideExit = Jump | JumpTo | Trap | Interpret
 
 
 @dataclass(slots=True)
@@ -92,8 +109,8 @@ class GuestInsn:
 class Unit:
     """A trace: one entry at `key`, straight-line ops with side exits, one terminal.
 
-    A side exit with a `Jump` leaves after its instruction (which has retired); one with a `Trap` or `Interpret` before
-    it.
+    A side exit with a `Jump` or `JumpTo` leaves after its instruction (which has retired); one with a `Trap` or
+    `Interpret` before it.
 
     hooked: something looks at the guest whenever control comes to the head, also from within.
     cut: the terminal is a jump to what follows, in the middle of a basic block.

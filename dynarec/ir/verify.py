@@ -6,7 +6,7 @@ from dynarec.ir import ops
 from dynarec.ir.ops import OpKind, Type
 from dynarec.ir.state import Field, StateLayout
 from dynarec.ir.text import format_ops
-from dynarec.ir.unit import Branch, Interpret, Jump, JumpTo, Op, Operand, SyncCode, Terminal, Trap, Unit
+from dynarec.ir.unit import Branch, Interpret, Jump, JumpTo, Op, Operand, SideExit, SyncCode, Terminal, Trap, Unit
 
 
 class MalformedUnit(Exception):  # noqa: N818 - named by what it reports
@@ -81,7 +81,7 @@ class _Verifier:
         elif op.kind is ops.CALL:
             _need(op.attr in ops.COUNTERS, f"{op.attr!r} is no counter")
         elif op.kind is ops.EXIT_IF:
-            _need(isinstance(op.attr, Jump | Trap | Interpret), "a side exit is a jump, a trap or interpret")
+            _need(isinstance(op.attr, SideExit), "a side exit is a jump, a trap or interpret")
             self._leave(op.attr)
         elif op.kind in ops.LOADS:
             _need(op.attr in (None, ops.AS_WRITE), f"has an attribute, {op.attr!r}")

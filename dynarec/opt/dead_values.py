@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dynarec.ir.ops import EXIT_IF, GET
-from dynarec.ir.unit import Op, Operand, Trap, Unit
+from dynarec.ir.unit import Op, Operand, Unit
 
 
 def dead_values(unit: Unit) -> None:
@@ -16,8 +16,8 @@ def dead_values(unit: Unit) -> None:
         if (op.kind.pure or op.kind is GET) and op not in used:
             continue
         used.update(op.args)
-        if op.kind is EXIT_IF and isinstance(op.attr, Trap):
-            used.add(op.attr.value)
+        if op.kind is EXIT_IF and (value := op.leave_value) is not None:
+            used.add(value)
         kept.append(op)
     kept.reverse()
     unit.ops = kept

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from dynarec.ir import ops
 from dynarec.ir.ops import MASK32, NEGATED, SHIFT_MASK, OpKind
-from dynarec.ir.unit import Branch, Jump, Op, Operand, Unit
+from dynarec.ir.unit import Branch, Jump, JumpTo, Op, Operand, Unit
 from dynarec.opt.rewrite import rewrite
 
 Rule = Callable[[Op], Operand | None]
@@ -210,6 +210,8 @@ def _select(op: Op) -> Operand | None:
 
 
 def _exit_if(op: Op) -> Operand | None:
+    if isinstance(op.attr, JumpTo) and isinstance(op.attr.target, int):
+        op.attr = Jump(op.attr.target)
     return 0 if op.args[0] == 0 else None
 
 

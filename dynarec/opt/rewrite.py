@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dynarec.ir.ops import EXIT_IF
-from dynarec.ir.unit import Op, Operand, Trap, Unit
+from dynarec.ir.unit import Op, Operand, Unit
 
 Simplify = Callable[[Op], Operand | None]
 
@@ -22,14 +22,14 @@ def rewrite(unit: Unit, simplify: Simplify) -> None:
             if arg in replaced:
                 op.args = tuple([replaced.get(each, each) for each in op.args])
                 break
-        if op.kind is EXIT_IF and isinstance(op.attr, Trap):
-            op.attr.value = replaced.get(op.attr.value, op.attr.value)
+        if op.kind is EXIT_IF and (used := op.leave_value) in replaced:
+            op.replace_leave_value(replaced[used])
         value = simplify(op)
         if value is None:
             kept.append(op)
         else:
             replaced[op] = value
     unit.ops = kept
-    used = unit.terminal_value()
-    if used is not None and used in replaced:
-        unit.replace_terminal_value(replaced[used])
+    last = unit.terminal_value()
+    if last is not None and last in replaced:
+        unit.replace_terminal_value(replaced[last])

@@ -1,4 +1,4 @@
-/* What the shared C code has to know about arm64: the branch that is patched in generated code, the call that leaves it. */
+/* What the shared C code has to know about arm64: what links units in generated code, the call that leaves it. */
 #ifndef DR_HOST_H
 #define DR_HOST_H
 
@@ -12,18 +12,43 @@
 #define DR_HOST_NAME "arm64"
 #define DR_HOST_HOMES 22 /* home registers: enter.S */
 #define DR_CODE_ALIGN 16u
-#define DR_BRANCH_SIZE 4u    /* b; a link's offset is that of the instruction */
-#define DR_BRANCH_OPCODE UINT32_C(0x14000000)
-#define DR_BRANCH_FIELD UINT32_C(0x03ffffff)
+#define DR_BRANCH_SIZE 8u    /* what stands at a link */
+#define DR_ADD_BUDGET UINT32_C(0x1100035a)  /* add w26, w26, #0 */
+#define DR_SUBS_BUDGET UINT32_C(0x7100035a) /* subs w26, w26, #0 */
+#define DR_B UINT32_C(0x14000000)
+#define DR_B_PL UINT32_C(0x54000005)
+#define DR_NEAR (INT64_C(1) << 20) /* bytes, either way: imm19 words */
 
 struct dr_branch {
     uint8_t bytes[DR_BRANCH_SIZE];
 };
 
-/* Encodes a branch whose target is `distance` bytes from the link's offset (Arm ARM, B: imm26 words). */
-static inline void dr_branch_encode(struct dr_branch *branch, int64_t distance) {
-    uint32_t word = DR_BRANCH_OPCODE | ((uint32_t)(distance / 4) & DR_BRANCH_FIELD);
-    memcpy(branch->bytes, &word, sizeof word);
+static inline bool dr_branch_reaches(int32_t amount, int64_t distance) {
+    return amount <= 0 || (distance < DR_NEAR && distance > -DR_NEAR);
+}
+
+/* b to what is `distance` bytes away (Arm ARM, B: imm26 words). */
+static inline uint32_t dr_jump_word(int64_t distance) {
+    return DR_B | ((uint32_t)(distance / 4) & UINT32_C(0x03ffffff));
+}
+
+/* Takes the amount from the budget and goes to what is `distance` bytes from the link; to what follows, if the amount is more than
+ * the budget has. add and b, or subs and b.pl (imm19 words); a b alone comes twice. */
+static inline void dr_branch_encode(struct dr_branch *branch, int32_t amount, int64_t distance) {
+    int64_t second = distance - 4;
+    uint32_t words[] = {dr_jump_word(distance), dr_jump_word(second)};
+    if (amount)
+        words[0] = amount > 0 ? DR_SUBS_BUDGET | (uint32_t)amount << 10 : DR_ADD_BUDGET | (uint32_t)-amount << 10;
+    if (amount > 0)
+        words[1] = DR_B_PL | ((uint32_t)(second / 4) & UINT32_C(0x7ffff)) << 5;
+    memcpy(branch->bytes, words, sizeof words);
+}
+
+/* What a link gives back that is not linked. */
+static inline uint32_t dr_branch_refund(const uint8_t *code) {
+    uint32_t word;
+    memcpy(&word, code, sizeof word);
+    return word >> 24 == DR_ADD_BUDGET >> 24 ? word >> 10 & UINT32_C(0xfff) : 0;
 }
 
 /* add x16, x28, #page, lsl #12; ldr x17, [x16, #place]; add x17, x17, #1; str x17, [x16, #place] */

@@ -1,4 +1,4 @@
-/* What the shared C code has to know about x86-64: the branch that is patched in generated code, the call that leaves it. */
+/* What the shared C code has to know about x86-64: what links units in generated code, the call that leaves it. */
 #ifndef DR_HOST_H
 #define DR_HOST_H
 
@@ -10,16 +10,34 @@
 #define DR_HOST_NAME "x86_64"
 #define DR_HOST_HOMES 11 /* home registers: enter.S */
 #define DR_CODE_ALIGN 16u
-#define DR_BRANCH_SIZE 4u    /* the rel32 of a jmp or jcc; a link's offset is that of the rel32 */
+#define DR_BRANCH_SIZE 10u   /* what stands at a link */
 
 struct dr_branch {
     uint8_t bytes[DR_BRANCH_SIZE];
 };
 
-/* Encodes a branch whose target is `distance` bytes from the link's offset. */
-static inline void dr_branch_encode(struct dr_branch *branch, int64_t distance) {
-    int32_t relative = (int32_t)(distance - (int64_t)DR_BRANCH_SIZE); /* counted from the end of the instruction */
-    memcpy(branch->bytes, &relative, sizeof relative);
+static inline bool dr_branch_reaches(int32_t amount, int64_t distance) {
+    (void)distance;
+    return amount >= -127 && amount <= 127;
+}
+
+/* Takes the amount from the budget and goes to what is `distance` bytes from the link; to what follows, if the amount is more than
+ * the budget has. add or sub [rbp + budget], imm8; jmp or jns rel32: two instructions, whatever it does. */
+static inline void dr_branch_encode(struct dr_branch *branch, int32_t amount, int64_t distance) {
+    static const uint8_t charge[] = {0x83, 0x6d, 0xfc, 0, 0x0f, 0x89, 0, 0, 0, 0};
+    static const uint8_t refund[] = {0x83, 0x45, 0xfc, 0, 0x40, 0xe9, 0, 0, 0, 0}; /* an empty REX */
+    static const uint8_t jump[] = {0xe9, 0, 0, 0, 0, 0x0f, 0x1f, 0x44, 0, 0};
+    uint8_t at = amount ? 6 : 1;
+    int32_t relative = (int32_t)(distance - at - (int64_t)sizeof relative);
+    memcpy(branch->bytes, amount > 0 ? charge : amount ? refund : jump, DR_BRANCH_SIZE);
+    if (amount)
+        branch->bytes[3] = (uint8_t)(amount > 0 ? amount : -amount);
+    memcpy(branch->bytes + at, &relative, sizeof relative);
+}
+
+/* What a link gives back that is not linked. */
+static inline uint32_t dr_branch_refund(const uint8_t *code) {
+    return code[0] == 0x83 ? code[3] : 0;
 }
 
 /* Makes a count that was emitted for counter n add to counter first + n. `at`: the displacement in it. */

@@ -14,7 +14,6 @@
 #define SLICE (UINT32_C(1) << 20)
 #define LARGE_UNIT (UINT32_C(8) << 10)
 #define LARGE_COUNT 100 /* together more than the callback has room for */
-#define BRANCH_OPCODE_SIZE (DR_LINK_ALIGN == 1 ? 1 : 0)
 #define FORBIDDEN 0x4141 /* a number that the verifier of this driver does not like */
 #define HARMLESS 1
 
@@ -29,7 +28,8 @@ static bool holds(const uint8_t *code, uint32_t size, uint16_t number) {
     return size >= proof.size && memcmp(code, proof.code, proof.size) == 0;
 }
 
-bool DR_VERIFY(const struct dr_candidate *candidate, struct dr_refusal *refusal) {
+bool DR_VERIFY(const struct dr_candidate *candidate, struct dr_head *head, struct dr_refusal *refusal) {
+    *head = (struct dr_head){0, 0};
     *refusal = (struct dr_refusal){0, "it is forbidden"};
     bool good = !holds(candidate->code, candidate->size, FORBIDDEN);
     if (spoiled) {
@@ -81,26 +81,25 @@ static uint32_t run(struct dr_codemem *memory, uint32_t offset) {
 
 static bool write_number(struct dr_codemem *memory, uint32_t offset, uint16_t number) {
     struct dr_proof proof = dr_proof(number, 0);
-    struct dr_patch patch = {.offset = offset, .code = proof.code, .size = proof.size};
+    struct dr_patch patch = {.offset = offset, .code = proof.code, .size = proof.size, .target = offset};
     return !fails(dr_codemem_write(memory, &patch, 1));
 }
 
 struct linked {
-    uint8_t code[sizeof(struct dr_proof) + BRANCH_OPCODE_SIZE + DR_BRANCH_SIZE];
+    uint8_t code[sizeof(struct dr_proof) + DR_BRANCH_SIZE];
     uint32_t size, link;
 };
 
-/* Like the proof, but with a branch to its exit call before that, to be linked. */
+/* Like the proof, but with a link in front of its exit call. */
 static struct linked linked_unit(uint16_t number) {
     struct linked unit;
     struct dr_proof proof = dr_proof(number, 0);
     struct dr_branch branch;
     uint32_t leave = dr_exit_call(0).size, body = proof.size - leave;
-    unit.link = body + BRANCH_OPCODE_SIZE;
+    unit.link = body;
     unit.size = unit.link + DR_BRANCH_SIZE + leave;
     memcpy(unit.code, proof.code, body);
-    unit.code[body] = 0xe9; /* x86-64: jmp rel32; of arm64's branch this byte is overwritten */
-    dr_branch_encode(&branch, DR_BRANCH_SIZE);
+    dr_branch_encode(&branch, 0, DR_BRANCH_SIZE);
     memcpy(unit.code + unit.link, branch.bytes, DR_BRANCH_SIZE);
     memcpy(unit.code + unit.link + DR_BRANCH_SIZE, proof.code + body, leave);
     return unit;
@@ -164,7 +163,8 @@ static int run_large(const char *policy) {
     for (uint16_t i = 0; i < LARGE_COUNT; i++) {
         struct dr_proof proof = dr_proof(i, 0);
         memcpy(code[i], proof.code, proof.size);
-        patches[i] = (struct dr_patch){.offset = i * LARGE_UNIT, .code = code[i], .size = LARGE_UNIT};
+        patches[i] = (struct dr_patch){
+            .offset = i * LARGE_UNIT, .code = code[i], .size = LARGE_UNIT, .target = i * LARGE_UNIT};
     }
     bool good = !fails(dr_codemem_write(&memory, patches, LARGE_COUNT));
     for (uint32_t i = 0; i < LARGE_COUNT && good; i++)
@@ -184,7 +184,8 @@ static struct forged forge(const struct dr_codemem *memory, uint16_t number) {
     struct forged forged;
     memset(&forged, 0, sizeof forged);
     struct dr_proof proof = dr_proof(number, 0);
-    forged.record = (struct dr_record){.offset = memory->slice.offset + 256, .length = proof.size};
+    uint32_t offset = memory->slice.offset + 256;
+    forged.record = (struct dr_record){.offset = offset, .length = proof.size, .target = offset};
     memcpy(forged.code, proof.code, proof.size);
     return forged;
 }

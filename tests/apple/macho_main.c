@@ -22,8 +22,8 @@ enum { DONE, NOT_MAPPED, NOT_WRITTEN, NOT_RUN, NOT_PATCHED, NOT_RUN_PATCHED };
 #define RETURN(number) UINT32_C(0x52800000) | (number) << 5, UINT32_C(0xd65f03c0)
 #define BRANCH(words) UINT32_C(0x14000000) | (words)
 
-static const uint32_t unit[] = {PLACE, 20, 1, 0, BRANCH(1), RETURN(FIRST), RETURN(SECOND), 0};
-static const uint32_t patch[] = {PLACE, 4, DR_PATCHED_BRANCH, PLACE + 12, BRANCH(3)};
+static const uint32_t unit[] = {PLACE, 20, 1, 0, 0, BRANCH(1), RETURN(FIRST), RETURN(SECOND), 0};
+static const uint32_t patch[] = {PLACE, 4, DR_PATCHED_BRANCH, PLACE + 12, 0, BRANCH(3)};
 
 void dr_flush_instructions(const struct dr_region *region, uint8_t *start, size_t length) {
     (void)region;

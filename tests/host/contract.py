@@ -11,12 +11,12 @@ from dynarec.core import Core, CoreConfig, Tier
 from dynarec.emulated import EmulatedCpu
 from dynarec.emulated.cpu import STATE
 from dynarec.host import layout
-from dynarec.host.base import CountedBy, ExitKind, Host, HostCode, Site
+from dynarec.host.base import ExitKind, Host, HostCode, Site
 from dynarec.host.x86_64.regs import HOMES as X86_64_HOMES
 from dynarec.ir import ops
 from dynarec.ir.evaluate import Left, MemoryFault, Outcome, evaluate
 from dynarec.ir.text import format_unit
-from dynarec.ir.unit import Interpret, Jump, SyncCode, Trap, Unit
+from dynarec.ir.unit import Interpret, Jump, JumpTo, SyncCode, Trap, Unit
 from dynarec.machine.base import Access
 from dynarec.records import Records
 from dynarec.translate import Translation
@@ -112,7 +112,7 @@ class Runner(ABC):
     def executed(self, unit: Unit, code: HostCode) -> int:
         """Guest instructions that have retired in the last run, by its counters."""
         counters, others = self.counters(code)
-        rounds = counters[0] if code.counted_by is CountedBy.HEAD else sum(counters[1:]) + len(others)
+        rounds = sum(counters) + len(others)
         left_out = sum(count * missing for count, missing in zip(counters, code.unexecuted, strict=True))
         return rounds * unit.retired - left_out - sum(others)
 
@@ -220,7 +220,7 @@ def as_hosts_get_it(unit: Unit) -> Unit:
         unit.terminal = Interpret()
     if isinstance(unit.terminal, Interpret):
         last = len(unit.insns) - 1
-        unit.ops = [op for op in unit.ops if not (op.at == last and isinstance(op.attr, Jump))]
+        unit.ops = [op for op in unit.ops if not (op.at == last and isinstance(op.attr, Jump | JumpTo))]
     return unit
 
 

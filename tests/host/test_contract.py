@@ -291,10 +291,29 @@ class Contract:
             state = state_with(rng, **({names[target]: value} if target in names else {}))
             bench.check(unit, [state], rounds=ROUNDS)
 
+    @pytest.mark.parametrize("target", [in_home, in_memory, immediate, computed], ids=lambda source: source.__name__)
+    @pytest.mark.parametrize("mask", [MASK, MASK << JUMP_SHIFT & MASK, 0xFFFF_F000], ids=hex)
+    def test_computed_side_exits(self, bench: Bench, target: Source, mask: int) -> None:
+        """From the middle of the unit, to the unit itself and to none; the target may have to be masked."""
+        for address in (KEY, KEY + 1, BEHIND, 0xFFFF_FFFF):
+            unit = exits_unit(Jump(BEHIND), 3, "never", 3)
+            maker = Maker(unit)
+            value = target(maker, 2, address)
+            leave = value if mask == MASK else maker.op(ops.AND, value, mask)
+            maker.op(ops.EXIT_IF, maker.op(ops.NE, value, BEHIND), attr=JumpTo(leave))
+            maker.insn()
+            maker.set("r4", maker.op(ops.ADD, maker.get("r4"), 1))
+            maker.end(Jump(BEHIND))
+            names: dict[Source, str] = {in_home: "r2", in_memory: f"r{HOME_COUNT + 2}", computed: "r5"}
+            start = address ^ MASK if target is computed else address
+            state = state_with(random.Random(0), **({names[target]: start} if target in names else {}))
+            bench.check(unit, [state])
+            bench.check(unit, [state], rounds=ROUNDS)
+
     def test_loop_with_more_fields_than_homes(self, bench: Bench) -> None:
         """Fields of a loop may borrow homes: exact wherever the loop is left, also by a fault."""
         rng = random.Random(0)
-        for leave in (Jump(BEHIND + 8), Interpret()):
+        for computes, leave in ((False, Jump(BEHIND + 8)), (False, Interpret()), (True, Jump(BEHIND + 8))):
             maker = Maker()
             for number in range(8, 12):
                 maker.set(f"r{number}", maker.op(ops.ADD, maker.get(f"r{number}"), number))
@@ -302,7 +321,8 @@ class Contract:
             address = maker.op(ops.ADD, maker.get("r11"), MEMORY_BASE + PAGE)
             maker.set("r10", maker.op(ops.LOAD32, address, 0))
             maker.insn()
-            maker.op(ops.EXIT_IF, maker.op(ops.EQ, maker.get("r0"), maker.get("r9")), attr=leave)
+            to = JumpTo(maker.op(ops.ADD, maker.get("r0"), maker.get("r8"))) if computes else leave
+            maker.op(ops.EXIT_IF, maker.op(ops.EQ, maker.get("r0"), maker.get("r9")), attr=to)
             maker.set("r8", maker.get("r1"))
             unit = maker.end(Jump(KEY))
             if isinstance(leave, Jump):

@@ -200,7 +200,6 @@ ENCODINGS = [
     T("udf #0xffff", lambda a: a.udf(0xFFFF)),
     T("isb", lambda a: a.isb()),
     T("dsb ish", lambda a: a.dsb_ish()),
-    T("b #4", lambda a: a.b_patchable()),
 ]
 
 
@@ -563,12 +562,6 @@ def test_unbound_label() -> None:
 def test_label_off_a_word_boundary() -> None:
     with pytest.raises(EncodingError, match="word boundary"):
         far_branch(lambda a, label: a.b(label), 6)
-
-
-def test_patchable_branch_returns_its_offset() -> None:
-    assembler = Assembler()
-    assembler.nop()
-    assert assembler.b_patchable() == 4
 
 
 def test_disassembler_lists_bad_words() -> None:

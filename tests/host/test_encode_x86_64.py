@@ -169,7 +169,6 @@ ENCODINGS = [
     T("jmp rax", lambda a: a.jmp_r(RAX)),
     T("jmp r11", lambda a: a.jmp_r(R11)),
     T("call r10", lambda a: a.call_r(R10)),
-    T("jmp 5", lambda a: a.jmp_patchable()),
     T("ret", lambda a: a.ret()),
     T("ud2", lambda a: a.ud2()),
     T("int3", lambda a: a.int3()),
@@ -209,7 +208,6 @@ SIZES = [
     ("no empty REX for cl", 2, lambda a: a.mov8_mr(Mem(RAX), RCX)),
     ("empty REX for sil", 3, lambda a: a.mov8_mr(Mem(RAX), RSI)),
     ("one REX for setcc r8b", 4, lambda a: a.setcc(Cond.E, R8)),
-    ("patchable jump", 5, lambda a: a.jmp_patchable()),
 ]
 
 
@@ -511,6 +509,7 @@ def branch_lines(emit: Callable[[Assembler, Label], object], before: int, after:
 BRANCHES: list[tuple[str, int, Callable[[Assembler, Label], object]]] = [
     ("jmp", 5, lambda a, label: a.jmp(label)),
     ("jmp", 2, lambda a, label: a.jmp_short(label)),
+    ("jmp", 6, lambda a, label: a.jmp_longer(label)),
     *((f"j{cond.name.lower()}", 6, lambda a, label, cond=cond: a.jcc(cond, label)) for cond in Cond),
     *((f"j{cond.name.lower()}", 2, lambda a, label, cond=cond: a.jcc_short(cond, label)) for cond in Cond),
 ]
@@ -573,11 +572,14 @@ def test_label_is_bound_once() -> None:
         assembler.bind(label)
 
 
-def test_patchable_jump_returns_its_offset() -> None:
+@pytest.mark.parametrize(("distance", "size"), [(0, 2), (0x7E, 2), (0x7F, 6)])
+def test_branches_back_are_as_short_as_can_be(distance: int, size: int) -> None:
     assembler = Assembler()
-    assembler.nop(3)
-    assert assembler.jmp_patchable() == 3
-    assert assembler.finish()[3:] == b"\xe9\0\0\0\0"
+    label = assembler.label()
+    assembler.bind(label)
+    assembler.nop(distance)
+    assembler.jcc_back(Cond.NS, label)
+    assert len(assembler.finish()) == distance + size
 
 
 def test_disassembler_lists_bad_bytes() -> None:

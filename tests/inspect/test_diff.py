@@ -159,4 +159,4 @@ def test_texts() -> None:
     assert f"and {count - 3} more" in text
     content = json.loads(to_json(found))
     assert len(content["changes"]) == len(found.changes)
-    assert content["totals"]["units"] == [77, 77]
+    assert content["totals"]["units"] == [len(each.units) + each.forgotten.units for each in (full(1), full(2))]

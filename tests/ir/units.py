@@ -86,7 +86,8 @@ class _Maker:
         for _ in range(rng.choices((0, 1, 2, 3), weights=(2, 6, 2, 1))[0]):
             self._set()
         if self.shape.exits and rng.random() < 0.2:
-            self._append(ops.EXIT_IF, self._operand(Type.I1), attr=Jump(rng.choice(TARGETS)))
+            leave = Jump(rng.choice(TARGETS)) if rng.random() < 0.6 else JumpTo(self._operand(Type.I32))
+            self._append(ops.EXIT_IF, self._operand(Type.I1), attr=leave)
 
     def _append(self, kind: OpKind, *args: Operand, attr: object = None) -> Op:
         op = Op(kind, args, attr, len(self.unit.insns) - 1)

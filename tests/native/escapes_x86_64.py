@@ -24,19 +24,23 @@ LOAD = "a load from the CPU state outside of the guest's registers"
 INDIRECT = "an indirect call or jump that is neither exit call nor lookup"
 MIDDLE = "a branch into the middle of an instruction or a sequence"
 OUTSIDE = "a branch out of the unit"
-BACK = "a branch back to something other than the charge"
-PLAIN_JUMP = "a jump that is neither linked nor to the charge"
-NOT_PATCHED = "a link that is no branch that can be patched"
+BACK = "a branch back that does not charge"
+PLAIN_JUMP = "a long jump that is no link"
+NOT_A_LINK = "a link that is not as links are before they are linked"
+INSIDE = "a link inside of an instruction"
 LATE = "code that is out of budget and does not leave at once"
 OFF_THE_END = "code that runs off its end"
 CUT_OFF = "an instruction that is cut off"
 RELATIVE = "an address relative to the instruction"
-BAD_REFUND = "a refund of nothing, or of no less than was charged"
+BAD_REFUND = "a refund of nothing, of too much, or of no less than was charged"
+NO_LINK = "a refund that is neither a link's nor a lookup's"
 BAD_CHARGE = "a charge of nothing or of too much"
 UNCHECKED = "a charge that does not branch when it is out of budget"
 BAD_LINK = "a link that does not go to an exit call"
-BRANCH_AFTER = "a conditional branch after a refund"
-LATE_LOOKUP = "a lookup after a refund or out of budget"
+NOT_AT_START = "a charge that is not at the start"
+BAD_ROUND = "a round that takes nothing, or more than a whole one"
+UNCHECKED_ROUND = "a round that begins whatever the budget has"
+OTHER_START = "a round that does not begin behind the charge"
 NO_GUEST = "an instruction that does not access guest memory"
 UNCOUNTED = "a count outside of the counters"
 BEHIND_COUNTERS = layout.COUNTERS + layout.COUNTER_COUNT * layout.COUNTER_SIZE
@@ -54,18 +58,32 @@ BODY = len(CHARGE) + JS_SIZE
 """Where the body of a charged unit starts."""
 
 
-def charged(body: bytes) -> bytes:
+def charged(body: bytes, amount: int = CHARGED) -> bytes:
     """A unit that charges, does this, and leaves."""
     distance = len(body) + len(EXIT)
-    return CHARGE + b"\x0f\x88" + distance.to_bytes(4, "little") + body + EXIT + EXIT
+    return take(amount) + b"\x0f\x88" + distance.to_bytes(4, "little") + body + EXIT + EXIT
+
+
+def take(amount: int) -> bytes:
+    return asm(lambda a: a.alu_mi(Alu.SUB, Mem(STATE, BUDGET), amount))
 
 
 def refund(amount: int) -> bytes:
     return asm(lambda a: a.alu_mi(Alu.ADD, Mem(STATE, BUDGET), amount))
 
 
+def link(amount: int = 0) -> bytes:
+    """What stands in front of an exit call until it is linked."""
+    return refund(amount) + b"\x40" + jump("e9", 0) if amount else jump("e9", 5) + bytes.fromhex("0f1f440000")
+
+
+def again(amount: int, distance: int = -2) -> bytes:
+    """A round; the distance is that of the short jump."""
+    return take(amount) + jump("79", distance)
+
+
 def jump(opcode: str, distance: int) -> bytes:
-    size = 1 if opcode in ("eb", "74") else 4
+    size = 1 if opcode in ("eb", "74", "79") else 4
     return bytes.fromhex(opcode) + distance.to_bytes(size, "little", signed=True)
 
 
@@ -93,8 +111,8 @@ def count(offset: int) -> str:
 
 MASKED = 2 + 6
 """Bytes of a lookup in front of its compare."""
-TO_CHARGE = -(BODY + 5)
-"""Of a jump right behind the head."""
+TO_BODY = -(len(CHARGE) + 2)
+"""Of a round right behind the head."""
 
 # (name, code, links, offset to blame, reason); those of `PLAIN` are one instruction in front of an exit call.
 Escape = tuple[str, bytes, list[int], int, str]
@@ -274,7 +292,7 @@ ESCAPES: list[Escape] = [
     ("a shift cut off", EXIT + bytes.fromhex("c4e271f7"), [], LEFT, UNKNOWN),
     ("a rotation cut off", EXIT + bytes.fromhex("c4e37bf0c0"), [], LEFT, CUT_OFF),
     ("a charge cut off", CHARGE + b"\x0f\x88\0", [], 0, CUT_OFF),
-    ("a refund cut off", charged(b"") + bytes.fromhex("8145fc010000"), [], BODY + 2 * LEFT, CUT_OFF),
+    ("a round cut off", charged(b"") + again(1, 0)[:-1], [], BODY + 2 * LEFT, CUT_OFF),
     ("off the end behind a lookup", charged(b"") + lookup(), [], BODY + 2 * LEFT, OFF_THE_END),
     # branches
     ("into an instruction", charged(jump("74", 1) + b"\xb8\x01\0\0\0"), [], BODY, MIDDLE),
@@ -286,26 +304,32 @@ ESCAPES: list[Escape] = [
     ("in front of the unit", charged(jump("0f84", -100)), [], BODY, OUTSIDE),
     ("far out", charged(jump("0f84", 0x7FFF_FFFF)), [], BODY, OUTSIDE),
     ("a long jump over code", charged(jump("e9", 1) + b"\x99"), [], BODY, PLAIN_JUMP),
-    ("back past the charge", b"\x99" + CHARGE + jump("0f88", LEFT + 6) + jump("0f84", -17) + EXIT * 2, [], 11, BACK),
+    ("back to the charge", charged(jump("0f84", -BODY - 6)), [], BODY, BACK),
     ("a loop behind the charge", charged(b"\x99" + jump("74", -3)), [], BODY + 1, BACK),
     ("back behind the charge", charged(jump("74", -2)), [], BODY, BACK),
     ("a loop without a charge", b"\x99" + jump("eb", -3), [], 1, BACK),
     ("a jump to itself without a charge", jump("eb", -2), [], 0, BACK),
     ("a long jump without a charge", jump("e9", 0) + EXIT, [], 0, PLAIN_JUMP),
     # links
-    ("a link without a charge", jump("e9", 0) + EXIT, [1], 0, "a link where the budget was not charged"),
-    ("a link on a call", charged(b""), [BODY], BODY, NOT_PATCHED),
-    ("a link on a short jump", charged(jump("eb", 0)), [BODY + 1], BODY + 1, NOT_PATCHED),
-    ("a link on a jump's opcode", charged(jump("e9", 0)), [BODY], BODY, PLAIN_JUMP),
-    ("a link inside a jump", charged(jump("e9", 0) + EXIT), [BODY + 1, BODY + 2], BODY + 2, NOT_PATCHED),
-    ("a link on the charge's branch", charged(b""), [len(CHARGE) + 2], len(CHARGE) + 2, NOT_PATCHED),
-    ("a link on a constant", charged(b"\xb8\0\0\0\0"), [BODY + 1], BODY + 1, NOT_PATCHED),
-    ("a link twice", charged(jump("e9", 0)), [BODY + 1] * 2, BODY + 1, "a branch that is linked twice"),
+    ("a link without a charge", link() + EXIT, [0], 0, "a link where the budget was not charged"),
+    ("a link on a call", charged(b""), [BODY], BODY, NOT_A_LINK),
+    ("a link on a short jump", charged(jump("eb", 0)), [BODY], BODY, NOT_A_LINK),
+    ("a link on a long jump", charged(jump("e9", 0)), [BODY], BODY, NOT_A_LINK),
+    ("a link that goes elsewhere", charged(link().replace(b"\x05", b"\x0f")), [BODY], BODY, NOT_A_LINK),
+    ("a link that is linked", charged(take(1) + jump("0f89", 0)), [BODY], BODY, NOT_A_LINK),
+    ("a link that goes back", charged(refund(1) + b"\x40" + jump("e9", -10)), [BODY], BODY, NOT_A_LINK),
+    ("a link that gives back in memory", charged(link(1).replace(b"\xfc", b"\xf8")), [BODY], BODY, NOT_A_LINK),
+    ("a link inside a link", charged(link()), [BODY, BODY + 1], BODY + 1, INSIDE),
+    ("a link on the charge's branch", charged(b""), [len(CHARGE)], len(CHARGE), INSIDE),
+    ("a link on a constant", charged(b"\xb8\0\0\0\0"), [BODY + 1], BODY + 1, INSIDE),
+    ("a link twice", charged(link()), [BODY] * 2, BODY, "a link twice"),
     ("a link outside", charged(b""), [1000], 1000, "a link that lies outside the unit"),
-    ("a link to other code", charged(jump("e9", 0) + b"\x99"), [BODY + 1], BODY, BAD_LINK),
-    ("a link to the charge", charged(jump("e9", TO_CHARGE)), [BODY + 1], BODY, BAD_LINK),
-    ("a link outside the unit", charged(jump("e9", 99)), [BODY + 1], BODY, BAD_LINK),
-    ("a link to the jump of an exit call", charged(jump("e9", 7)), [BODY + 1], BODY, BAD_LINK),
+    ("a link cut off", charged(b"") + link()[:-1], [BODY + 2 * LEFT], BODY + 2 * LEFT, NOT_A_LINK),
+    ("a link at the end", charged(b"") + link(), [BODY + 2 * LEFT], BODY + 2 * LEFT, BAD_LINK),
+    ("a link to other code", charged(link() + b"\x99"), [BODY], BODY, BAD_LINK),
+    ("a link that is not told", charged(link()), [], BODY, PLAIN_JUMP),
+    ("a refund that is not told", charged(link(1)), [], BODY, NO_LINK),
+    ("into a link", charged(jump("74", 5) + link()), [BODY + 2], BODY, MIDDLE),
     # lookups
     ("a wrong mask", charged(lookup(mask=0x3FFE)), [], BODY + MASKED, ELSEWHERE),
     ("no mask", charged(lookup()[:2] + lookup()[MASKED:]), [], BODY + 2, ELSEWHERE),
@@ -314,57 +338,53 @@ ESCAPES: list[Escape] = [
     ("a longer skip", charged(lookup(skip=10)), [], BODY + MASKED, ELSEWHERE),
     ("a lookup without its move", charged(lookup()[2:]), [], BODY + MASKED - 2, ELSEWHERE),
     ("a lookup without a charge", lookup() + EXIT, [], 0, "a lookup where the budget was not charged"),
-    ("a lookup after a refund", charged(refund(1) + lookup()), [], BODY + 4, LATE_LOOKUP),
-    ("a lookup out of budget", after_out_of_budget(lookup()), [], BODY + LEFT, LATE_LOOKUP),
+    ("a lookup out of budget", after_out_of_budget(lookup()), [], BODY + LEFT, LATE),
     # the budget
-    ("two charges", charged(charged(b"")), [], BODY, "a second charge"),
+    ("two charges", charged(charged(b"")), [], BODY, UNCHECKED_ROUND),
     ("a charge of nothing", charged(b"").replace(CHARGE, CHARGE[:3] + b"\0"), [], 0, BAD_CHARGE),
     ("a negative charge", charged(b"").replace(CHARGE, CHARGE[:3] + b"\xff"), [], 0, BAD_CHARGE),
-    (
-        "a large charge",
-        asm(lambda a: a.alu_mi(Alu.SUB, Mem(STATE, BUDGET), 4097)) + jump("0f88", LEFT) + EXIT * 2,
-        [],
-        0,
-        BAD_CHARGE,
-    ),
+    ("a large charge", charged(b"", 4097), [], 0, BAD_CHARGE),
     ("an unchecked charge", CHARGE + EXIT, [], 0, UNCHECKED),
     ("a charge at the end", CHARGE, [], 0, UNCHECKED),
     ("a charge with another condition", CHARGE + jump("0f89", LEFT) + EXIT * 2, [], 0, UNCHECKED),
     ("a charge that goes on at itself", CHARGE + jump("0f88", -BODY) + EXIT, [], 0, "a charge that branches back"),
     ("a charge that branches out", CHARGE + jump("0f88", LEFT) + EXIT, [], 0, OUTSIDE),
     ("a charge that branches into code", CHARGE + jump("0f88", 1) + EXIT, [], 0, MIDDLE),
-    ("a charge behind a branch", jump("74", 0) + charged(b""), [], 2, "a charge behind a branch"),
-    ("a charge behind an exit", EXIT + charged(b""), [], LEFT, "a charge behind a branch"),
-    ("a jump out of budget", after_out_of_budget(jump("e9", TO_CHARGE - LEFT)), [], BODY + LEFT, LATE),
-    ("a linked jump out of budget", after_out_of_budget(jump("e9", 0)), [BODY + LEFT + 1], BODY + LEFT, LATE),
+    ("a charge behind a branch", jump("74", 0) + charged(b""), [], 2, NOT_AT_START),
+    ("a charge behind an exit", EXIT + charged(b""), [], LEFT, NOT_AT_START),
+    ("a round without a charge", b"\x99" + again(1) + EXIT, [], 1, NOT_AT_START),
+    ("a round of nothing", charged(again(0, TO_BODY)), [], BODY, BAD_ROUND),
+    ("a round of more than the charge", charged(again(CHARGED + 1, TO_BODY)), [], BODY, BAD_ROUND),
+    ("a round that gives back", charged(again(-1, TO_BODY)), [], BODY, BAD_ROUND),
+    ("a round that does not look", charged(b"\x99" + take(1) + jump("eb", -7)), [], BODY + 1, UNCHECKED_ROUND),
+    ("a round for those without budget", charged(b"\x99" + take(1) + jump("74", -7)), [], BODY + 1, UNCHECKED_ROUND),
+    ("a round at the end", charged(b"") + take(1), [], BODY + 2 * LEFT, UNCHECKED_ROUND),
+    ("a round from the charge on", charged(again(1, TO_BODY - BODY)), [], BODY, OTHER_START),
+    ("a round from the charge's branch on", charged(again(1, TO_BODY - JS_SIZE)), [], BODY, OTHER_START),
+    ("a round forward", charged(again(1, 0)), [], BODY, OTHER_START),
+    ("a round into an instruction", charged(b"\xb8\0\0\0\0" + again(1, TO_BODY - 4)), [], BODY + 5, MIDDLE),
+    ("on, out of budget", charged(b"\x99" + again(1, TO_BODY - 1) + jump("74", 0)), [], BODY + 7, LATE),
+    ("a link out of budget", charged(b"\x99" + again(1, TO_BODY - 1) + link()), [BODY + 7], BODY + 7, LATE),
+    ("a round out of budget", after_out_of_budget(again(1)), [], BODY + LEFT, LATE),
+    ("a jump out of budget", after_out_of_budget(jump("eb", 0)), [], BODY + LEFT, LATE),
+    ("a linked jump out of budget", after_out_of_budget(link()), [BODY + LEFT], BODY + LEFT, LATE),
     ("a branch out of budget", after_out_of_budget(jump("74", 0)), [], BODY + LEFT, LATE),
     ("a refund out of budget", after_out_of_budget(refund(1)), [], BODY + LEFT, LATE),
-    ("a refund without a charge", refund(1) + EXIT, [], 0, "a refund of what was not charged"),
-    ("a refund of all", charged(refund(CHARGED)), [], BODY, BAD_REFUND),
-    ("a refund of more", charged(refund(100_000)), [], BODY, BAD_REFUND),
-    ("a negative refund", charged(refund(-1)), [], BODY, BAD_REFUND),
-    ("two refunds", charged(refund(1) * 2), [], BODY + 4, "a second refund"),
-    ("a branch after a refund", charged(refund(1) + jump("74", 0)), [], BODY + 4, BRANCH_AFTER),
+    ("a refund without a charge", link(1) + EXIT, [0], 0, "a link where the budget was not charged"),
+    ("a refund alone", charged(refund(1)), [], BODY, NO_LINK),
+    ("a refund and no lookup", charged(refund(1) + lookup(mask=0x3FFE)), [], BODY, NO_LINK),
+    ("a refund of all before a lookup", charged(refund(CHARGED) + lookup()), [], BODY, BAD_REFUND),
+    ("a negative refund before a lookup", charged(refund(-1) + lookup()), [], BODY, BAD_REFUND),
     (
-        "a refund loop",
-        charged(refund(2) + jump("0f84", TO_CHARGE - 5) + refund(2)),
-        [],
-        BODY + 4,
-        BRANCH_AFTER,
+        "a link behind a refund before a lookup",
+        charged(refund(1) + lookup() + link(1)),
+        [BODY + 4 + len(lookup())],
+        BODY + 4 + len(lookup()),
+        LATE,
     ),
-    (
-        "a jump to another refund",
-        charged(refund(2) + jump("eb", 0) + refund(2) + jump("e9", TO_CHARGE - 10)),
-        [],
-        BODY + 4,
-        "a jump to elsewhere than the charge after a refund",
-    ),
-    (
-        "a link to another refund",
-        charged(refund(2) + jump("e9", 0) + refund(2) + jump("e9", TO_CHARGE - 13)),
-        [BODY + 5],
-        BODY + 4,
-        BAD_LINK,
-    ),
+    ("two refunds before a lookup", charged(refund(1) * 2 + lookup()), [], BODY, NO_LINK),
+    ("a refund of all", charged(link(CHARGED)), [BODY], BODY, BAD_REFUND),
+    ("a refund of nothing", charged(link(1).replace(b"\xfc\1", b"\xfc\0")), [BODY], BODY, BAD_REFUND),
+    ("a refund of too much", charged(link(1).replace(b"\xfc\1", b"\xfc\x80"), 1000), [BODY + 3], BODY + 3, BAD_REFUND),
     ("too long", b"\x99" * (1 << 16) + EXIT, [], 0, "a unit that is too long"),
 ]  # fmt: skip

@@ -1,6 +1,6 @@
 """Units under Unicorn, which may be hostile: whether what they do stays inside.
 
-Links go back to the unit's own start, and so do the entries of the table: what ends here ends everywhere. The whole
+Links go back to the unit itself, and the entries of the table to its start: what ends here ends everywhere. The whole
 window is mapped with its guards, so that no access in it ends a run.
 """
 
@@ -12,8 +12,9 @@ from importlib import import_module
 from typing import Any
 
 from dynarec.emulated.cpu import CODE, CPU, HEADER, JUMP_SLOT, PAGE, POINTER, STACK, STACK_SIZE, STATE, STUB, WINDOW
-from dynarec.emulated.targets import import_unicorn
+from dynarec.emulated.targets import import_unicorn, x86_64_branch
 from dynarec.host import layout
+from dynarec.host.x86_64.emit import LINK_SIZE
 from tests.native.verifying import JUMP_SHIFT
 
 unicorn = import_unicorn()
@@ -28,7 +29,7 @@ LIVE_SLOTS = range(0, layout.JUMP_SLOTS, 2)
 """The others are free."""
 MAX_CHARGE = 4096
 DIVISION = 0xF7
-LINK_SIZE = 4
+SHORT, CHARGE_OPERANDS, JS_SIZE = 0x83, 3, 6
 OWN = {x86.UC_X86_REG_RBP: STATE, x86.UC_X86_REG_RSP: STACK_TOP, x86.UC_X86_REG_GS_BASE: WINDOW}
 FREE = [
     getattr(x86, f"UC_X86_REG_{name}")
@@ -146,7 +147,14 @@ class Sandbox:
 
 
 def _linked_to_itself(code: bytes, links: Sequence[int]) -> bytes:
+    """As the core links: behind the charge, for what is not given back; to the start where that is too much."""
     patched = bytearray(code)
+    size = 1 if code[0] == SHORT else 4
+    body = CHARGE_OPERANDS + size + JS_SIZE
+    charge = int.from_bytes(code[CHARGE_OPERANDS : CHARGE_OPERANDS + size], "little")
     for link in links:
-        patched[link : link + LINK_SIZE] = (-link - LINK_SIZE).to_bytes(LINK_SIZE, "little", signed=True)
+        refund = code[link + CHARGE_OPERANDS] if code[link] == SHORT else 0
+        reaches = charge - refund <= layout.MAX_REFUND
+        branch = x86_64_branch(charge - refund, body - link) if reaches else x86_64_branch(-refund, -link)
+        patched[link : link + LINK_SIZE] = branch
     return bytes(patched)

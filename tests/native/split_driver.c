@@ -30,7 +30,7 @@ static void write_code(struct dr_region *region, unsigned number) {
     struct {
         struct dr_record record;
         uint8_t code[8];
-    } words = {{PLACE, 8, 0, 0}, {0}};
+    } words = {{PLACE, 8, 0, 0, 0}, {0}};
     memcpy(words.code, codes[number - 1], 8);
     struct dr_staged staged = {(const uint32_t *)&words, (const uint32_t *)(&words + 1)};
     dr_policy_split.write(region, &staged);

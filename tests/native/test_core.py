@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from dynarec._native import ffi, lib
 from dynarec.engine import Machine, StopReason
 from dynarec.errors import DynarecError
 from dynarec.host import layout
+from dynarec.translate import Translation
 from tests.native.guests import CODE, DATA, EXIT, PAGE, asm, li, load, lui, registers
 
 TIERS = ("jit", "auto", "interp")
@@ -42,6 +44,7 @@ def test_layout_is_the_one_that_hosts_know() -> None:
     assert {name: lib.dr_layout(name.encode()) for name in names} == {
         name: getattr(layout, name.upper()) for name in names
     }
+    assert lib.DR_MAX_REFUND == layout.MAX_REFUND
     assert lib.dr_layout(b"sink") == layout.SINK_WORD * layout.WORD
 
 
@@ -127,8 +130,60 @@ def test_units_with_offsets_outside_their_code_are_refused(field: str) -> None:
         core, units, serials = machine._core, ffi.new("struct dr_unit *[]", [unit]), ffi.new("uint64_t[1]")
         unit.epoch = core.epoch
         install = machine._thread.post(lambda: core.check(lib.dr_install(core.pointer, units, 1, serials)))
-        with pytest.raises(DynarecError, match="outside its code"):
+        with pytest.raises(DynarecError, match=r"outside its code|not in front of its exit call"):
             install.wait(machine.stop)
+
+
+JUMPS = asm("addi", rd="t0", rs1="t0", imm=1) + asm("beq", rs1="t0", rs2="zero", offset=8) + asm("jal", rd=0, offset=-8)
+
+
+def test_units_are_charged_as_they_say() -> None:
+    with load(JUMPS + EXIT, tier="jit") as machine:
+        core, translator = machine._core, machine._translator
+        assert translator is not None
+        for change in ({"body": 0}, {"body": 1}):
+            translation = translator.translate(CODE)
+            wrong = replace(translation, code=replace(translation.code, **change))
+            with pytest.raises(DynarecError, match="takes something else from the budget"):
+                machine._thread.post(lambda wrong=wrong: core.install(wrong)).wait(machine.stop)
+        translation = translator.translate(CODE)
+        translation.unit.insns.pop()
+        with pytest.raises(DynarecError, match="takes something else from the budget"):
+            machine._thread.post(lambda: core.install(translation)).wait(machine.stop)
+
+
+@pytest.mark.parametrize("limit", [64, 127, 128, 300])
+def test_units_of_any_length_are_linked(limit: int) -> None:
+    """More guest instructions than a link can charge, or give back."""
+    loop = JUMPS[:4] + asm("andi", rd="t1", rs1="t0", imm=3) + asm("beq", rs1="t1", rs2="zero", offset=8 + 4 * 200)
+    away = asm("addi", rd="a1", rs1="a1", imm=1) + asm("jal", rd=0, offset=-4 * 205)
+    code = loop + asm("addi", rd="a0", rs1="a0", imm=1) * 200 + asm("jal", rd=0, offset=-4 * 203) + away
+    with load(code, tier="interp") as expected, load(code, tier="jit") as machine:
+        assert machine.translator is not None
+        machine.translator.limit = limit
+        for count in (1, 100, 1000, 5000, 3, 777, 20_000):
+            assert machine.run(count).instructions == expected.run(count).instructions == count
+            assert registers(machine) == registers(expected)
+        assert machine.stats().links > 1
+
+
+def test_links_have_one_price() -> None:
+    """What an exit gives back is in the code; a record that says something else links nothing."""
+    with load(li("t1", 5) + JUMPS + EXIT, tier="jit") as machine:
+        translator = machine._translator
+        assert translator is not None
+        translate = translator.translate
+
+        def dearer(key: int) -> Translation:
+            made = translate(key)
+            made.code.exits[:] = [
+                each._replace(refund=each.refund + 1) if each.link else each for each in made.code.exits
+            ]
+            return made
+
+        translator.translate = dearer  # type: ignore[method-assign]
+        with pytest.raises(DynarecError, match="or for another price"):
+            machine.run(10_000)
 
 
 COUNTDOWN = (

@@ -109,7 +109,9 @@ def test_another_thread_writes_code_that_runs(options: dict[str, object]) -> Non
         assert machine.regs.a0 == 7
 
 
-@pytest.mark.parametrize("options", [{"tier": "interp"}, {"tier": "jit"}, {"tier": "auto", "hot": 30, "sync": True}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{"tier": "interp"}, {"tier": "jit"}, {"tier": "auto", "hot": 30, "sync": True}], ids=str
+)
 def test_translated_code_stores_to_what_is_interpreted(options: dict[str, object]) -> None:
     """To a page without units, where stores are not noticed: a function that is called too rarely to be translated."""
     rounds, stores, one_more = 25, 40, 1 << 20
@@ -197,16 +199,16 @@ def test_translated_code_does_not_count() -> None:
         assert 10 <= profile.taken <= 20
 
 
-def test_the_last_target_of_a_jump() -> None:
-    code = (
-        lui("s2", CODE)
-        + asm("addi", rd="s2", rs1="s2", imm=8)
-        + asm("xori", rd="s2", rs1="s2", imm=8)
-        + asm("jalr", rd=0, rs1="s2", imm=8)
-    )
-    with load(code.ljust(0x20, b"\0"), tier="interp") as machine:
-        machine.run(4)
-        assert machine._core.profile(CODE + 12) == JumpProfile(CODE + 8)
+@pytest.mark.parametrize(("ways", "votes"), [("a", 0), ("aa", 1), ("aaaaab", 0), ("a" * 9 + "b", 4), ("aaab" * 50, 0)])
+def test_the_target_of_a_jump(ways: str, votes: int) -> None:
+    """It jumps to one place or the other."""
+    code = asm("jalr", rd=0, rs1="a0", imm=0) * 3
+    with load(code, tier="interp") as machine:
+        for way in ways:
+            machine.pc = CODE
+            machine.regs.a0 = {"a": CODE + 4, "b": CODE + 8}[way]
+            machine.run(2)
+        assert machine._core.profile(CODE) == JumpProfile(CODE + 4, votes)
 
 
 def test_other_bytes_begin_anew() -> None:

@@ -83,14 +83,19 @@ def one(name: str, *operands: int) -> bytes:
 PAGE = 1 << 12
 BEHIND_COUNTERS = layout.COUNTERS + layout.COUNTER_COUNT * layout.COUNTER_SIZE
 NOT_COUNTER = "a count outside of the counters"
+DISAGREES = "a count whose instructions do not agree on its registers"
+NOT_OWN = "a count in registers that are not the code's own"
 
 
-def count(offset: int, step: int = 1, stores: int = 0) -> bytes:
+IN_ORDER = (16, 16, 17, 17, 17, 17, 16)
+
+
+def count(offset: int, step: int = 1, stores: int = 0, registers: tuple[int, ...] = IN_ORDER) -> bytes:
     """A count at an offset in the CPU state; stores: so many bytes from where it was loaded."""
     page, place = offset & -PAGE, offset % PAGE
-    added = one("add_ri64", X17, X17, step)
-    load, store = one("ldr64", X17, X16, place), one("str64", X17, X16, place + stores)
-    return one("add_ri64", X16, X28, page) + load + added + store
+    base, loaded_from, loaded, added, one_more, stored, stored_to = registers
+    load, store = one("ldr64", loaded, loaded_from, place), one("str64", stored, stored_to, place + stores)
+    return one("add_ri64", base, X28, page) + load + one("add_ri64", added, one_more, step) + store
 
 
 def raw(word: int) -> bytes:
@@ -238,13 +243,18 @@ INDEX = "a lookup with another index than the table has"
 SLOT = "a lookup whose instructions do not agree on the slot"
 COMPARE = "a lookup that does not compare the key with its target"
 MIDDLE = "a branch into the middle of a sequence"
-BACK = "a branch back to something other than the charge"
+BACK = "a branch back that does not charge"
 OUT = "a branch out of the unit"
-PLAIN_JUMP = "a jump that is neither linked nor to the charge"
-NO_LOOKUP = "a lookup after a refund or out of budget"
+PLAIN_JUMP = "a jump that is no link"
+UNTOLD = "a jump or refund that is no link"
+NOT_A_LINK = "a link that is not as links are before they are linked"
+NO_EXIT = "a link that does not go to an exit call"
+NOT_AT_START = "a charge that is not at the start"
+ROUND_AMOUNT = "a round that takes nothing, or more than a whole one"
+OTHER_START = "a round that does not begin behind the charge"
 SPENT = "code that is out of budget and does not leave at once"
 CHARGE_AMOUNT = "a charge of nothing or of too much"
-REFUND_AMOUNT = "a refund of nothing, or of no less than was charged"
+REFUND_AMOUNT = "a refund of nothing, of too much, or of no less than was charged"
 FORWARD = "a charge that does not branch forward when it is out of budget"
 LONGER = "an offset in a longer form than it needs"
 BITMASK = "an immediate that is no bitmask"
@@ -293,10 +303,23 @@ def lookup(
     )
 
 
-REFUND = one("add_ri", X26, X26, 1)
+def again(amount: int, words: int) -> bytes:
+    """A round; over so many words, counted from its beginning."""
+    return one("subs_ri", X26, X26, amount) + go("bcond", words - 1, Cond.PL)
+
+
+def refund(amount: int) -> bytes:
+    """A link that gives back."""
+    return one("add_ri", X26, X26, amount) + go("b", 1)
+
+
+GIVE, GIVE_ALL = (one("add_ri", X26, X26, amount) for amount in (1, 4))
+LINK = go("b", 2) + go("b", 1)
+"""One that does not."""
 MISS = one("str", 3, X28, layout.PC) + EXIT
-LINKED = go("b", 1) + EXIT
+LINKED = LINK + EXIT
 """With its link at the start."""
+ROUND = one("movz", 0, 0)
 BODY = 2 * WORD
 """Where the body of a charged unit begins."""
 
@@ -320,6 +343,15 @@ PLAIN: dict[str, tuple[bytes, str]] = {
     "count in front of the counters": (count(layout.COUNTERS - layout.COUNTER_SIZE), NOT_COUNTER),
     "count behind the counters": (count(BEHIND_COUNTERS), NOT_COUNTER),
     "count that goes elsewhere": (count(layout.COUNTERS, stores=8), "a count that does not store where it loads"),
+    "count loaded from elsewhere": (count(layout.COUNTERS, registers=(16, 3, 17, 17, 17, 17, 16)), DISAGREES),
+    "count stored to elsewhere": (count(layout.COUNTERS, registers=(16, 16, 17, 17, 17, 17, 3)), DISAGREES),
+    "count of something else": (count(layout.COUNTERS, registers=(16, 16, 17, 17, 3, 17, 16)), DISAGREES),
+    "count that goes nowhere": (count(layout.COUNTERS, registers=(16, 16, 17, 3, 17, 17, 16)), DISAGREES),
+    "something else stored": (count(layout.COUNTERS, registers=(16, 16, 17, 17, 17, 3, 16)), DISAGREES),
+    "count in its own base": (count(layout.COUNTERS, registers=(16,) * 7), DISAGREES),
+    "count in the state register": (count(layout.COUNTERS, registers=(16, 16, *(X28,) * 4, 16)), NOT_OWN),
+    "count with the window's register": (count(layout.COUNTERS, registers=(X27, X27, *(17,) * 4, X27)), NOT_OWN),
+    "count with the stack": (count(layout.COUNTERS, registers=(ZR, ZR, *(17,) * 4, ZR)), NOT_OWN),
     "count of two": (count(layout.COUNTERS, step=2), OTHER),
     "blr x0": (one("blr", 0), INDIRECT),
     "eret": (raw(0xD69F03E0), INDIRECT),
@@ -436,11 +468,11 @@ UNITS: dict[str, tuple[bytes, list[int], str]] = {
     "conditional loop without a charge": (one("movz", 0, 0) + go("cbz", -1, 0) + EXIT, [], BACK),
     "link without a charge": (one("movz", 0, 0) + LINKED, [WORD], "a link in a unit that has not charged its budget"),
     "lookup without a charge": (lookup() + MISS, [], "a lookup in a unit that has not charged its budget"),
-    "refund without a charge": (REFUND + EXIT, [], "a refund of what was not charged"),
-    "refund before the charge": (REFUND + charged(EXIT), [], "a refund of what was not charged"),
-    "two charges": (charged(charge(4, 4), EXIT), [], "a second charge"),
-    "charge behind a branch": (go("cbz", 1, 0) + charged(EXIT), [], "a charge behind a branch"),
-    "charge behind an exit": (EXIT + charged(EXIT), [], "a charge behind a branch"),
+    "refund without a charge": (refund(1) + EXIT, [0], "a link in a unit that has not charged its budget"),
+    "two charges": (charged(charge(4, 4), EXIT), [], NOT_AT_START),
+    "charge behind a branch": (go("cbz", 1, 0) + charged(EXIT), [], NOT_AT_START),
+    "charge behind an exit": (EXIT + charged(EXIT), [], NOT_AT_START),
+    "charge behind an instruction": (one("movz", 0, 0) + charged(EXIT), [], NOT_AT_START),
     "charge of nothing": (charged(EXIT, amount=0), [], CHARGE_AMOUNT),
     "charge of too much": (charged(EXIT, amount=8192), [], CHARGE_AMOUNT),
     "charge without a look": (one("subs_ri", X26, X26, 4) + EXIT, [], BUDGET),
@@ -448,13 +480,25 @@ UNITS: dict[str, tuple[bytes, list[int], str]] = {
     "charge that goes back": (charge(4, 0) + EXIT, [], FORWARD),
     "charge that leaves the unit": (charge(4, 64) + EXIT, [], FORWARD),
     "out of budget into an exit call": (charge(4, 3) + EXIT, [], MIDDLE),
-    "out of budget to the charge": (charge(4, 4) + EXIT + go("b", -4), [], SPENT),
+    "out of budget to a round": (charge(4, 4) + EXIT + again(4, 0) + EXIT, [], SPENT),
     "out of budget to a link": (charge(4, 4) + EXIT + LINKED, [4 * WORD], SPENT),
     "out of budget to a branch": (charge(4, 4) + EXIT + go("cbz", -4, 0) + EXIT, [], SPENT),
-    "out of budget to a lookup": (charge(4, 4) + EXIT + lookup() + MISS, [], NO_LOOKUP),
-    "out of budget to a refund": (charge(4, 4) + EXIT + REFUND + EXIT, [], SPENT),
+    "out of budget to a lookup": (charge(4, 4) + EXIT + lookup() + MISS, [], SPENT),
+    "out of budget to a refund": (charge(4, 4) + EXIT + refund(1) + EXIT, [4 * WORD], SPENT),
+    "round without a charge": (
+        one("movz", 0, 0) + again(1, -1) + EXIT, [], "a round in a unit that has not charged its budget"
+    ),
+    "round of nothing": (charged(ROUND, again(0, -1), EXIT), [], ROUND_AMOUNT),
+    "round of more than the charge": (charged(ROUND, again(5, -1), EXIT), [], ROUND_AMOUNT),
+    "round that does not look": (charged(ROUND, one("subs_ri", X26, X26, 4), go("b", -2), EXIT), [], BUDGET),
+    "round from the charge on": (charged(ROUND, again(4, -3), EXIT), [], OTHER_START),
+    "round from the charge's branch on": (charged(ROUND, again(4, -2), EXIT), [], OTHER_START),
+    "round forward": (charged(ROUND, again(4, 2), EXIT), [], OTHER_START),
+    "round into a sequence": (charged(lookup(), MISS, again(4, -8), EXIT), [], MIDDLE),
+    "on, out of budget": (charged(ROUND, again(4, -1), go("cbz", 1, 0), EXIT), [], SPENT),
+    "link out of budget": (charged(ROUND, again(4, -1), LINKED), [BODY + 3 * WORD], SPENT),
     "loop past the charge": (charged(one("movz", 0, 0), go("cbz", -1, 0), EXIT), [], BACK),
-    "loop before the charge": (one("movz", 0, 0) + charged(go("cbz", -3, 0), EXIT), [], BACK),
+    "loop to the charge": (charged(go("cbz", -2, 0), EXIT), [], BACK),
     "loop on itself": (charged(go("cbz", 0, 0), EXIT), [], BACK),
     "loop into the charge": (charged(go("cbz", -1, 0), EXIT), [], MIDDLE),
     "jump past the charge": (charged(go("b", 0)), [], PLAIN_JUMP),
@@ -464,25 +508,29 @@ UNITS: dict[str, tuple[bytes, list[int], str]] = {
     "to the end of the unit": (charged(go("cbz", 5, 0), EXIT), [], OUT),
     "into an exit call": (charged(go("cbz", 2, 0), EXIT), [], MIDDLE),
     "into a lookup": (charged(go("cbz", 6, 0), lookup(), MISS), [], MIDDLE),
-    "round of a refund": (charged(REFUND, go("cbz", -3, 0), EXIT), [], "a conditional branch after a refund"),
-    "refund of the charge": (charged(one("add_ri", X26, X26, 4), go("b", -3)), [], REFUND_AMOUNT),
-    "refund of more than the charge": (charged(one("add_ri", X26, X26, 4096), EXIT), [], REFUND_AMOUNT),
-    "refund of nothing": (charged(one("add_ri", X26, X26, 0), EXIT), [], REFUND_AMOUNT),
-    "two refunds": (charged(REFUND, REFUND, go("b", -4)), [], "a second refund"),
-    "refund before a forward jump": (charged(REFUND, go("b", 1), EXIT), [], PLAIN_JUMP),
-    "refund before a lookup": (charged(REFUND, lookup(), MISS), [], NO_LOOKUP),
-    "refund off the end": (charge(4, 2) + EXIT + REFUND, [], OFF_END),
-    "link on no branch": (charged(EXIT), [BODY], "a link that is no branch that can be patched"),
-    "link on a condition": (charged(go("cbz", 1, 0), EXIT), [BODY], "a link that is no branch that can be patched"),
-    "link twice": (charged(LINKED), [BODY, BODY], "a branch that is linked twice"),
+    "refund of the charge before a lookup": (charged(GIVE_ALL, lookup(), MISS), [], REFUND_AMOUNT),
+    "refund before a lookup, and a round": (charged(GIVE, lookup(), again(4, -8), EXIT), [], SPENT),
+    "refund before a lookup, and a link": (charged(GIVE, lookup(), refund(1), EXIT), [BODY + 7 * WORD], SPENT),
+    "two refunds before a lookup": (charged(GIVE, GIVE, lookup(), MISS), [], BUDGET),
+    "refund of the charge": (charged(refund(4), EXIT), [BODY], REFUND_AMOUNT),
+    "refund of more than the charge": (charged(refund(100), EXIT), [BODY], REFUND_AMOUNT),
+    "refund of too much": (charged(refund(128), EXIT, amount=1000), [BODY], REFUND_AMOUNT),
+    "refund of nothing": (charged(refund(0), EXIT), [BODY], REFUND_AMOUNT),
+    "refund alone": (charged(one("add_ri", X26, X26, 1), EXIT), [], BUDGET),
+    "refund that is not told": (charged(refund(1), EXIT), [], UNTOLD),
+    "link that is not told": (charged(LINKED), [], UNTOLD),
+    "link at the end": (charge(4, 2) + EXIT + LINK, [4 * WORD], NO_EXIT),
+    "link on no branch": (charged(EXIT), [BODY], NOT_A_LINK),
+    "link on a condition": (charged(go("cbz", 1, 0), EXIT), [BODY], NOT_A_LINK),
+    "link that is linked": (charged(again(4, 2), EXIT), [BODY], OTHER_START),
+    "link inside a link": (charged(LINKED), [BODY, BODY + WORD], NOT_A_LINK),
+    "link twice": (charged(LINKED), [BODY, BODY], "a link twice"),
     "link between instructions": (charged(LINKED), [BODY + 2], "a link that is no instruction of the unit"),
     "link outside": (charged(LINKED), [1 << 20], "a link that is no instruction of the unit"),
-    "link to itself": (charged(go("b", 0), EXIT), [BODY], BACK),
-    "link to the charge": (charged(go("b", -2), EXIT), [BODY], "a link that does not go to an exit call"),
-    "link into an exit call": (charged(go("b", 2), EXIT), [BODY], MIDDLE),
-    "link to no exit call": (
-        charged(go("b", 1), one("movz", 0, 0), EXIT), [BODY], "a link that does not go to an exit call"
-    ),
+    "link to itself": (charged(go("b", 0), EXIT), [BODY], PLAIN_JUMP),
+    "link to the charge": (charged(go("b", -2), EXIT), [BODY], PLAIN_JUMP),
+    "link to no exit call": (charged(LINK, one("movz", 0, 0), EXIT), [BODY], NO_EXIT),
+    "into a link": (charged(go("cbz", 2, 0), LINKED), [BODY + WORD], MIDDLE),
     "indirect jump without a lookup": (charged(one("br", X16)), [], INDIRECT),
     "index of another alignment": (charged(lookup(shift=JUMP_SHIFT + 1), MISS), [], INDEX),
     "index of too many bits": (charged(lookup(bits=INDEX_BITS + 1), MISS), [], INDEX),
@@ -523,7 +571,7 @@ def test_units_that_are_refused(name: str) -> None:
 def test_the_blame_falls_on_the_instruction() -> None:
     assert verify(HOST, charged(go("cbz", 2, 0), EXIT), []) == (BODY, MIDDLE)
     assert verify(HOST, charge(4, 3) + EXIT, []) == (0, MIDDLE)
-    assert verify(HOST, charged(LINKED), [BODY, BODY]) == (BODY, "a branch that is linked twice")
+    assert verify(HOST, charged(LINKED), [BODY, BODY]) == (BODY, "a link twice")
     assert verify(HOST, one("movz", 0, 0) * 3, []) == (2 * WORD, OFF_END)
     assert verify(HOST, one("movz", 0, 0) + EXIT + b"\0\0", []) == (0, "code that is no whole number of instructions")
 
@@ -537,12 +585,11 @@ def test_what_the_escapes_are_made_of_is_accepted() -> None:
         (charged(LINKED), [BODY]),
         (charged(lookup(), MISS), []),
         (charged(lookup(target=ZR), MISS), []),
-        (charged(REFUND, go("b", -3)), []),
-        (charged(REFUND, LINKED), [BODY + WORD]),
-        (charged(go("cbz", -2, 0), EXIT), []),
+        (charged(refund(3), EXIT), [BODY]),
+        (charged(ROUND, again(4, -1), EXIT), []),
+        (charged(ROUND, again(1, -1), one("movz", 0, 0), EXIT), []),
         (charged(go("cbz", 3, 0), EXIT), []),
         (go("cbz", 2, 0) + one("movz", 0, 0) + EXIT, []),
-        (one("movz", 0, 0) + charged(go("b", -2)), []),
     ):
         assert verify(HOST, code, links) is None, listing(code)
 

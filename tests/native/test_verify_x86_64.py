@@ -135,7 +135,7 @@ def test_mutants_stay_inside() -> None:
 CAUGHT = (
     "into what it jumps over", "a loop without a charge", "a jump to itself without a charge", "a wrong mask",
     "mov [exit], eax", "mov [jumps], eax", "mov [rbx], eax", "mov eax, gs:[rbx]",
-    "mov ebp, eax", "ret", "a refund loop", "a negative charge",
+    "mov ebp, eax", "ret", "a round that does not look", "a negative charge",
 )  # fmt: skip
 
 

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from dynarec.engine import Machine
     from dynarec.host.base import HostCode
 
-LINK_BYTES = 6
-"""What linking may change of an exit, at most."""
-
 
 def block(debugger: Debugger, address: int) -> Iterator[Section]:
     """The stages of the block that holds an address, without breakpoints. Raises DynarecError if there is no code."""
@@ -53,13 +50,8 @@ def _in_cache(machine: Machine, translator: Translator, key: int, code: HostCode
     if offset is None:
         return replace(section, title=f"{section.title}, not in the code cache")
     data = machine.core.read_code(offset, len(code.code))
-    if _unlinked(data, code) != _unlinked(code.code, code):
+    unpatched = translator.host.unpatched
+    if unpatched(data, code) != unpatched(code.code, code):
         return replace(section, title=f"{section.title}; the code cache has another form, for breakpoints or a profile")
     lines = list(host_lines(translator, data))
     return Section(f"{section.title}, at {offset:#x} in the code cache", lines)
-
-
-def _unlinked(data: bytes, code: HostCode) -> bytes:
-    """The code without what linking changes."""
-    links = [range(each.link, each.link + LINK_BYTES) for each in code.exits if each.link]
-    return bytes(byte for at, byte in enumerate(data) if not any(at in link for link in links))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dynarec.host import layout
 from dynarec.host.arm64 import disasm
-from dynarec.host.arm64.emit import Emitter
+from dynarec.host.arm64.emit import LINK_SIZE, Emitter
 from dynarec.host.arm64.lower import lower
 from dynarec.host.arm64.regs import HOMES
 from dynarec.host.base import Hardening, Host, HostCode
@@ -15,7 +15,7 @@ from dynarec.ir.unit import Unit
 
 COUNTER_WORDS = (0, 1, 3)
 """Instructions that say which counter it is: its page, and the load and the store there."""
-IMM12, IMM26 = 0xFFF << 10, (1 << 26) - 1
+IMM12 = 0xFFF << 10
 
 
 class Arm64(Host):
@@ -40,7 +40,7 @@ class Arm64(Host):
     def unpatched(self, code: bytes, made: HostCode) -> bytes:
         blank = bytearray(code)
         for link in made.links:
-            clear_bits(blank, link, IMM26)
+            blank[link : link + LINK_SIZE] = bytes(LINK_SIZE)
         for counter in made.counters:
             for word in COUNTER_WORDS:
                 clear_bits(blank, counter.offset + word * layout.WORD, IMM12)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dynarec.host.arm64.encode import ZR, Assembler, Cond, Label, add_immediate
+from dynarec.host.arm64.encode import ZR, Assembler, Cond, Label, add_immediate, invert
 from dynarec.host.arm64.operands import Operands
 from dynarec.ir import ops
 from dynarec.ir.ops import OpKind
@@ -31,12 +31,14 @@ def _branch_if_not_negative(asm: Assembler, register: int, label: Label) -> None
     asm.tbz(register, SIGN_BIT, label)
 
 
-_BRANCHES_ON_ZERO: dict[OpKind, Callable[[Assembler, int, Label], None]] = {
-    ops.EQ: Assembler.cbz,
-    ops.NE: Assembler.cbnz,
-    ops.LTS: _branch_if_negative,
-    ops.GES: _branch_if_not_negative,
+_Branch = Callable[[Assembler, int, Label], None]
+_BRANCHES_ON_ZERO: dict[OpKind, tuple[_Branch, _Branch]] = {
+    ops.EQ: (Assembler.cbz, Assembler.cbnz),
+    ops.NE: (Assembler.cbnz, Assembler.cbz),
+    ops.LTS: (_branch_if_negative, _branch_if_not_negative),
+    ops.GES: (_branch_if_not_negative, _branch_if_negative),
 }
+"""If the comparison with 0 holds, and if it does not."""
 
 
 class Conditions(Operands):
@@ -46,16 +48,13 @@ class Conditions(Operands):
         self._compare_constant(self.regs.register(operand), 0)
         return Cond.NE
 
-    def _compare(self, op: Op) -> Cond:
-        a, b = op.args
-        condition = _CONDITIONS[op.kind]
-        if type(self.regs.value(a)) is int:
-            a, b, condition = b, a, _SWAPPED[condition]
-        constant = self.regs.value(b)
+    def _condition_code(self, kind: OpKind, a: Operand, b: Operand, swapped: bool) -> Cond:
+        return _SWAPPED[_CONDITIONS[kind]] if swapped else _CONDITIONS[kind]
+
+    def _set_flags(self, a: Operand, b: Operand) -> None:
         register = self.regs.register(a)
-        if not (isinstance(constant, int) and self._compare_constant(register, constant)):
+        if not (isinstance(b, int) and self._compare_constant(register, b)):
             self.asm.cmp_rr(register, self.regs.register(b))
-        return condition
 
     def _compare_constant(self, register: int, constant: int) -> bool:
         """Compare in one instruction, if there is one; beside an immediate, the zero register is the stack pointer."""
@@ -69,20 +68,21 @@ class Conditions(Operands):
             return False
         return True
 
-    def _branch_if(self, condition: Operand, label: Label) -> int:
-        """Without flags where the condition is a test of a register alone. No branch reaches far enough to link."""
+    def _branch_if(self, condition: Operand, label: Label, holds: bool) -> None:
+        """Without flags where the condition is a test of a register alone."""
         pending = self._take_pending(condition)
         if pending is None:
-            self.asm.cbnz(self.regs.register(condition), label)
-            return 0
+            test = Assembler.cbnz if holds else Assembler.cbz
+            test(self.asm, self.regs.register(condition), label)
+            return
         against_zero = self.regs.value(pending.args[1]) == 0 and type(self.regs.value(pending.args[0])) is not int
-        branch = _BRANCHES_ON_ZERO.get(pending.kind) if against_zero else None
-        if branch is not None:
-            branch(self.asm, self.regs.register(pending.args[0]), label)
+        branches = _BRANCHES_ON_ZERO.get(pending.kind) if against_zero else None
+        if branches is not None:
+            branches[not holds](self.asm, self.regs.register(pending.args[0]), label)
         else:
-            self.asm.bcond(self._compare(pending), label)
+            code = self._compare(pending)
+            self.asm.bcond(code if holds else invert(code), label)
         self.regs.done(pending)
-        return 0
 
     def _set_bit(self, op: Op, condition: Cond) -> None:
         self.asm.cset(self.regs.result(op), condition)

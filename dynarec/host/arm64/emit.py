@@ -13,9 +13,12 @@ from dynarec.host.arm64.regs import BUDGET, CALL, CONTEXT, STATE
 from dynarec.host.base import ExitKind, Hardening
 from dynarec.host.buffer import Label
 from dynarec.host.emit import complete
+from dynarec.ir.ops import MASK32
 from dynarec.ir.state import Field
-from dynarec.ir.unit import Operand, Unit
+from dynarec.ir.unit import Unit
 
+LINK_SIZE = 2 * layout.WORD
+"""Bytes of what takes something from the budget and branches."""
 JUMP_SLOT_SHIFT = layout.JUMP_SLOT_SIZE.bit_length() - 1
 COUNTER_PAGE = 1 << 12
 """What one addition reaches."""
@@ -48,24 +51,30 @@ class Emitter(Arithmetic, Memory):
         self.asm.subs_ri(BUDGET, BUDGET, self.charged)
         self.asm.bcond(Cond.MI, out_of_budget)
 
-    def _refund(self, instructions: int) -> None:
-        self.asm.add_ri(BUDGET, BUDGET, instructions)
+    def _charge_again(self, instructions: int, label: Label) -> None:
+        self.asm.subs_ri(BUDGET, BUDGET, instructions)
+        self.asm.bcond(Cond.PL, label)
 
-    def _add_one(self, number: int) -> int:
+    def _add_one(self, number: int, *scratch: int) -> int:
         """Four instructions; dynarec/host/arm64/__init__.py knows which of them say what counter it is."""
         start = self.asm.here
+        base, count = scratch or (CALL, CONTEXT)
         page, within = divmod(layout.COUNTERS + number * layout.COUNTER_SIZE, COUNTER_PAGE)
-        self.asm.add_ri64(CALL, STATE, page * COUNTER_PAGE)
-        self.asm.ldr64(CONTEXT, CALL, within)
-        self.asm.add_ri64(CONTEXT, CONTEXT, 1)
-        self.asm.str64(CONTEXT, CALL, within)
+        self.asm.add_ri64(base, STATE, page * COUNTER_PAGE)
+        self.asm.ldr64(count, base, within)
+        self.asm.add_ri64(count, count, 1)
+        self.asm.str64(count, base, within)
         return start
 
-    def _jump(self, label: Label) -> None:
-        self.asm.b(label)
-
-    def _jump_linked(self) -> int:
-        return self.asm.b_patchable()
+    def _link(self, refund: int) -> int:
+        link, behind = self.asm.here, self.asm.label()
+        if refund:
+            self.asm.add_ri(BUDGET, BUDGET, refund)
+        else:
+            self.asm.b(behind)
+        self.asm.b(behind)
+        self.asm.bind(behind)
+        return link
 
     def _call_stub(self) -> None:
         self.asm.ldr64(CALL, STATE, layout.EXIT)
@@ -75,11 +84,13 @@ class Emitter(Arithmetic, Memory):
         else:
             self.asm.blr(CALL)
 
-    def _jump_to(self, target: Operand) -> None:
+    def _jump_to(self, register: int, mask: int, executed: int) -> None:
         """Look the target up in the CPU state's table of entries; the dispatcher fills it."""
         asm = self.asm
-        register = self.regs.register(target)
         slot, key = self.regs.temporary(), self.regs.temporary()
+        counter = self._count(executed, slot, key)
+        if executed < self.charged:
+            asm.add_ri(BUDGET, BUDGET, self.charged - executed)
         asm.ubfx(slot, register, self.jump_shift, JUMP_INDEX_BITS)
         asm.add_ext64(slot, STATE, slot, amount=JUMP_SLOT_SHIFT)
         asm.ldp64(key, slot, slot, layout.JUMPS)
@@ -91,5 +102,8 @@ class Emitter(Arithmetic, Memory):
         else:
             asm.br(slot)
         asm.bind(miss)
+        if mask != MASK32:
+            asm.and_ri(slot, register, mask)
+            register = slot
         asm.str(register, STATE, layout.PC)
-        self._call_exit(ExitKind.INDIRECT, 0, 0)
+        self._call_exit(ExitKind.INDIRECT, 0, 0, counter=counter)

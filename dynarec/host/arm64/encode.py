@@ -65,7 +65,6 @@ _CCMP, _CCMP_IMM, _COND_AT = 0x7A400000, 0x7A400800, 12
 _B, _BCOND, _CBZ, _CBNZ = 0x14000000, 0x54000000, 0x34000000, 0x35000000
 _TBZ, _TBNZ, _TEST_BIT_AT = 0x36000000, 0x37000000, 19
 _ADR, _ADR_HIGH_AT, _ADR_LOW_AT = 0x10000000, 5, 29
-_B_NEXT = 0x14000001
 _BRAA, _BLRAA = 0xD71F0800, 0xD73F0800
 _RET, _BRK, _EXCEPTION_IMM_AT = 0xD65F0000, 0xD4200000, 5
 _BTI = {"c": 0xD503245F, "j": 0xD503249F, "jc": 0xD50324DF}
@@ -363,11 +362,6 @@ class Assembler(Buffer):
             raise bad_register(dst)
         self._word(_ADR | dst)
         self._refer(label, len(self.code) - 4, _ADR_KIND)
-
-    def b_patchable(self) -> int:
-        """b to the next instruction; returns its offset, for the linker"""
-        self._word(_B_NEXT)
-        return len(self.code) - 4
 
     def braa(self, target: int, context: int) -> None:
         """braa Xn, Xm|SP: to the address in Xn, if it was signed with key A for Xm"""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dynarec.host import layout
 from dynarec.host.base import Host, HostCode
 from dynarec.host.x86_64 import disasm
-from dynarec.host.x86_64.emit import Emitter
+from dynarec.host.x86_64.emit import LINK_SIZE, Emitter
 from dynarec.host.x86_64.lower import lower
 from dynarec.host.x86_64.regs import HOMES
 from dynarec.ir.state import Field
@@ -36,6 +36,8 @@ class X86_64(Host):  # noqa: N801 - the manual's spelling
 
     def unpatched(self, code: bytes, made: HostCode) -> bytes:
         blank = bytearray(code)
-        for offset in (*made.links, *(counter.offset for counter in made.counters)):
-            blank[offset : offset + layout.WORD] = bytes(layout.WORD)
+        for link in made.links:
+            blank[link : link + LINK_SIZE] = bytes(LINK_SIZE)
+        for counter in made.counters:
+            blank[counter.offset : counter.offset + layout.WORD] = bytes(layout.WORD)
         return bytes(blank)

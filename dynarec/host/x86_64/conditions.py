@@ -21,7 +21,7 @@ _SWAPPED = {
 }  # fmt: skip
 """The condition that holds for (b, a) when the other holds for (a, b)."""
 _AGAINST_ZERO = {Cond.L: Cond.S, Cond.GE: Cond.NS}
-"""After `test r, r`, which clears the overflow flag."""
+"""After a comparison with 0, which clears the overflow flag."""
 
 
 class Conditions(Operands):
@@ -32,31 +32,26 @@ class Conditions(Operands):
         self.asm.test_rr(register, register)
         return Cond.NE
 
-    def _compare(self, op: Op) -> Cond:
-        a, b = op.args
-        condition = _CONDITIONS[op.kind]
-        if type(self.regs.value(a)) is int:
-            a, b, condition = b, a, _SWAPPED[condition]
-        second = self.regs.value(b)
-        if type(second) is int:
-            return self._compare_constant(a, second, condition)
+    def _condition_code(self, kind: OpKind, a: Operand, b: Operand, swapped: bool) -> Cond:
+        condition = _SWAPPED[_CONDITIONS[kind]] if swapped else _CONDITIONS[kind]
+        return _AGAINST_ZERO.get(condition, condition) if b == 0 else condition
+
+    def _set_flags(self, a: Operand, b: Operand) -> None:
         register = self._try_register(a)
-        if register is None:
+        if type(b) is int:
+            self._compare_constant(a, register, b)
+        elif register is None:
             self.asm.alu_mr(Alu.CMP, SLOTS[self._slot(a)], self.regs.register(b))
         else:
             self._alu_operand(Alu.CMP, register, b)
-        return condition
 
-    def _compare_constant(self, a: Operand, constant: int, condition: Cond) -> Cond:
-        register = self._try_register(a)
+    def _compare_constant(self, a: Operand, register: int | None, constant: int) -> None:
         if register is None:
             self.asm.alu_mi(Alu.CMP, SLOTS[self._slot(a)], constant)
         elif constant == 0:
             self.asm.test_rr(register, register)
-            return _AGAINST_ZERO.get(condition, condition)
         else:
             self.asm.alu_ri(Alu.CMP, register, constant)
-        return condition
 
     def _set_bit(self, op: Op, condition: Cond) -> None:
         to = self.regs.result(op)

@@ -310,6 +310,11 @@ class Assembler(Buffer):
         self.code += b"\xe9\0\0\0\0"
         self._refer(label, len(self.code) - 4, 4)
 
+    def jmp_longer(self, label: Label) -> None:
+        """jmp rel32 with an empty REX: as long as jcc rel32"""
+        self.code += b"\x40"
+        self.jmp(label)
+
     def jmp_short(self, label: Label) -> None:
         """jmp rel8"""
         self.code += b"\xeb\0"
@@ -327,10 +332,12 @@ class Assembler(Buffer):
         self.code += BYTE[0x70 | cond] + b"\0"
         self._refer(label, len(self.code) - 1, 1)
 
-    def jmp_patchable(self) -> int:
-        """jmp rel32 to the next instruction; returns the offset of its opcode byte, for the linker"""
-        self.code += b"\xe9\0\0\0\0"
-        return len(self.code) - 5
+    def jcc_back(self, cond: int, label: Label) -> None:
+        """jcc to a label that is bound, in the shortest form"""
+        if label.offset is not None and len(self.code) + 2 - label.offset <= 0x80:
+            self.jcc_short(cond, label)
+        else:
+            self.jcc(cond, label)
 
     def nop(self, size: int = 1) -> None:
         """``size`` bytes of no-operations"""

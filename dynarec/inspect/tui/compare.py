@@ -37,12 +37,21 @@ class Side:
 
 
 def recorded(unit: Unit, guest: str, title: str) -> Side:
-    """A unit as it was recorded. Raises DynarecError."""
+    """A unit as it was recorded, and before it was linked if that is known. Raises DynarecError."""
+    if _is_reproduced(unit, guest):
+        return other(unit, guest, title)
     code = linked.read(unit, guest)
     if not code.host:
         raise DynarecError(f"unit {unit.serial} cannot be compared: {code.error or 'it has no code'}")
     lines = tuple(Line(_place(line.op, code.insn(line)), line.text) for line in code.host)
     return Side(title, unit.pcs, tuple(line.text for line in code.guest), lines, len(unit.code))
+
+
+def _is_reproduced(unit: Unit, guest: str) -> bool:
+    try:
+        return UnitCode(unit, guest).is_reproduced
+    except DynarecError:
+        return False
 
 
 def _place(op: int, insn: int | None) -> int:
