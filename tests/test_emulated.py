@@ -10,7 +10,7 @@ import pytest
 
 import dynarec
 from dynarec import DynarecError, Machine
-from dynarec.emulated import EmulatedMachine, run_emulated
+from dynarec.emulated import EmulatedMachine, profiled, run_emulated
 from dynarec.emulated.cache import Block
 from dynarec.emulated.targets import ARM64_INSTRUCTION, ARM64_NEAR, find_target
 from dynarec.host import HOSTS, make_host
@@ -59,8 +59,10 @@ def assemble(*insns: tuple[str, dict[str, int]]) -> bytes:
 def test_programs_do_on_emulated_hosts_what_they_do_on_this_one(name: str, host: str) -> None:
     program, output, here = PROGRAMS[name], Output(), Output()
     path, args = ROMS / "bench" / f"{name}.elf", [str(program["small"])]
-    machine = EmulatedMachine.load(path, host, options=Options(args, stdout=output), count_instructions=True)
-    assert machine.run() == Exited(0)
+    options = Options(args, stdout=output)
+    with profiled(path, args) as guide:
+        machine = EmulatedMachine.load(path, host, options=options, count_instructions=True, guide=guide)
+        assert machine.run() == Exited(0)
     assert output.data == f"{name} {program['small_checksum']}\n".encode()
     with dynarec.Machine.load(path, args=args, tier="interp", stdout=here) as native:
         assert native.run().status == 0

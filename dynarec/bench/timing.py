@@ -113,7 +113,7 @@ def time_program(
 def measure_work(program: BenchProgram, tier: str, folder: Path) -> Work:
     """dynarec's own numbers about a run. Raises WrongResult as `time_program` does."""
     path = folder / f"{program.name}.json"
-    options: Words = ["--tier", tier, "--stats-json", path]
+    options: Words = ["--tier", tier, "--sync", "--stats-json", path]
     run_checked(program, DYNAREC, dynarec_command(program.elf, [str(program.rounds)], options))
     stats = json.loads(path.read_text())
     return Work(stats["instructions"], stats["translated_instructions"], stats["translation_seconds"])

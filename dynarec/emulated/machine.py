@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -19,6 +21,7 @@ from dynarec.ir.evaluate import Left, Outcome, evaluate
 from dynarec.ir.unit import Jump, Unit
 from dynarec.machine.base import AccessFault, Continue, Died, Exited, Interrupts, Options, Profile, Trap
 from dynarec.machine.base import Outcome as Answer
+from dynarec.trace import NO_GUIDE, Guide
 from dynarec.translate import Translator
 from guest_isa.guest import Guest
 from guest_isa.isa import Insn
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from dynarec.program import Program
 
 UNLIMITED = 1 << 63
+PROFILED = 200_000
+"""Guest instructions that are interpreted for a profile."""
 SLICE = 500_000
 """Guest instructions of the longest stay in generated code."""
 LONGEST_INSN = 8
@@ -78,17 +83,20 @@ class EmulatedMachine:
         code_size: int = DEFAULT_CODE_SIZE,
         count_instructions: bool = False,
         bmi2: bool = True,
+        guide: Guide = NO_GUIDE,
     ) -> EmulatedMachine:
         """Load a program into a machine on the named host.
 
         args: of the program, if `options` does not say more. without: names of passes to leave out. bmi2: x86-64 only.
-        count_instructions: keep `cpu.executed`. Raises DynarecError, also when Unicorn is not installed.
+        count_instructions: keep `cpu.executed`. guide: of the traces; see `profiled`.
+
+        Raises DynarecError, also when Unicorn is not installed.
         """
         program, declaration = loading.read_program(source, guest)
         profile, _ = loading.choose_profile(program, declaration, machine)
         generator = make_host(host, declaration, bmi2=bmi2)
         cpu = EmulatedCpu(generator, code_size, count_instructions)
-        translator = Translator(declaration, generator, cpu.memory.code, without=without)
+        translator = Translator(declaration, generator, cpu.memory.code, without=without, guide=guide)
         made = cls(program, declaration, translator, cpu)
         made.profile = profile(made, options or Options(list(args)))
         made.profile.load()
@@ -257,12 +265,27 @@ def lift_one(insn: Insn, pc: int) -> Unit:
     return builder.unit
 
 
+@contextmanager
+def profiled(path: Path | str | bytes, args: Sequence[str] = ()) -> Iterator[Guide]:
+    """What this host's interpreter counts in the first instructions of a program. Raises DynarecError."""
+    from dynarec.engine import Machine
+    from dynarec.profiles import ProfileGuide
+
+    with Machine.load(path, args=args, tier="interp", stdin=io.BytesIO(), stdout=io.BytesIO()) as machine:
+        machine.run(PROFILED)
+        yield ProfileGuide(machine.core)
+
+
 def run_emulated(path: Path | str | bytes, host: str, args: Sequence[str] = ()) -> Counts:
-    """Run a program to its end on an emulated host, counting instructions. Raises DynarecError."""
-    machine = EmulatedMachine.load(path, host, args, count_instructions=True)
-    try:
-        ending = machine.run()
-    finally:
-        machine.profile.close()
+    """Run a program to its end on an emulated host, counting instructions. Raises DynarecError.
+
+    Its traces go where the interpreter has gone before, as they do when a program becomes hot.
+    """
+    with profiled(path, args) as guide:
+        machine = EmulatedMachine.load(path, host, args, count_instructions=True, guide=guide)
+        try:
+            ending = machine.run()
+        finally:
+            machine.profile.close()
     assert ending is not None, "nothing but its end stops a run without a limit"
     return Counts(ending.status, machine.instructions, machine.cpu.executed)
