@@ -225,15 +225,18 @@ class _Former:
         return Trace(self.unit, self.ranges, bytes(self.source), self.decoded, self.checked, self.onward)
 
     def _step(self, pc: int) -> int | None:
-        """Add the instruction at pc; where the trace goes on, or None if it ends."""
+        """Add the instruction at pc; where the trace goes on, or None if it ends.
+
+        What is no instruction has no bytes by which the unit is found when that is hooked, so it is a unit by itself.
+        """
         if pc == self.key and self.unit.insns and self._unrolls():
             self.seen.clear()
-        if self.unit.insns and self._ends_before(pc):
+        insn = self.code.decode(pc)
+        if self.unit.insns and (insn is None or self._ends_before(pc)):
             self.onward = pc
             self._cut(pc)
             return None
         self.seen.add(pc)
-        insn = self.code.decode(pc)
         self._begin(pc, self.code.bytes_of(pc, insn))
         self._compare()
         if insn is None or insn.spec.interpreted or pc in self.limits.left:

@@ -252,13 +252,15 @@ def test_interpreted_instructions_end_the_trace(last: bytes) -> None:
 
 
 @pytest.mark.parametrize("rest", [NOT_AN_INSTRUCTION, b"", STEP[:2], STEP[:1]], ids=["none", "end", "half", "byte"])
-def test_what_is_no_instruction_ends_the_trace(rest: bytes) -> None:
+def test_what_is_no_instruction_is_a_unit_by_itself(rest: bytes) -> None:
     trace = trace_of(STEP * 2 + rest)
-    assert places(trace.unit) == [0, 4, 8]
-    assert trace.unit.terminal == Interpret()
+    assert places(trace.unit) == [0, 4]
+    assert trace.unit.terminal == Jump(CODE + 8)
     assert trace.unit.retired == 2
     assert trace.ranges == [(CODE, 8)]
     assert len(trace.decoded) == 2
+    trace = trace_of(STEP * 2 + rest, CODE + 8)
+    assert (trace.unit.terminal, trace.unit.retired, trace.ranges) == (Interpret(), 0, [])
 
 
 def test_nothing_at_all() -> None:

@@ -107,9 +107,10 @@ def test_json_of_some_units() -> None:
 
 
 def test_the_summary() -> None:
-    text = tables.summary(full())
-    assert "70 alive, 7 dead" in text
-    assert "4 interpreter, 9 python" in text
+    recording = full()
+    text = tables.summary(recording)
+    assert f"{len(recording.live)} alive, {len(recording.dead) + recording.forgotten.units} dead" in text
+    assert ", ".join(f"{count} {where}" for where, count in recording.elsewhere.items()) in text
 
 
 # -- filters ----------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from dynarec.errors import DynarecError
 from dynarec.guest_pages import Pages
 from dynarec.machine.base import Access, Device
 from dynarec.snapshot import Snapshot
+from dynarec.trace import TRACE_LIMIT
 from tests.machine.elf import Part, R, W, X, build
 from tests.native.guests import CODE, DATA, EXIT, PAGE, asm, li, load, lui
 
@@ -198,7 +199,8 @@ def test_a_page_faults_once(tier: str) -> None:
         machine.pc = CODE
         machine.run(3 * STORES)
         assert machine.stats().faults - before == noticed
-        assert noticed == (STORES if tier == "jit" else 0)
+        # A unit needs the budget of a whole round, so the last stores are the interpreter's.
+        assert noticed in (range(STORES - TRACE_LIMIT // 3, STORES + 1) if tier == "jit" else [0])
 
 
 @pytest.mark.parametrize("tier", TIERS)

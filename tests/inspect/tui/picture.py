@@ -19,7 +19,7 @@ PICTURE = Path(__file__).with_suffix(".svg")
 ROM = "mandelbrot.elf"
 INSTRUCTIONS = 400_000_000
 SIZE = (140, 45)
-KEYS = ("6", *["plus"] * 5, "2", *["down"] * 8)
+KEYS = ("6", *["plus"] * 5, "2", *["down"] * 20)
 TICK = 1_000_000
 """Nanoseconds between two units: what clocks say is another thing each time."""
 PHASES = {"form": 210e-6, "forward": 40e-6, "fold": 20e-6, "dead-sets": 20e-6, "dead-values": 10e-6, "emit": 270e-6}
