@@ -29,8 +29,8 @@ PYTHON_PACKAGES = (
     *("libc6", "libstdc++6", f"python{PYTHON_VERSION}", f"libpython{PYTHON_VERSION}-dev"),
     *("libx11-6", "libxcursor1", "libxext6", "libxfixes3", "libxi6", "libxrandr2", "libxss1"),
 )
-# Large, and no test there opens a page.
-UNNEEDED = "playwright"
+# Large, and no test there opens a page, or plots.
+UNNEEDED = ("playwright", "matplotlib")
 GLIBC_VERSIONS = ("2_28", "2_27", "2_26", "2_17")
 DEBIAN_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -102,7 +102,8 @@ def of_extra(project: dict[str, Any], extra: str) -> Iterator[str]:
     for text in project["optional-dependencies"][extra]:
         own = re.fullmatch(rf"{project['name']}\[(.+)\]", text)
         if own:
-            yield from of_extra(project, own[1])
+            for name in own[1].split(","):
+                yield from of_extra(project, name)
         else:
             yield text
 
