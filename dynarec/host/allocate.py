@@ -188,9 +188,19 @@ class Allocator(ABC):
     # -- taking registers ---------------------------------------------------------------------------------------------
 
     def temporary(self) -> int:
-        """A scratch register for use inside one op, locked."""
+        """A scratch register for use inside one op, locked. It may be where the op's value is wanted."""
         register = self._free_scratch()
         self._locked.add(register)
+        return register
+
+    def temporary_beside(self, op: Op) -> int:
+        """A scratch register for use inside the op, locked; and not where its value is wanted."""
+        home = self._hints.get(op)
+        if home is None or home in self._locked:
+            return self.temporary()
+        self._locked.add(home)
+        register = self.temporary()
+        self._locked.discard(home)
         return register
 
     def _unused(self) -> int | None:

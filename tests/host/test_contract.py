@@ -242,6 +242,19 @@ class Contract:
             maker.op(ops.STORE32, base, 4 * number, maker.get(f"r{1 + number % 11}"))
         bench.check(maker.end(), [state_with(rng, r0=MEMORY_BASE + 16)])
 
+    @pytest.mark.parametrize("kind", [ops.CLZ, ops.CTZ, ops.POPCNT], ids=lambda kind: kind.name)
+    def test_counts_that_go_where_a_temporary_might_be(self, bench: Bench, kind: ops.OpKind) -> None:
+        """Nobody looks at the home of the field before it is set, so that it is free until then."""
+        for held in range(4):
+            maker = Maker()
+            values = [maker.op(ops.ADD, maker.get(f"r{number}"), number) for number in range(1, 2 + held)]
+            maker.set("r5", maker.op(kind, values[-1]))
+            for number, value in enumerate(values):
+                maker.set(f"r{6 + number}", value)
+            bench.check(
+                maker.end(Jump(BEHIND)), [state_with(random.Random(0), r1=EDGES[1]), state_with(random.Random(1))]
+            )
+
     # -- leaving ------------------------------------------------------------------------------------------------------
 
     @pytest.mark.parametrize("condition", CONDITIONS)

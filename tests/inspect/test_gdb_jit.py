@@ -279,7 +279,7 @@ def name_of_a_hot_unit() -> str:
     return recording.name(max(units, key=lambda unit: unit.instructions or 0).key)
 
 
-@pytest.mark.skipif("LD_PRELOAD" in os.environ, reason="needs a process that no sanitizer traces at its end")
+@pytest.mark.skipif("LD_PRELOAD" in os.environ, reason="not under a sanitizer, which traces the process at its end")
 @pytest.mark.usefixtures("may_debug")
 def test_gdb_shows_guest_functions_and_instructions(tmp_path: Path) -> None:
     """The process is killed, and leaves its source behind."""

@@ -34,7 +34,7 @@ class Bits(Operands):
             _PLAIN_COUNTS[op.kind](self, op)
 
     def _plain_leading_zeros(self, op: Op) -> None:
-        none = self.regs.temporary()
+        none = self.regs.temporary_beside(op)
         source, to = self._source_and_result(op)
         self.asm.mov_ri(none, _NO_ONE)
         self.asm.bsr_rr(to, source)
@@ -42,7 +42,7 @@ class Bits(Operands):
         self.asm.alu_ri(Alu.XOR, to, _HIGHEST)
 
     def _plain_trailing_zeros(self, op: Op) -> None:
-        none = self.regs.temporary()
+        none = self.regs.temporary_beside(op)
         source, to = self._source_and_result(op)
         self.asm.mov_ri(none, ops.WORD_BITS)
         self.asm.bsf_rr(to, source)
@@ -51,7 +51,7 @@ class Bits(Operands):
     def _plain_ones(self, op: Op) -> None:
         """Sums in fields of two bits, four, eight; a product adds up the bytes in its highest one."""
         asm = self.asm
-        half = self.regs.temporary()
+        half = self.regs.temporary_beside(op)
         source, to = self._source_and_result(op)
         if to != source:
             asm.mov_rr(to, source)
