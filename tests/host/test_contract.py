@@ -250,7 +250,7 @@ class Contract:
             values = [maker.op(ops.ADD, maker.get(f"r{number}"), number) for number in range(1, 2 + held)]
             maker.set("r5", maker.op(kind, values[-1]))
             for number, value in enumerate(values):
-                maker.set(f"r{6 + number}", value)
+                maker.set(f"r{HOME_COUNT + number}", value)
             bench.check(
                 maker.end(Jump(BEHIND)), [state_with(random.Random(0), r1=EDGES[1]), state_with(random.Random(1))]
             )
