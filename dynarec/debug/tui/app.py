@@ -178,6 +178,8 @@ class DebuggerApp(App[int]):
         self.tell(self.say, line)
 
     def on_arrived(self) -> None:
+        if not self.is_running:
+            return
         with suppress(Empty):
             for _ in range(MOST_WAITING):
                 action, values = self._queue.get_nowait()
@@ -201,7 +203,7 @@ class DebuggerApp(App[int]):
         self._show_status()
 
     def _tick(self) -> None:
-        if self.runner.is_busy:
+        if self.runner.is_busy and self.is_running:
             self._show_status()
 
     @property
@@ -233,6 +235,8 @@ class DebuggerApp(App[int]):
     def _show_log(self) -> None:
         """The last lines; as many as the last command has printed, if there is room."""
         self._log_is_stale = False
+        if not self.is_running:
+            return
         answer = len(self.log_rows) - self._answer_at
         most = int(self._room.height * LOG_SHARE)
         log = self.query_one("#log", Listing)

@@ -112,7 +112,7 @@ class InspectorApp(QueuedApp):
         self.set_timer(NOTE_SECONDS, partial(self._forget, self._note))
 
     def _forget(self, note: str) -> None:
-        if note == self._note:
+        if note == self._note and self.is_running:
             self._note = ""
             self._show_status()
 
@@ -124,9 +124,7 @@ class InspectorApp(QueuedApp):
         return self.view.recording.by_serial.get(self.selected) if self.view else None
 
     def _take(self, view: View) -> None:
-        """A view has come: show what is new of it, unless the screen is about to go."""
-        if not self.query("#status"):
-            return
+        """A view has come: show what is new of it."""
         before, self.view = self.view, view
         if self.unit is None and view.table.units:
             self.select(view.table.units[0].serial)

@@ -37,7 +37,7 @@ class QueuedApp(App[int]):
 
     def on_arrived(self) -> None:
         with suppress(Empty):
-            while True:
+            while self.is_running:
                 action, values = self._queue.get_nowait()
                 action(*values)
 

@@ -16,6 +16,7 @@ from dynarec.errors import DynarecError
 from dynarec.inspect.live import LiveSource
 from dynarec.inspect.model import Moment, Recording
 from dynarec.inspect.recorder import Recorder
+from dynarec.inspect.tui.app import InspectorApp
 from dynarec.inspect.tui.watcher import PERIOD
 from tests.inspect.recordings import full
 from tests.inspect.tui.driving import LARGE, SMALL, Driver, drive
@@ -130,6 +131,21 @@ def test_long_errors_are_read_whole() -> None:
         assert driver.app.screen.region.contains_region(driver.app.query_one("Footer").region)
 
     drive(test, source, SMALL)
+
+
+def test_what_comes_after_the_end_is_dropped() -> None:
+    """Timers and other threads do not know that the widgets are gone."""
+    apps: list[InspectorApp] = []
+
+    async def test(driver: Driver) -> None:
+        driver.app.note("erased")
+        apps.append(driver.app)
+
+    drive(test, Growing(), SMALL)
+    (app,) = apps
+    app._forget("erased")
+    app.tell(app.show_panes)
+    app.on_arrived()
 
 
 def test_the_first_recording_is_waited_for() -> None:
