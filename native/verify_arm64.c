@@ -244,7 +244,7 @@ static const struct form registers[] = {
     {0xffe00c00, 0x5a800000, THREE, NULL},                                 /* csinv */
     {0xffe0f000, 0x1ac02000, THREE, NULL},                                 /* lsl, lsr, asr, ror Wd, Wn, Wm */
     {0xffe0fc00, 0x1b007c00, THREE, NULL},                                 /* mul */
-    {0xffe08000, 0x1b008000, FOUR, NULL},                                  /* msub Wd, Wn, Wm, Wa */
+    {0xffe00000, 0x1b000000, FOUR, NULL},                                  /* madd, msub Wd, Wn, Wm, Wa */
     {0xffe0f800, 0x1ac00800, THREE, NULL},                                 /* udiv, sdiv */
     {0xfffffc00, 0x5ac00000, TWO, NULL},                                   /* rbit Wd, Wn */
     {0xfffffc00, 0x5ac00800, TWO, NULL},                                   /* rev */

@@ -1,7 +1,7 @@
 """Ops that a host's instruction does on the way to another op: their value has one use, and needs no register.
 
 What one instruction can do differs from host to host. Here is what all have in common: an operand that is shifted by a
-constant, inverted, or both.
+constant, inverted, or both; or a product.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from dynarec.ir.ops import GET, MASK32, ROR, SAR, SET, SHIFT_MASK, SHL, SHR, XOR, OpKind
+from dynarec.ir.ops import GET, MASK32, MUL, ROR, SAR, SET, SHIFT_MASK, SHL, SHR, XOR, OpKind
 from dynarec.ir.state import Field
 from dynarec.ir.unit import Op, Operand, Unit
 
@@ -20,7 +20,7 @@ _SHIFTS = (SHL, SHR, SAR, ROR)
 class Part:
     """An operand that is `source`, shifted and then inverted; and the other operand (the same one where there is none).
 
-    inner: the ops that make it of `source`, the last one first.
+    inner: the ops that make it of `source`, the last one first. factor: what `source` is multiplied by, if anything.
     """
 
     other: Operand
@@ -29,6 +29,12 @@ class Part:
     amount: int
     inverted: bool
     inner: tuple[Op, ...]
+    factor: Op | None = None
+
+    @property
+    def sources(self) -> tuple[Op, ...]:
+        """The values that it is made of."""
+        return (self.source,) if self.factor is None else (self.source, self.factor)
 
 
 @dataclass(slots=True)
@@ -63,7 +69,7 @@ def find_parts(unit: Unit, uses: Mapping[Op, int], accepts: Mapping[OpKind, Acce
         elif kind in accepts:
             part = _part(op, uses, accepts[kind])
             # Keeping a source that its register no longer holds would cost a move.
-            if part is not None and lost.get(part.source, -1) < places[part.inner[-1]]:
+            if part is not None and all(lost.get(each, -1) < places[part.inner[-1]] for each in part.sources):
                 found.outer[op] = part
                 found.inner.update(part.inner)
         places[op] = place
@@ -88,5 +94,9 @@ def _candidates(other: Operand, operand: Operand, uses: Mapping[Op, int]) -> Ite
         source, count = operand.args
         if isinstance(source, Op) and isinstance(count, int) and count & SHIFT_MASK:
             yield Part(other, source, operand.kind, count & SHIFT_MASK, bool(inner), (*inner, operand))
+    if not inner and isinstance(operand, Op) and uses[operand] == 1 and operand.kind is MUL:
+        source, factor = operand.args
+        if isinstance(source, Op) and isinstance(factor, Op):
+            yield Part(other, source, SHL, 0, False, (operand,), factor)
     if inner and isinstance(operand, Op):
         yield Part(other, operand, SHL, 0, True, inner)

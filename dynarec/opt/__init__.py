@@ -10,6 +10,7 @@ from dynarec.opt.dead_sets import dead_sets
 from dynarec.opt.dead_values import dead_values
 from dynarec.opt.fold import fold
 from dynarec.opt.forward import forward
+from dynarec.opt.remainders import remainders
 
 
 class Pass(NamedTuple):
@@ -23,6 +24,7 @@ class Pass(NamedTuple):
 PASSES = (
     Pass("forward", forward, "reads of state become the values written before"),
     Pass("fold", fold, "constants, identities and idioms"),
+    Pass("remainders", remainders, "a remainder needs no division beside its quotient's"),
     Pass("dead-sets", dead_sets, "state writes that are overwritten unseen go"),
     Pass("dead-values", dead_values, "values without a use go"),
 )

@@ -110,6 +110,35 @@ def test_fields_of_bits(shift: OpKind, count: int, mask: int, width: int) -> Non
     assert bool(found_in(maker.end()).outer) == (width > 0)
 
 
+@pytest.mark.parametrize("product_is_first", [False, True])
+@pytest.mark.parametrize("kind", [*SUMS, *LOGIC], ids=str)
+def test_products(kind: OpKind, product_is_first: bool) -> None:
+    maker = Maker()
+    other, a, b = maker.get("r0"), maker.get("r1"), maker.get("r2")
+    product = maker.op(ops.MUL, a, b)
+    total = maker.op(kind, *((product, other) if product_is_first else (other, product)))
+    maker.set("r3", total)
+    joins = kind is ops.ADD or (kind is ops.SUB and not product_is_first)
+    part = Part(other, a, ops.SHL, 0, False, (product,), b)
+    assert found_in(maker.end()).outer == ({total: part} if joins else {})
+
+
+@pytest.mark.parametrize(("target", "joins"), [("r1", False), ("r2", False), ("r0", True)])
+def test_a_factor_that_its_register_no_longer_holds_is_not_kept(target: str, joins: bool) -> None:
+    maker = Maker()
+    other, product = maker.get("r0"), maker.op(ops.MUL, maker.get("r1"), maker.get("r2"))
+    maker.insn()
+    maker.set(target, 7)
+    maker.set("r3", maker.op(ops.ADD, other, product))
+    assert bool(found_in(maker.end()).outer) == joins
+
+
+def test_a_product_with_a_constant_stays() -> None:
+    maker = Maker()
+    maker.set("r2", maker.op(ops.ADD, maker.get("r0"), maker.op(ops.MUL, maker.get("r1"), 10)))
+    assert not found_in(maker.end()).outer
+
+
 def code(name: str, host: str, bmi2: bool = True) -> list[str]:
     """Mnemonics of what a1, a2 or shamt 5 make of the instruction, without head and exits."""
     spec = next(spec for spec in GUEST.isa if spec.name == name)

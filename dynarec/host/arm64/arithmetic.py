@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from dynarec.host.arm64.conditions import Conditions
 from dynarec.host.arm64.encode import ZR, Assembler, Cond, add_immediate, logical_immediate
-from dynarec.host.arm64.parts import INVERTED, SHIFTED, SHIFTS, field_width
+from dynarec.host.arm64.parts import INVERTED, PRODUCTS, SHIFTED, SHIFTS, field_width
 from dynarec.host.arm64.regs import VECTOR
 from dynarec.host.parts import Part
 from dynarec.ir import ops
@@ -27,7 +27,6 @@ _SHIFTS = {
     ops.SAR: (Assembler.asr_rr, Assembler.asr_ri),
     ops.ROR: (Assembler.ror_rr, Assembler.ror_ri),
 }
-_THREE = {ops.MUL: Assembler.mul}
 _TWO = {
     ops.SEXT8: Assembler.sxtb,
     ops.SEXT16: Assembler.sxth,
@@ -52,11 +51,14 @@ class Arithmetic(Conditions):
         regs = self.regs
         width = field_width(op, part)
         first = 0 if width else regs.register(part.other)
-        second = regs.register(part.source)
+        second, *factor = map(regs.register, part.sources)
         regs.done(op)
-        regs.release(part.source)
+        for source in part.sources:
+            regs.release(source)
         to = regs.result(op)
-        if width:
+        if factor:
+            PRODUCTS[op.kind](self.asm, to, second, factor[0], first)
+        elif width:
             self.asm.ubfx(to, second, part.amount, width)
         else:
             emit = (INVERTED if part.inverted else SHIFTED)[op.kind]
@@ -113,9 +115,8 @@ class Arithmetic(Conditions):
         self.regs.done(op)
         emit(self.asm, self.regs.result(op), first, second)
 
-    def three(self, op: Op) -> None:
-        """Ops with an instruction of the same meaning on registers."""
-        self._three(op, _THREE[op.kind])
+    def multiply(self, op: Op) -> None:
+        self._three(op, Assembler.mul)
 
     def shift(self, op: Op) -> None:
         a, b = op.args
@@ -195,12 +196,12 @@ class Arithmetic(Conditions):
 _WHOLE: dict[OpKind, Callable[[Arithmetic, Op], None]] = {
     ops.ADD: Arithmetic.add,
     ops.SUB: Arithmetic.subtract,
+    ops.MUL: Arithmetic.multiply,
     **dict.fromkeys(_LOGIC, Arithmetic.logic),
     **dict.fromkeys(_SHIFTS, Arithmetic.shift),
     **dict.fromkeys((ops.ZEXT8, ops.ZEXT16), Arithmetic.two),
 }
 ARITHMETIC: dict[OpKind, Callable[[Arithmetic, Op], None]] = {
-    **dict.fromkeys(_THREE, Arithmetic.three),
     **dict.fromkeys(_TWO, Arithmetic.two),
     **dict.fromkeys(_WHOLE, Arithmetic.whole),
     ops.CTZ: Arithmetic.trailing_zeros,

@@ -1,4 +1,4 @@
-"""What arm64 does with its second operand on the way: shifts it, inverts it, takes a field of bits out of it."""
+"""What arm64 does with an operand on the way: shifts it, inverts it, takes a field of bits out of it, multiplies it."""
 
 from __future__ import annotations
 
@@ -25,6 +25,11 @@ INVERTED: dict[OpKind, Emit] = {
     ops.OR: Assembler.orn_rr,
     ops.XOR: Assembler.eon_rr,
 }
+PRODUCTS: dict[OpKind, Callable[[Assembler, int, int, int, int], None]] = {
+    ops.ADD: Assembler.madd,
+    ops.SUB: Assembler.msub,
+}
+"""(assembler, destination, factor, factor, other)"""
 SHIFTS = {ops.SHL: Shift.LSL, ops.SHR: Shift.LSR, ops.SAR: Shift.ASR, ops.ROR: Shift.ROR}
 _MASKS = {ops.ZEXT8: 0xFF, ops.ZEXT16: 0xFFFF}
 
@@ -43,7 +48,7 @@ def _sums(op: Op, part: Part) -> bool:
 
 
 def _logic(op: Op, part: Part) -> bool:
-    return isinstance(part.other, Op) or field_width(op, part) > 0
+    return part.factor is None and (isinstance(part.other, Op) or field_width(op, part) > 0)
 
 
 def _extends(op: Op, part: Part) -> bool:

@@ -23,7 +23,7 @@ from tests.debug.build import ELF, FOLDER
 ROMS = Path(__file__).parents[3] / "roms"
 SMALL, LARGE = (80, 24), (140, 45)
 HISTORY = 64 << 20
-SECONDS = 30
+SECONDS = 120
 
 
 class Driver:

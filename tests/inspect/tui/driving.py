@@ -15,7 +15,7 @@ from dynarec.inspect.tui.app import InspectorApp
 from dynarec.inspect.tui.unit_table import UnitTable
 
 SMALL, LARGE = (80, 24), (140, 45)
-SECONDS = 30
+SECONDS = 120
 PERIOD = 0.01
 
 
