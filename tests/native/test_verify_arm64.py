@@ -195,8 +195,8 @@ ALLOWED = {
     "add", "addv", "and", "asr", "b", "bic", "cbnz", "cbz", "cinc", "cinv", "clz", "cmn", "cmp", "cnt", "csel", "cset",
     "csetm", "csinc", "csinv", "eon", "eor", "fmov", "ldr", "ldrb", "ldrh", "ldrsb", "ldrsh", "ldur", "ldurb", "ldurh",
     "ldursb", "ldursh", "lsl", "lsr", "madd", "mneg", "mov", "movk", "movn", "movz", "msub", "mul", "mvn", "neg", "orn",
-    "orr", "rbit", "rev", "ror", "sdiv", "smull", "str", "strb", "strh", "stur", "sturb", "sturh", "sub", "sxtb", "sxth",
-    "sxtw", "tbnz", "tbz", "ubfx", "udiv", "umull", "uxtb", "uxth",
+    "orr", "rbit", "rev", "ror", "sdiv", "smull", "str", "strb", "strh", "stur", "sturb", "sturh", "sub", "sxtb",
+    "sxth", "sxtw", "tbnz", "tbz", "ubfx", "udiv", "umull", "uxtb", "uxth",
 }  # fmt: skip
 PLACE = r"\[x27, w([0-9]|1[0-79]|2[0-4]|30|zr), uxtw\]|\[x25(, #-?(0x)?[0-9a-f]+)?\]|\[x28(, #(0x)?[0-9a-f]+)?\]"
 POINTING = re.compile(r"add\s+x25, x27, w[0-9z][0-9r]?, uxtw")
