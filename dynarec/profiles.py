@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dynarec._native import ffi, lib
+from dynarec.trace import Choice
 
 if TYPE_CHECKING:
     from dynarec.core import Core
@@ -14,6 +15,9 @@ MOST = 0xFFFF
 """Where counters end."""
 ENOUGH = 4
 """Executions of a branch, or votes for a target, that are believed."""
+
+LIKELY = 0.5
+"""How often a way must be followed to its end for what is done once for it to be worth while."""
 
 
 class BranchProfile(NamedTuple):
@@ -57,3 +61,12 @@ class ProfileGuide:
                 return target
             case _:
                 return None
+
+    def repeats(self, choices: Sequence[Choice]) -> bool:
+        """See `dynarec.trace.Guide`; ways that were not counted are certain."""
+        share = 1.0
+        for pc, ways, way in choices:
+            profile = self._core.profile(pc)
+            if isinstance(profile, BranchProfile) and (total := sum(profile)) >= ENOUGH:
+                share *= profile[ways.index(way)] / total
+        return share >= LIKELY

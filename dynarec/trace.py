@@ -38,6 +38,14 @@ IsHooked = Callable[[int, bool], bool]
 basic block."""
 
 
+class Choice(NamedTuple):
+    """The way that a trace follows from the branch or computed jump at pc; ways: see `Guide`."""
+
+    pc: int
+    ways: tuple[int, ...]
+    way: int
+
+
 class Guide(Protocol):
     """Knows where control is likely to go."""
 
@@ -47,12 +55,18 @@ class Guide(Protocol):
         ways: the two of a branch, taken first; none for a computed jump.
         """
 
+    def repeats(self, choices: Sequence[Choice]) -> bool:
+        """Whether a loop along this way mostly goes round at least once before it is left."""
+
 
 class NoGuide:
-    """Knows nothing."""
+    """Knows nothing; loops are expected to be loops."""
 
     def way(self, index: int, pc: int, ways: Sequence[int]) -> int | None:
         return None
+
+    def repeats(self, choices: Sequence[Choice]) -> bool:
+        return True
 
 
 NO_GUIDE = NoGuide()
@@ -61,12 +75,16 @@ NO_GUIDE = NoGuide()
 class Path:
     """The way of a trace that was formed before."""
 
-    def __init__(self, pcs: Sequence[int], onward: int | None) -> None:
-        """pcs: of its instructions. onward: where it would have gone on behind them."""
+    def __init__(self, pcs: Sequence[int], onward: int | None, repeats: bool = True) -> None:
+        """pcs: of its instructions. onward: where it would have gone on behind them. repeats: as its unit does."""
         self._pcs = (*pcs, onward)
+        self._repeats = repeats
 
     def way(self, index: int, pc: int, ways: Sequence[int]) -> int | None:
         return self._pcs[index + 1] if index + 1 < len(self._pcs) else None
+
+    def repeats(self, choices: Sequence[Choice]) -> bool:
+        return self._repeats
 
 
 def unhooked(pc: int, begins: bool) -> bool:
@@ -211,6 +229,7 @@ class _Former:
         self.piece = bytearray()
         self.decoded: list[Insn] = []
         self.onward: int | None = None
+        self.choices: list[Choice] = []
         self.backward: list[int] = []
         """Behind how many instructions it has followed a branch back."""
         self.start = self.end = key
@@ -222,6 +241,8 @@ class _Former:
         while pc is not None:
             pc = self._step(pc)
         self._end_range()
+        if self.unit.is_loop:
+            self.unit.repeats = self.limits.guide.repeats(self.choices)
         return Trace(self.unit, self.ranges, bytes(self.source), self.decoded, self.checked, self.onward)
 
     def _step(self, pc: int) -> int | None:
@@ -318,6 +339,7 @@ class _Former:
                 return taken
             case JumpTo(target=value) if (expected := self._guided()) is not None:
                 builder.exit_if(builder.op(NE, _unaligned(value), expected), JumpTo(value))
+                self.choices.append(Choice(builder.pc, (), expected))
                 return expected
         self.unit.terminal = terminal
         return None
@@ -330,7 +352,9 @@ class _Former:
         """Which side of a branch is expected: what is not known to be otherwise goes back, and not forward."""
         static = taken if taken <= self.builder.pc or taken == self.key else fallthrough
         guided = self._guided(taken, fallthrough)
-        return static if guided is None else guided
+        way = static if guided is None else guided
+        self.choices.append(Choice(self.builder.pc, (taken, fallthrough), way))
+        return way
 
     def _closes(self, target: int) -> bool:
         """Whether the trace ends where control goes back to what it has been through."""

@@ -13,6 +13,7 @@ from dynarec.trace import (
     FETCH_SIZE,
     TRACE_LIMIT,
     UNROLLED_LIMIT,
+    Choice,
     Fetch,
     IsHooked,
     Limits,
@@ -276,13 +277,20 @@ def test_nothing_at_all() -> None:
 class Ways:
     """A guide that knows some places, as offsets from CODE."""
 
-    def __init__(self, ways: Mapping[int, int]) -> None:
+    def __init__(self, ways: Mapping[int, int], repeats: bool = True) -> None:
         self._ways = ways
+        self._repeats = repeats
+        self.asked: list[list[Choice]] = []
+        """The ways of loops that it was asked about."""
 
     def way(self, index: int, pc: int, ways: Sequence[int]) -> int | None:
         place = self._ways.get(pc - CODE)
         assert place is None or not ways or CODE + place in ways
         return None if place is None else CODE + place
+
+    def repeats(self, choices: Sequence[Choice]) -> bool:
+        self.asked.append(list(choices))
+        return self._repeats
 
 
 @pytest.mark.parametrize(("way", "followed", "left"), [(4, [0, 4, 8], 12), (12, [0, 12], 4)])
@@ -312,6 +320,23 @@ def test_a_loop_through_a_computed_jump() -> None:
     trace = trace_of(STEP + asm("jalr", rd="zero", rs1="a5", imm=0), guide=Ways({4: 0}))
     assert places(trace.unit) == [0, 4] * (UNROLLED_LIMIT // 2)
     assert trace.unit.terminal == Jump(CODE)
+
+
+@pytest.mark.parametrize("repeats", [False, True])
+def test_whether_a_loop_repeats_is_asked_of_the_guide(repeats: bool) -> None:
+    rounds = UNROLLED_LIMIT // 3
+    guide = Ways({}, repeats)
+    trace = trace_of(branch(WORD * 3) + STEP + branch(-WORD * 2) + STEP, guide=guide)
+    out = Choice(CODE, (CODE + 12, CODE + 4), CODE + 4)
+    back = Choice(CODE + 8, (CODE, CODE + 12), CODE)
+    assert guide.asked == [[out, back] * rounds]
+    assert trace.unit.repeats == repeats
+
+
+def test_whether_other_units_repeat_is_not_asked() -> None:
+    guide = Ways({}, repeats=False)
+    assert trace_of(branch(WORD * 2) + STEP + RETURN, guide=guide).unit.repeats
+    assert not guide.asked
 
 
 LEADS: dict[str, tuple[bytes, Mapping[int, int]]] = {

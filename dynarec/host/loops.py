@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from dynarec.ir.ops import GET, SET
 from dynarec.ir.state import Field
-from dynarec.ir.unit import Branch, Jump, Unit
+from dynarec.ir.unit import Unit
 
 MIN_USES = 2
 """A field that is read or written less often is not worth the moves."""
@@ -27,18 +27,9 @@ class Loan(NamedTuple):
     borrower: Field
 
 
-def is_loop(unit: Unit) -> bool:
-    """Whether the unit's terminal goes back to its head, within its own code."""
-    match unit.terminal:
-        case Branch(taken=target) | Jump(target=target):
-            return unit.goes_round(target)
-        case _:
-            return False
-
-
 def loans(unit: Unit, homes: Mapping[Field, int]) -> list[Loan]:
-    """The loans for a unit: none unless it loops."""
-    if not is_loop(unit):
+    """The loans for a unit: none unless it loops, and mostly repeats."""
+    if not (unit.is_loop and unit.repeats):
         return []
     uses = Counter(op.attr for op in unit.ops if op.kind is GET or op.kind is SET)
     borrowers = [field for field, count in uses.most_common() if field not in homes and count >= MIN_USES]

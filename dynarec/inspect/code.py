@@ -141,7 +141,7 @@ class UnitCode:
             limit=len(self.unit.pcs),
             is_mixed=(lambda address, size: True) if circumstances.checked else None,
             is_hooked=lambda pc, begins: (pc, begins) in hooked,
-            guide=Path(self.unit.pcs, self.unit.onward),
+            guide=Path(self.unit.pcs, self.unit.onward, circumstances.repeats),
         )
         translator.left = circumstances.left
         return translator

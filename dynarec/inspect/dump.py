@@ -82,7 +82,7 @@ MOST_LINE = 1 << 31
 ADDRESS_END = 1 << 32
 SUBJECT = ("program", "digest", "guest", "machine", "host", "tier")
 TOTALS = ("units", "rounds", "instructions", "samples")
-FLAGS = ("checked", "counted")
+FLAGS = ("checked", "counted", "repeats")
 NAMES = ("homes", "features", "without", "harden")
 
 
@@ -273,6 +273,7 @@ def _circumstances_of(fields: Table) -> Circumstances:
         host=fields.label("host"), homes=names["homes"], limit=fields.number("limit", TRACE_LIMIT + 1, 1),
         left=fields.column("left", WORD), hooked=hooked, checked=fields.flag("checked"), features=names["features"],
         without=names["without"], harden=names["harden"], counted=fields.flag("counted"),
+        repeats=fields.flag("repeats"),
     )  # fmt: skip
 
 

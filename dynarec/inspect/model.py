@@ -29,7 +29,7 @@ class Circumstances:
     registers, in their order. limit: guest instructions of the longest trace; which way that went, the unit's own tell.
     left: addresses of instructions that were left to the interpreter. hooked: (pc, begins) of what no trace ran across.
     checked: it compares its bytes. without: passes left out. harden: names of hardening. counted: it counts its
-    executions.
+    executions. repeats: it was expected to, if it loops.
     """
 
     host: str
@@ -42,6 +42,7 @@ class Circumstances:
     without: tuple[str, ...] = ()
     harden: tuple[str, ...] = ()
     counted: bool = False
+    repeats: bool = True
 
 
 @dataclass(frozen=True, slots=True)

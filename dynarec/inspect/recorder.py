@@ -233,6 +233,7 @@ class Recorder(Watcher):
             without=tuple(self._translator.left_out(unit.key)),
             harden=tuple(sorted(each.value for each in translator.host.harden)),
             counted=translator.host.counting,
+            repeats=unit.repeats,
         )
 
     # -- recording ----------------------------------------------------------------------------------------------------

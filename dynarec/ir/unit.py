@@ -114,6 +114,7 @@ class Unit:
 
     hooked: something looks at the guest whenever control comes to the head, also from within.
     cut: the terminal is a jump to what follows, in the middle of a basic block.
+    repeats: if it loops, it mostly goes round at least once before it is left.
     """
 
     key: int
@@ -122,6 +123,16 @@ class Unit:
     insns: list[GuestInsn] = field(default_factory=list)
     hooked: bool = False
     cut: bool = False
+    repeats: bool = True
+
+    @property
+    def is_loop(self) -> bool:
+        """Whether the terminal goes back to the head, within the unit's own code."""
+        match self.terminal:
+            case Branch(taken=target) | Jump(target=target):
+                return self.goes_round(target)
+            case _:
+                return False
 
     def goes_round(self, target: int) -> bool:
         """Whether a jump to that address is a branch to the head, within the unit's own code."""

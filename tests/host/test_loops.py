@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dynarec.host.loops import MAX_LOANS, MIN_USES, Loan, is_loop, loans, with_loans
+from dynarec.host.loops import MAX_LOANS, MIN_USES, Loan, loans, with_loans
 from dynarec.ir import ops
 from dynarec.ir.unit import Branch, Interpret, Jump, JumpTo, Terminal, Unit
 from tests.host.shapes import BEHIND, Maker
@@ -43,8 +43,14 @@ def borrowed(unit: Unit) -> dict[str, str]:
 )
 def test_a_loop_goes_back_to_its_head(terminal: Terminal, loops: bool) -> None:
     unit = unit_of({"r9": MIN_USES}, terminal)
-    assert is_loop(unit) == loops
+    assert unit.is_loop == loops
     assert bool(loans(unit, IN_REGISTERS)) == loops
+
+
+def test_a_loop_that_is_mostly_left_at_once_borrows_nothing() -> None:
+    unit = unit_of({"r9": MIN_USES})
+    unit.repeats = False
+    assert not loans(unit, IN_REGISTERS)
 
 
 def test_unused_homes_are_lent_to_fields_without_one() -> None:
