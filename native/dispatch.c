@@ -96,7 +96,8 @@ static int interpret(struct dr_core *core, uint64_t steps) {
 static int interpret_decoded(struct dr_core *core, int32_t steps, bool heats) {
     uint64_t end = core->limit - (uint64_t)steps;
     while (core->limit > end) {
-        enum dr_status status = core->recorder.on ? step(core) : core->guest->run(core, (uint32_t)(core->limit - end), heats);
+        uint32_t most = core->recorder.on ? 1 : (uint32_t)(core->limit - end); /* a recorder is told of each */
+        enum dr_status status = core->guest->run(core, most, heats);
         int stop = conclude(core, status);
         bool leaves = status == DR_TRAPPED || status == DR_WAITING || (heats && (status == DR_JUMPED || has_unit(core)));
         if (stop >= 0 || leaves || must_look(core))
