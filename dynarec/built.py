@@ -18,14 +18,14 @@ def has_interpreter(guest: str) -> bool:
     return bool(lib.dr_has_interpreter(guest.encode()))
 
 
-def verify(host: str, code: bytes, links: Sequence[int], jump_shift: int, harden: int = 0) -> tuple[int, str] | None:
+def verify(host: str, code: bytes, links: Sequence[int], harden: int = 0) -> tuple[int, str] | None:
     """What the verifier of a host ("x86_64" or "arm64") refuses in the code of a unit: the offset in bytes, and why.
 
     links: offsets of what is to be linked (`Exit.link`). harden: enum dr_harden bits. None: it may be
     installed. Works on any machine (native/verify.h).
     """
     reason = ffi.new("char **")
-    offset = lib.dr_verify(host.encode(), code, len(code), list(links), len(links), jump_shift, harden, reason)
+    offset = lib.dr_verify(host.encode(), code, len(code), list(links), len(links), harden, reason)
     return None if offset < 0 else (int(offset), text(reason[0]))
 
 

@@ -9,13 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DR_ABI_VERSION 2
+#define DR_ABI_VERSION 3
 #define DR_WORDS 64
 #define DR_STATE_WORDS 48 /* the first of these: the guest's */
 #define DR_SPILL_WORD 48  /* the next: values that a unit has no register for */
 #define DR_SINK_WORD 63   /* the last: home registers that hold no guest register */
 #define DR_MAX_HOMES 32
-#define DR_JUMP_SLOTS 4096
+#define DR_JUMP_SLOTS 32768
 #define DR_COUNTERS 131072
 #define DR_MAX_REFUND 127 /* guest instructions that a link can give back */
 
@@ -25,7 +25,9 @@
 /* Hardening, as bits. */
 enum dr_harden { DR_BTI = 1, DR_PAC = 2 };
 
-/* One slot of the table that indirect jumps look into: a block key, and the host code that runs it. */
+/* One slot of the table that indirect jumps look into: a block key, and the host code that runs it. Its place is the low half of
+ * the key, times 8: one for each even key. What an odd target is compared with lies in the middle of a slot, the low half of an
+ * entry, which is even: it is never found. */
 struct dr_jump {
     uint64_t key;
     const void *entry; /* signed for the key, if hardened (DR_PAC) */

@@ -66,8 +66,8 @@ int64_t dr_policy_cost(const char *name, uint32_t batches) {
 }
 
 int64_t dr_verify(const char *host, const uint8_t *code, uint32_t size, const uint32_t *links, uint32_t link_count,
-                  uint32_t jump_shift, uint32_t harden, const char **reason) {
-    struct dr_candidate candidate = {code, size, links, link_count, jump_shift, harden};
+                  uint32_t harden, const char **reason) {
+    struct dr_candidate candidate = {code, size, links, link_count, harden};
     struct dr_refusal refusal = {0, ""};
     struct dr_head head;
     dr_verifier *verifier = strcmp(host, "arm64") == 0 ? dr_verify_arm64 : dr_verify_x86_64;
@@ -77,7 +77,7 @@ int64_t dr_verify(const char *host, const uint8_t *code, uint32_t size, const ui
 }
 
 static const char *set_up(struct dr_core *core) {
-    struct dr_rules rules = {(uint8_t)core->config.jump_shift, (uint8_t)core->config.harden};
+    struct dr_rules rules = {(uint8_t)core->config.harden};
     const char *error = dr_memory_create(&core->memory, core->config.host_page);
     if (!error && core->config.tier != DR_TIER_INTERP)
         error = dr_codemem_open(&core->code, core->config.policy, core->config.cache_size, rules);

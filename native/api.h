@@ -341,7 +341,7 @@ int64_t dr_policy_cost(const char *name, uint32_t batches); /* nanoseconds for a
 
 /* Whether code of either host may be installed. -1: yes; else the offset of the instruction to blame, and why. */
 int64_t dr_verify(const char *host, const uint8_t *code, uint32_t size, const uint32_t *links, uint32_t link_count,
-                  uint32_t jump_shift, uint32_t harden, const char **reason);
+                  uint32_t harden, const char **reason);
 
 struct dr_core *dr_create(const struct dr_config *config); /* NULL: see dr_error */
 void dr_destroy(struct dr_core *core);

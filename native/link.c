@@ -123,16 +123,23 @@ static void forget_outgoing(struct dr_block *block) {
 }
 
 static struct dr_jump *jump_slot(struct dr_core *core, uint64_t key) {
-    return &core->cpu.jumps[key >> core->config.jump_shift & (DR_JUMP_SLOTS - 1)];
+    return &core->cpu.jumps[key / 2 % DR_JUMP_SLOTS];
 }
 
-/* A free slot has a key that belongs to its neighbour, so no lookup can match it. */
-static void jump_clear(struct dr_core *core, size_t slot) {
-    core->cpu.jumps[slot] = (struct dr_jump){(slot ^ 1) << core->config.jump_shift, NULL};
+/* A free slot has a key that belongs to another one, so no lookup can match it: 0, which is what memory holds at first. */
+static void jump_clear(struct dr_core *core, struct dr_jump *jump) {
+    jump->key = jump == core->cpu.jumps ? 2 : 0;
+    jump->entry = NULL;
+}
+
+static void forget_jump(struct dr_core *core, uint64_t key) {
+    struct dr_jump *jump = jump_slot(core, key);
+    if (jump->key == key)
+        jump_clear(core, jump);
 }
 
 void dr_jump_cache_add(struct dr_core *core, const struct dr_block *block) {
-    if (!is_reachable(core, block))
+    if (!is_reachable(core, block) || block->key % 2)
         return;
     const void *entry = core->code.run + block->start;
     *jump_slot(core, block->key) = (struct dr_jump){block->key, dr_sign(entry, block->key, core->config.harden)};
@@ -155,9 +162,7 @@ static void note_death(struct dr_core *core, const struct dr_block *block, enum 
 }
 
 static bool invalidate(struct dr_core *core, struct dr_block *block, enum dr_death reason, uint32_t address) {
-    struct dr_jump *jump = jump_slot(core, block->key);
-    if (jump->key == block->key)
-        jump_clear(core, (size_t)(jump - core->cpu.jumps));
+    forget_jump(core, block->key);
     forget_outgoing(block);
     bool good = unlink_incoming(core, block) && DR_RESERVE(core->dead, 1);
     if (good)
@@ -199,6 +204,7 @@ static void flush_all(struct dr_core *core) {
         struct dr_generation *generation = &core->blocks.generations[i];
         for (size_t unit = 0; unit < generation->units.count; unit++)
             if (generation->units.at[unit]->alive) {
+                forget_jump(core, generation->units.at[unit]->key);
                 note_death(core, generation->units.at[unit], DR_DEATH_FLUSH, 0);
                 dr_blocks_kill(&core->blocks, generation->units.at[unit]);
             }
@@ -208,8 +214,7 @@ static void flush_all(struct dr_core *core) {
     }
     core->blocks.current = 0;
     core->batch.count = core->dead.count = 0;
-    for (size_t i = 0; i < DR_JUMP_SLOTS; i++)
-        jump_clear(core, i);
+    jump_clear(core, core->cpu.jumps);
     core->pending_exit = NULL;
     DR_COUNT(core->stats.flushes, 1);
     dr_new_epoch(core);

@@ -152,7 +152,7 @@ static const char *admit_unit(struct book *book, const struct dr_record *record)
     if (!slice || record->offset % DR_CODE_ALIGN)
         return "a unit was to be written where none can be";
     const struct dr_rules *rules = &book->rules[slice];
-    struct dr_candidate candidate = {code, record->length, links, record->link_count, rules->jump_shift, rules->harden};
+    struct dr_candidate candidate = {code, record->length, links, record->link_count, rules->harden};
     struct dr_head head;
     struct dr_refusal refusal;
     if (!DR_VERIFY(&candidate, &head, &refusal)) {

@@ -6,7 +6,6 @@
 
 /* What code in a slice has to keep to, beside what all code has to. */
 struct dr_rules {
-    uint8_t jump_shift; /* as in dr_candidate */
     uint8_t harden;     /* enum dr_harden bits */
 };
 

@@ -35,7 +35,6 @@ struct dr_candidate {
     uint32_t size;
     const uint32_t *links; /* offsets of what is to be linked, as in dr_exit.link */
     uint32_t link_count;
-    uint32_t jump_shift;   /* log2 of the guest's code alignment: where the table of entries is looked up */
     uint32_t harden;       /* enum dr_harden bits: the forms that are then the only ones */
 };
 

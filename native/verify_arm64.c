@@ -56,10 +56,8 @@
 /* Offsets from the state register. */
 #define OFFSET(member) ((int32_t)offsetof(struct dr_cpu, member) - (int32_t)offsetof(struct dr_cpu, state))
 #define STATE_BYTES (DR_WORDS * WORD)
-#define LOG2_SLOTS 12u
-#define LOG2_SLOT 4u
-_Static_assert(DR_JUMP_SLOTS == 1 << LOG2_SLOTS, "the index of a lookup");
-_Static_assert(sizeof(struct dr_jump) == 1 << LOG2_SLOT, "the index of a lookup");
+#define LOG2_SCALE 3u /* where the slot of a target is: its low half, times 8 */
+_Static_assert(DR_JUMP_SLOTS * sizeof(struct dr_jump) == (size_t)1 << (16 + LOG2_SCALE), "the index of a lookup");
 _Static_assert(offsetof(struct dr_jump, key) == 0 && offsetof(struct dr_jump, entry) == 8, "a lookup loads a pair");
 _Static_assert(OFFSET(counters) % sizeof(uint64_t) == 0 && DR_COUNTERS <= 1 << 20, "what a count can reach");
 _Static_assert(OFFSET(exit) >= -256 && OFFSET(jumps) % 8 == 0 && OFFSET(jumps) < 512, "offsets that one word can hold");
@@ -386,7 +384,7 @@ static bool is_exit_call(const struct sweep *sweep, uint32_t at);
 static bool is_pad(const struct sweep *sweep, uint32_t at);
 
 /* Instructions that are matched as a whole, and entered at the first alone. `take` checks how their operands agree. */
-#define MAX_STEPS 7
+#define MAX_STEPS 6
 struct sequence {
     uint32_t with, without; /* hardening (enum dr_harden) that it is there for, and that it is not */
     uint32_t length;
@@ -406,21 +404,18 @@ static const char *take_exit(struct sweep *sweep, uint32_t at) {
     return NULL;
 }
 
-/* The slot's index, the target that it comes from and the key that it is compared with, in registers of their own. */
+/* The slot's address, the target that it comes from and the key that it is compared with, in registers of their own. */
 static const char *take_lookup(struct sweep *sweep, uint32_t at) {
-    enum { INDEX, ADDRESS, LOAD, COMPARE, BRANCH = 5 };
-    uint32_t words[BRANCH + 1], shift = sweep->unit->jump_shift;
+    enum { ADDRESS, LOAD, COMPARE, BRANCH = 4 };
+    uint32_t words[BRANCH + 1];
     for (uint32_t i = 0; i <= BRANCH; i++)
         words[i] = word_at(sweep, at + i * WORD);
-    uint32_t target = RN(words[INDEX]), slot = RD(words[INDEX]), key = RD(words[LOAD]);
+    uint32_t target = RM(words[ADDRESS]), slot = RD(words[ADDRESS]), key = RD(words[LOAD]);
     if (!sweep->head.charge)
         return "a lookup in a unit that has not charged its budget";
     if (sweep->leaving)
         return STAYS;
-    if (IMMR(words[INDEX]) != shift || IMMS(words[INDEX]) != shift + LOG2_SLOTS - 1)
-        return "a lookup with another index than the table has";
-    if (RM(words[ADDRESS]) != slot || RD(words[ADDRESS]) != slot || RN(words[LOAD]) != slot ||
-        RA(words[LOAD]) != slot || RN(words[BRANCH]) != slot)
+    if (RN(words[LOAD]) != slot || RA(words[LOAD]) != slot || RN(words[BRANCH]) != slot)
         return "a lookup whose instructions do not agree on the slot";
     if (RN(words[COMPARE]) != key || RM(words[COMPARE]) != target || key == target || slot == target || slot == key)
         return "a lookup that does not compare the key with its target";
@@ -431,7 +426,7 @@ static const char *take_lookup(struct sweep *sweep, uint32_t at) {
 
 /* The same, with the entry signed for the key. */
 static const char *take_signed_lookup(struct sweep *sweep, uint32_t at) {
-    enum { LOAD = 2, BRANCH = 5 };
+    enum { LOAD = 1, BRANCH = 4 };
     if (RD(word_at(sweep, at + BRANCH * WORD)) != RD(word_at(sweep, at + LOAD * WORD)))
         return "a lookup that does not authenticate the entry for its key";
     return take_lookup(sweep, at);
@@ -527,8 +522,7 @@ static const char *take_count(struct sweep *sweep, uint32_t at) {
 #define LOAD_EXIT {0xffffffff, 0xf8400000 | UNSCALED(OFFSET(exit)) | IN_RN(STATE) | CALL} /* ldur x16, [x28, #exit] */
 #define GIVE_BACK {0xff8003ff, 0x11000000 | IN_RN(BUDGET) | BUDGET} /* add w26, w26, #n */
 #define LOOKUP \
-    {0xffc00000, 0x53000000},                                      /* ubfx Wslot, Wtarget, #shift, #bits */ \
-    {0xffe0ffe0, 0x8b204000 | LOG2_SLOT << 10 | IN_RN(STATE)},     /* add Xslot, x28, Wslot, uxtw #4 */ \
+    {0xffe0ffe0, 0x8b202000 | LOG2_SCALE << 10 | IN_RN(STATE)},    /* add Xslot, x28, Wtarget, uxth #3 */ \
     {0xffff8000, 0xa9400000 | PAIR_OF_64(OFFSET(jumps))},          /* ldp Xkey, Xslot, [Xslot, #jumps] */ \
     {0xffe0fc1f, 0x6b00001f},                                      /* cmp Wkey, Wtarget */ \
     {0xffffffff, 0x54000041}                                       /* b.ne behind the branch that follows */
@@ -544,10 +538,10 @@ static const struct sequence sequences[] = {
       {0xffffffff, 0xd1000000 | ADD_IMM12(-OFFSET(exit)) | IN_RN(STATE) | CONTEXT}, /* sub x17, x28, #-exit */
       {0xffffffff, 0xd73f0800 | IN_RN(CALL) | CONTEXT}},                           /* blraa x16, x17 */
      take_exit},
-    {0, DR_PAC, 6, {LOOKUP, {0xfffffc1f, 0xd61f0000}}, take_lookup},               /* br Xslot */
-    {DR_PAC, 0, 6, {LOOKUP, {0xfffffc00, 0xd71f0800}}, take_signed_lookup},        /* braa Xslot, Xkey */
-    {0, DR_PAC, 7, {GIVE_BACK, LOOKUP, {0xfffffc1f, 0xd61f0000}}, take_refund_and_lookup},        /* br Xslot */
-    {DR_PAC, 0, 7, {GIVE_BACK, LOOKUP, {0xfffffc00, 0xd71f0800}}, take_refund_and_signed_lookup}, /* braa Xslot, Xkey */
+    {0, DR_PAC, 5, {LOOKUP, {0xfffffc1f, 0xd61f0000}}, take_lookup},               /* br Xslot */
+    {DR_PAC, 0, 5, {LOOKUP, {0xfffffc00, 0xd71f0800}}, take_signed_lookup},        /* braa Xslot, Xkey */
+    {0, DR_PAC, 6, {GIVE_BACK, LOOKUP, {0xfffffc1f, 0xd61f0000}}, take_refund_and_lookup},        /* br Xslot */
+    {DR_PAC, 0, 6, {GIVE_BACK, LOOKUP, {0xfffffc00, 0xd71f0800}}, take_refund_and_signed_lookup}, /* braa Xslot, Xkey */
     {0, 0, 2,
      {{0xff8003ff, 0x71000000 | IN_RN(BUDGET) | BUDGET},                           /* subs w26, w26, #n */
       {0xff00001f, 0x54000004}},                                                   /* b.mi */

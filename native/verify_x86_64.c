@@ -31,11 +31,9 @@ enum { SP = 4, BP = 5, NO_REGISTER = 16 };
 #define OFFSET(member) ((int32_t)offsetof(struct dr_cpu, member) - (int32_t)offsetof(struct dr_cpu, state))
 #define WORD 4
 #define STATE_BYTES (DR_WORDS * WORD)
-#define LOG2_SLOT 4u
-#define MAX_SCALE 3u
-#define MAX_LOOKUP 48 /* bytes */
-_Static_assert(LOG2_SLOT - MAX_SCALE <= 1, "a lookup shifts by one at most");
-_Static_assert(sizeof(struct dr_jump) == 1 << LOG2_SLOT, "the index of a lookup");
+#define LOG2_SCALE 3u /* where the slot of a target is: its low half, times 8 */
+#define MAX_LOOKUP 32 /* bytes */
+_Static_assert(DR_JUMP_SLOTS * sizeof(struct dr_jump) == (size_t)1 << (16 + LOG2_SCALE), "the index of a lookup");
 _Static_assert(offsetof(struct dr_jump, key) == 0, "a lookup compares the first word of a slot");
 _Static_assert(OFFSET(exit) >= -128 && OFFSET(budget) >= -128 && OFFSET(jumps) > 127, "sizes of displacements");
 
@@ -472,7 +470,7 @@ static const char *take_link(struct sweep *sweep) {
     return good ? NULL : BAD_REFUND;
 }
 
-enum { MOV = 0x89, AND_EAX = 0x25 };
+enum { MOVZX16 = 0xb7 };
 
 /* The bytes of a lookup, made as dynarec/host/x86_64/emit.py makes them. */
 struct bytes {
@@ -495,67 +493,34 @@ static void put_rex(struct bytes *bytes, unsigned reg, unsigned index, unsigned 
         put(bytes, EMPTY_REX | rex);
 }
 
-/* opcode reg, [rbp + index << scale + displacement] */
-static void put_slot(struct bytes *bytes, unsigned opcode, unsigned reg, unsigned index, unsigned scale, int32_t member) {
+/* opcode reg, [rbp + index * 8 + displacement] */
+static void put_slot(struct bytes *bytes, unsigned opcode, unsigned reg, unsigned index, int32_t member) {
     enum { SIB_DISP32 = 0x84 };
     put_rex(bytes, reg, index, 0);
     put(bytes, opcode);
     put(bytes, SIB_DISP32 | (reg & 7) << 3);
-    put(bytes, scale << 6 | (index & 7) << 3 | BP);
+    put(bytes, LOG2_SCALE << 6 | (index & 7) << 3 | BP);
     put_word(bytes, (uint32_t)(OFFSET(jumps) + member));
 }
 
-/* and index, mask; shl index, count unless that is 0 */
-static void put_mask(struct bytes *bytes, unsigned index, uint32_t mask, unsigned count) {
-    enum { AND_MODRM = 0xe0, SHIFT_BY_1 = 0xd1, SHL_MODRM = 0xe0 };
-    put_rex(bytes, 0, 0, index);
-    if (index) {
-        put(bytes, ALU_IMM32);
-        put(bytes, AND_MODRM | (index & 7));
-    } else {
-        put(bytes, AND_EAX);
-    }
-    put_word(bytes, mask);
-    if (!count)
-        return;
-    put_rex(bytes, 0, 0, index);
-    put(bytes, SHIFT_BY_1);
-    put(bytes, SHL_MODRM | (index & 7));
-}
-
 /* cmp target, slot.key; jne behind; jmp slot.entry */
-static void put_compare_and_jump(struct bytes *bytes, unsigned target, unsigned index, unsigned scale) {
+static struct bytes compare_and_jump(unsigned target, unsigned index) {
     enum { CMP = 0x3b, JNE_SHORT = 0x75, JUMP_DIGIT = 4 };
-    put_slot(bytes, CMP, target, index, scale, offsetof(struct dr_jump, key));
-    put(bytes, JNE_SHORT);
-    uint32_t distance = bytes->size;
-    put(bytes, 0);
-    put_slot(bytes, CALL_OR_JUMP, JUMP_DIGIT, index, scale, offsetof(struct dr_jump, entry));
-    bytes->at[distance] = (uint8_t)(bytes->size - distance - 1);
-}
-
-/* What follows the move of the target to the index. */
-static struct bytes lookup_bytes(unsigned target, unsigned index, unsigned jump_shift) {
     struct bytes bytes = {.size = 0};
-    unsigned scale = LOG2_SLOT - jump_shift, count = scale > MAX_SCALE ? scale - MAX_SCALE : 0;
-    put_mask(&bytes, index, (uint32_t)(DR_JUMP_SLOTS - 1) << jump_shift, count);
-    put_compare_and_jump(&bytes, target, index, scale - count);
+    put_slot(&bytes, CMP, target, index, offsetof(struct dr_jump, key));
+    put(&bytes, JNE_SHORT);
+    uint32_t distance = bytes.size;
+    put(&bytes, 0);
+    put_slot(&bytes, CALL_OR_JUMP, JUMP_DIGIT, index, offsetof(struct dr_jump, entry));
+    bytes.at[distance] = (uint8_t)(bytes.size - distance - 1);
     return bytes;
 }
 
-/* Only what a move of registers to the index is followed by `and index` can be a lookup. */
-static bool may_be_lookup(const struct sweep *sweep, const struct insn *insn) {
-    uint32_t at = sweep->next + (insn->rm >> 3);
-    if (insn->form != &one_byte[MOV] || insn->memory || insn->reg == insn->rm)
-        return false;
-    uint8_t opcode = byte_at(sweep, at);
-    return sweep->unit->jump_shift <= LOG2_SLOT && opcode == (insn->rm ? ALU_IMM32 : AND_EAX);
-}
-
+/* Only movzx index, the low half of the target, in registers, can begin a lookup. */
 static const char *take_lookup(struct sweep *sweep, const struct insn *insn) {
-    if (!may_be_lookup(sweep, insn))
+    if (insn->form != &two_byte[MOVZX16] || insn->memory || insn->reg == insn->rm)
         return NULL;
-    struct bytes bytes = lookup_bytes(insn->reg, insn->rm, sweep->unit->jump_shift);
+    struct bytes bytes = compare_and_jump(insn->rm, insn->reg);
     if (!matches(sweep, sweep->next, bytes.at, bytes.size))
         return NULL;
     if (!sweep->head.charge)

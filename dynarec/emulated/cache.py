@@ -51,11 +51,9 @@ class Block:
 class CodeCache:
     """The blocks of one machine, alive by key, and all by the place of their code."""
 
-    def __init__(self, cpu: EmulatedCpu, jump_shift: int) -> None:
-        """jump_shift: log2 of the guest's code alignment."""
+    def __init__(self, cpu: EmulatedCpu) -> None:
         self._cpu = cpu
-        self._jump_shift = jump_shift
-        self._dirty_slots = set(range(layout.JUMP_SLOTS))
+        self._dirty_slots = {0}
         self.flush()
 
     def flush(self) -> None:
@@ -66,7 +64,7 @@ class CodeCache:
         self._by_return: dict[int, Link] = {}
         self._end = 0
         self._jumps: dict[int, Block] = {}
-        self._cpu.clear_jumps(self._dirty_slots, self._jump_shift)
+        self._cpu.clear_jumps(self._dirty_slots)
         self._dirty_slots = set()
 
     # -- looking ------------------------------------------------------------------------------------------------------
@@ -142,7 +140,7 @@ class CodeCache:
         slot = self._slot(block.key)
         if self._jumps.get(slot) is block:
             del self._jumps[slot]
-            self._cpu.clear_jumps([slot], self._jump_shift)
+            self._cpu.clear_jumps([slot])
         for link in block.links:
             if link.to is not None:
                 link.to.incoming.remove(link)
@@ -162,11 +160,13 @@ class CodeCache:
     # -- indirect jumps -----------------------------------------------------------------------------------------------
 
     def add_jump(self, block: Block) -> None:
-        """Let indirect jumps find the block."""
+        """Let indirect jumps find the block, if it can have a slot."""
+        if block.key % 2:
+            return
         slot = self._slot(block.key)
         self._jumps[slot] = block
         self._dirty_slots.add(slot)
         self._cpu.set_jump(slot, block.key, block.start)
 
     def _slot(self, key: int) -> int:
-        return key >> self._jump_shift & layout.JUMP_SLOTS - 1
+        return key // 2 % layout.JUMP_SLOTS

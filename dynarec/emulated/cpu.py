@@ -110,10 +110,10 @@ class EmulatedCpu:
         """Let indirect jumps to `key` find the code at `offset` in a slot of their table."""
         self.engine.mem_write(STATE + layout.JUMPS + slot * layout.JUMP_SLOT_SIZE, JUMP_SLOT.pack(key, CODE + offset))
 
-    def clear_jumps(self, slots: Iterable[int], jump_shift: int) -> None:
-        """Free slots: each gets a key that belongs to its neighbour, so no lookup can match it."""
+    def clear_jumps(self, slots: Iterable[int]) -> None:
+        """Free slots: each gets a key that belongs to another one, so no lookup can match it."""
         for slot in slots:
-            free = JUMP_SLOT.pack((slot ^ 1) << jump_shift, 0)
+            free = JUMP_SLOT.pack(0 if slot else 2, 0)
             self.engine.mem_write(STATE + layout.JUMPS + slot * layout.JUMP_SLOT_SIZE, free)
 
     def _count_block(self, engine: Any, address: int, size: int, data: object) -> None:

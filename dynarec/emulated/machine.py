@@ -60,7 +60,7 @@ class EmulatedMachine:
         self.memory = cpu.memory
         # The registers are the words of `cpu`, as those of a core are.
         self.regs = Registers(cast("Core", self), guest.layout)
-        self.cache = CodeCache(cpu, translator.host.jump_shift)
+        self.cache = CodeCache(cpu)
         self.retired = 0
         """Guest instructions, but for those that trapped and that the profile did."""
         self._answered = 0

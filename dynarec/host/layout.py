@@ -13,8 +13,10 @@ SPILL = 192
 SPILL_WORDS = 15
 SINK_WORD = 63
 JUMPS = 256
-JUMP_SLOTS = 4096
+JUMP_SLOTS = 32768
 JUMP_SLOT_SIZE = 16
+JUMP_SCALE = 8
+"""What the low half of a target is multiplied by."""
 JUMP_ENTRY = 8
 """Offset of the host address in a jump slot, behind the key."""
 COUNTERS = JUMPS + JUMP_SLOTS * JUMP_SLOT_SIZE

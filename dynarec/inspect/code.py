@@ -118,7 +118,7 @@ class UnitCode:
         made = self._again
         host = self._host(self.unit.circumstances)
         harden = sum(HARDENING_BITS[each.value] for each in host.harden)
-        return self.is_reproduced and verify(host.name, made.code, made.links, host.jump_shift, harden) is None
+        return self.is_reproduced and verify(host.name, made.code, made.links, harden) is None
 
     def translate(self, *, without: Collection[str] | None = None, host: str | None = None) -> HostCode:
         """Translate it again; with other passes left out, or for another host."""

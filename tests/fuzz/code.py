@@ -99,6 +99,6 @@ def _check_host(host: Host, harden: int, code: bytes, base: int, without: list[s
 def _check_code(host: Host, harden: int, made: HostCode) -> None:
     """The verifier accepts it, and an independent disassembler reads it from end to end."""
     links = [each.link for each in made.exits if each.link]
-    refusal = core.verify(host.name, made.code, links, host.jump_shift, harden)
+    refusal = core.verify(host.name, made.code, links, harden)
     assert refusal is None, refusal
     assert b"".join(part for _, part, _ in host.disassemble(made.code)) == made.code

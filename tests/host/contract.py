@@ -124,8 +124,8 @@ class EmulatedRunner(Runner):
 
     def __init__(self, host: Host) -> None:
         self.cpu = cpu = EmulatedCpu(host, CODE_SIZE)
-        cpu.clear_jumps(range(layout.JUMP_SLOTS), JUMP_SHIFT)
-        cpu.set_jump(KEY >> JUMP_SHIFT & layout.JUMP_SLOTS - 1, KEY, 0)
+        cpu.clear_jumps([0])
+        cpu.set_jump(KEY // 2 % layout.JUMP_SLOTS, KEY, 0)
         for page, access in PAGES.items():
             cpu.memory.map(page, PAGE, access)
         self._fill()

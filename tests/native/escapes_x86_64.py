@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from dynarec.host import layout
 from dynarec.host.x86_64.encode import Alu, Assembler, Mem, Reg
-from tests.native.verifying import JUMP_SHIFT
 
 EXIT = bytes.fromhex("488d0503000000ff65f0")
 LEFT = len(EXIT)
@@ -87,15 +86,14 @@ def jump(opcode: str, distance: int) -> bytes:
     return bytes.fromhex(opcode) + distance.to_bytes(size, "little", signed=True)
 
 
-def lookup(mask: int = (layout.JUMP_SLOTS - 1) << JUMP_SHIFT, compared: Reg = Reg.RSI, skip: int = 7) -> bytes:
+def lookup(compared: Reg = Reg.RSI, skip: int = 7, scale: int = 8, entry: int = layout.JUMP_ENTRY) -> bytes:
     """The lookup of esi by way of ecx."""
 
     def emit(a: Assembler) -> None:
-        a.mov_rr(Reg.RCX, Reg.RSI)
-        a.alu_ri(Alu.AND, Reg.RCX, mask)
-        a.alu_rm(Alu.CMP, compared, Mem(STATE, layout.JUMPS, Reg.RCX, 8))
+        a.movzx16_rr(Reg.RCX, Reg.RSI)
+        a.alu_rm(Alu.CMP, compared, Mem(STATE, layout.JUMPS, Reg.RCX, scale))
         a.code += bytes((0x75, skip))
-        a.jmp_m(Mem(STATE, layout.JUMPS + layout.JUMP_ENTRY, Reg.RCX, 8))
+        a.jmp_m(Mem(STATE, layout.JUMPS + entry, Reg.RCX, scale))
 
     return asm(emit)
 
@@ -109,7 +107,7 @@ def count(offset: int) -> str:
     return asm(lambda a: a.inc64_m(Mem(STATE, offset))).hex()
 
 
-MASKED = 2 + 6
+HALVED = 3
 """Bytes of a lookup in front of its compare."""
 TO_BODY = -(len(CHARGE) + 2)
 """Of a round right behind the head."""
@@ -299,7 +297,7 @@ ESCAPES: list[Escape] = [
     ("into itself", charged(jump("0f84", -1)), [], BODY, MIDDLE),
     ("into what it jumps over", charged(jump("eb", 4) + b"\xb8\x0f\x05\xc3\0"), [], BODY, MIDDLE),
     ("into a lookup", charged(jump("74", 2) + lookup()), [], BODY, MIDDLE),
-    ("to a lookup's jump", charged(jump("74", MASKED + 9) + lookup()), [], BODY, MIDDLE),
+    ("to a lookup's jump", charged(jump("74", HALVED + 9) + lookup()), [], BODY, MIDDLE),
     ("behind the unit", charged(jump("74", 2 * LEFT)), [], BODY, OUTSIDE),
     ("in front of the unit", charged(jump("0f84", -100)), [], BODY, OUTSIDE),
     ("far out", charged(jump("0f84", 0x7FFF_FFFF)), [], BODY, OUTSIDE),
@@ -331,12 +329,14 @@ ESCAPES: list[Escape] = [
     ("a refund that is not told", charged(link(1)), [], BODY, NO_LINK),
     ("into a link", charged(jump("74", 5) + link()), [BODY + 2], BODY, MIDDLE),
     # lookups
-    ("a wrong mask", charged(lookup(mask=0x3FFE)), [], BODY + MASKED, ELSEWHERE),
-    ("no mask", charged(lookup()[:2] + lookup()[MASKED:]), [], BODY + 2, ELSEWHERE),
-    ("another register compared", charged(lookup(compared=Reg.RDI)), [], BODY + MASKED, ELSEWHERE),
-    ("the index compared", charged(lookup(compared=Reg.RCX)), [], BODY + MASKED, ELSEWHERE),
-    ("a longer skip", charged(lookup(skip=10)), [], BODY + MASKED, ELSEWHERE),
-    ("a lookup without its move", charged(lookup()[2:]), [], BODY + MASKED - 2, ELSEWHERE),
+    ("the whole target", charged(b"\x89\xf1" + lookup()[HALVED:]), [], BODY + 2, ELSEWHERE),
+    ("a half with its sign", charged(lookup().replace(b"\x0f\xb7", b"\x0f\xbf")), [], BODY + HALVED, ELSEWHERE),
+    ("smaller slots", charged(lookup(scale=4)), [], BODY + HALVED, ELSEWHERE),
+    ("the entry of the next slot", charged(lookup(entry=layout.JUMP_ENTRY + 16)), [], BODY + HALVED, ELSEWHERE),
+    ("another register compared", charged(lookup(compared=Reg.RDI)), [], BODY + HALVED, ELSEWHERE),
+    ("the index compared", charged(lookup(compared=Reg.RCX)), [], BODY + HALVED, ELSEWHERE),
+    ("a longer skip", charged(lookup(skip=10)), [], BODY + HALVED, ELSEWHERE),
+    ("a lookup without its index", charged(lookup()[HALVED:]), [], BODY, ELSEWHERE),
     ("a lookup without a charge", lookup() + EXIT, [], 0, "a lookup where the budget was not charged"),
     ("a lookup out of budget", after_out_of_budget(lookup()), [], BODY + LEFT, LATE),
     # the budget
@@ -372,7 +372,7 @@ ESCAPES: list[Escape] = [
     ("a refund out of budget", after_out_of_budget(refund(1)), [], BODY + LEFT, LATE),
     ("a refund without a charge", link(1) + EXIT, [0], 0, "a link where the budget was not charged"),
     ("a refund alone", charged(refund(1)), [], BODY, NO_LINK),
-    ("a refund and no lookup", charged(refund(1) + lookup(mask=0x3FFE)), [], BODY, NO_LINK),
+    ("a refund and no lookup", charged(refund(1) + lookup(scale=4)), [], BODY, NO_LINK),
     ("a refund of all before a lookup", charged(refund(CHARGED) + lookup()), [], BODY, BAD_REFUND),
     ("a negative refund before a lookup", charged(refund(-1) + lookup()), [], BODY, BAD_REFUND),
     (

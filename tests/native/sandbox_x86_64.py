@@ -15,7 +15,6 @@ from dynarec.emulated.cpu import CODE, CPU, HEADER, JUMP_SLOT, PAGE, POINTER, ST
 from dynarec.emulated.targets import import_unicorn, x86_64_branch
 from dynarec.host import layout
 from dynarec.host.x86_64.emit import LINK_SIZE
-from tests.native.verifying import JUMP_SHIFT
 
 unicorn = import_unicorn()
 x86 = import_module("unicorn.x86_const")
@@ -58,11 +57,10 @@ class Sandbox:
         self.engine.mem_map(WINDOW - GUARD, WINDOW_SIZE + 2 * GUARD)
 
     def _write_jumps(self) -> None:
-        """Live slots lead to the unit's start; a free one has a key that belongs to its neighbour."""
+        """Live slots lead to the unit's start; a free one has a key that belongs to another one."""
         slots = bytearray()
         for slot in range(layout.JUMP_SLOTS):
-            live = slot in LIVE_SLOTS
-            slots += JUMP_SLOT.pack((slot if live else slot ^ 1) << JUMP_SHIFT, CODE if live else 0)
+            slots += JUMP_SLOT.pack(*((2 * slot, CODE) if slot in LIVE_SLOTS else (0, 0)))
         self.engine.mem_write(STATE + layout.JUMPS, bytes(slots))
         self.engine.mem_write(STATE + layout.EXIT, POINTER.pack(STUB))
 
@@ -86,7 +84,11 @@ class Sandbox:
             return offset in (layout.PC, layout.BUDGET) and size == layout.WORD
         if 0 <= offset - layout.JUMPS < layout.JUMP_SLOTS * layout.JUMP_SLOT_SIZE:
             within = (offset - layout.JUMPS) % layout.JUMP_SLOT_SIZE
-            return (within, size) in ((0, layout.WORD), (layout.JUMP_ENTRY, POINTER.size))
+            return (within, size) in (
+                (0, layout.WORD),
+                (layout.JUMP_ENTRY, layout.WORD),
+                (layout.JUMP_ENTRY, POINTER.size),
+            )
         return (offset, size) in ((layout.EXIT, POINTER.size), (layout.BUDGET, layout.WORD))
 
     def _block(self, engine: Any, address: int, size: int, data: object) -> None:
@@ -126,9 +128,9 @@ class Sandbox:
         engine.reg_write(x86.UC_X86_REG_EFLAGS, 2 | rng.getrandbits(1) | rng.getrandbits(2) << 6)
 
     def _value(self) -> int:
-        """A key of a live slot, small, or anything."""
-        rng = self.rng
-        return rng.choice((rng.choice(LIVE_SLOTS) << JUMP_SHIFT, rng.randrange(4), rng.getrandbits(32)))
+        """A key of a live slot, one that would be in the middle of it, small, or anything."""
+        rng, key = self.rng, 2 * self.rng.choice(LIVE_SLOTS)
+        return rng.choice((key, key + 1, rng.randrange(4), rng.getrandbits(32)))
 
     def _judge(self, error: Any, code: bytes) -> None:
         """Divisions may fault: not the verifier's business."""

@@ -26,14 +26,11 @@ from tests.host.contract import as_hosts_get_it
 from tests.ir.units import HOMES, random_unit, random_value
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-JUMP_SHIFT = GUEST.isa.parcel.bit_length() - 1
 
 
-def verify(
-    host: str, code: bytes, links: Sequence[int], jump_shift: int = JUMP_SHIFT, harden: int = 0
-) -> tuple[int, str] | None:
+def verify(host: str, code: bytes, links: Sequence[int], harden: int = 0) -> tuple[int, str] | None:
     """None if the host's verifier accepts the code; else the offset of the instruction to blame, and why."""
-    return core.verify(host, code, links, jump_shift, harden)
+    return core.verify(host, code, links, harden)
 
 
 def links_of(code: HostCode) -> list[int]:
@@ -149,10 +146,7 @@ class Arena:
         """Every second slot of the table has an entry; the others are free, as native/link.c leaves them."""
         self.engine.mem_write(STATE + layout.WINDOW, struct.pack("<Q", WINDOW))
         self.engine.mem_write(STATE + layout.EXIT, struct.pack("<Q", STUB))
-        slots = (
-            struct.pack("<QQ", (slot ^ slot & 1) << JUMP_SHIFT, 0 if slot & 1 else ENTRY)
-            for slot in range(layout.JUMP_SLOTS)
-        )
+        slots = (struct.pack("<QQ", *((0, 0) if slot & 1 else (2 * slot, ENTRY))) for slot in range(layout.JUMP_SLOTS))
         self.engine.mem_write(STATE + layout.JUMPS, b"".join(slots))
 
     # -- hooks --------------------------------------------------------------------------------------------------------
@@ -227,6 +221,4 @@ class Arena:
 
 def _hostile(rng: random.Random) -> int:
     """Contents of a register: small ones that the table of entries has, addresses of the core, anything."""
-    return rng.choice(
-        (rng.randrange(layout.JUMP_SLOTS << JUMP_SHIFT), random_value(rng), rng.getrandbits(64), STATE, CODE_AT, MASK64)
-    )
+    return rng.choice((rng.getrandbits(16), random_value(rng), rng.getrandbits(64), STATE, CODE_AT, MASK64))

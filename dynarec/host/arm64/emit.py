@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dynarec.host import layout
 from dynarec.host.arm64.arithmetic import ARITHMETIC, Arithmetic
 from dynarec.host.arm64.conditions import CONDITIONS
-from dynarec.host.arm64.encode import Cond
+from dynarec.host.arm64.encode import Cond, Extend
 from dynarec.host.arm64.memory import MEMORY, Memory
 from dynarec.host.arm64.regs import BUDGET, CALL, CONTEXT, STATE
 from dynarec.host.base import ExitKind, Hardening
@@ -19,10 +19,9 @@ from dynarec.ir.unit import Unit
 
 LINK_SIZE = 2 * layout.WORD
 """Bytes of what takes something from the budget and branches."""
-JUMP_SLOT_SHIFT = layout.JUMP_SLOT_SIZE.bit_length() - 1
+JUMP_SCALE_SHIFT = layout.JUMP_SCALE.bit_length() - 1
 COUNTER_PAGE = 1 << 12
 """What one addition reaches."""
-JUMP_INDEX_BITS = layout.JUMP_SLOTS.bit_length() - 1
 
 
 class Emitter(Arithmetic, Memory):
@@ -91,8 +90,7 @@ class Emitter(Arithmetic, Memory):
         counter = self._count(executed, slot, key)
         if executed < self.charged:
             asm.add_ri(BUDGET, BUDGET, self.charged - executed)
-        asm.ubfx(slot, register, self.jump_shift, JUMP_INDEX_BITS)
-        asm.add_ext64(slot, STATE, slot, amount=JUMP_SLOT_SHIFT)
+        asm.add_ext64(slot, STATE, register, Extend.UXTH, JUMP_SCALE_SHIFT)
         asm.ldp64(key, slot, slot, layout.JUMPS)
         miss = asm.label()
         asm.cmp_rr(key, register)

@@ -11,7 +11,7 @@ from dynarec.host.emit import complete
 from dynarec.host.x86_64.arithmetic import ARITHMETIC, Arithmetic
 from dynarec.host.x86_64.bits import BITS, Bits
 from dynarec.host.x86_64.conditions import CONDITIONS
-from dynarec.host.x86_64.encode import Alu, Cond, Mem, Reg, Shift, invert
+from dynarec.host.x86_64.encode import Alu, Cond, Mem, Reg, invert
 from dynarec.host.x86_64.memory import MEMORY, Memory
 from dynarec.host.x86_64.regs import STATE
 from dynarec.ir.ops import MASK32
@@ -24,8 +24,6 @@ _BUDGET = Mem(STATE, layout.BUDGET)
 
 LINK_SIZE = 10
 """Bytes of what takes something from the budget and branches, with the shortest immediate."""
-JUMP_SLOT_SHIFT = layout.JUMP_SLOT_SIZE.bit_length() - 1
-MAX_SCALE_SHIFT = 3
 
 
 class Emitter(Arithmetic, Bits, Memory):
@@ -77,20 +75,14 @@ class Emitter(Arithmetic, Bits, Memory):
         """Look the target up in the CPU state's table of entries; the dispatcher fills it."""
         asm = self.asm
         index = self.regs.temporary()
-        scale = JUMP_SLOT_SHIFT - self.jump_shift
-        shift = max(scale - MAX_SCALE_SHIFT, 0)
         counter = self._count(executed)
         if executed < self.charged:
             asm.alu_mi(Alu.ADD, _BUDGET, self.charged - executed)
-        asm.mov_rr(index, register)
-        asm.alu_ri(Alu.AND, index, (layout.JUMP_SLOTS - 1) << self.jump_shift)
-        if shift:
-            asm.shift_ri(Shift.SHL, index, shift)
-        slot = Mem(STATE, layout.JUMPS, index, 1 << (scale - shift))
         miss = asm.label()
-        asm.alu_rm(Alu.CMP, register, slot)
+        asm.movzx16_rr(index, register)
+        asm.alu_rm(Alu.CMP, register, Mem(STATE, layout.JUMPS, index, layout.JUMP_SCALE))
         asm.jcc_short(Cond.NE, miss)
-        asm.jmp_m(Mem(STATE, layout.JUMPS + layout.JUMP_ENTRY, index, 1 << (scale - shift)))
+        asm.jmp_m(Mem(STATE, layout.JUMPS + layout.JUMP_ENTRY, index, layout.JUMP_SCALE))
         asm.bind(miss)
         if mask != MASK32:
             asm.mov_rr(index, register)
