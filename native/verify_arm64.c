@@ -56,7 +56,7 @@
 /* Offsets from the state register. */
 #define OFFSET(member) ((int32_t)offsetof(struct dr_cpu, member) - (int32_t)offsetof(struct dr_cpu, state))
 #define STATE_BYTES (DR_WORDS * WORD)
-#define LOG2_SCALE 3u /* where the slot of a target is: its low half, times 8 */
+#define LOG2_SCALE 3u /* the slot of a target is where its low half says, times 8 */
 _Static_assert(DR_JUMP_SLOTS * sizeof(struct dr_jump) == (size_t)1 << (16 + LOG2_SCALE), "the index of a lookup");
 _Static_assert(offsetof(struct dr_jump, key) == 0 && offsetof(struct dr_jump, entry) == 8, "a lookup loads a pair");
 _Static_assert(OFFSET(counters) % sizeof(uint64_t) == 0 && DR_COUNTERS <= 1 << 20, "what a count can reach");

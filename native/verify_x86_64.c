@@ -31,7 +31,7 @@ enum { SP = 4, BP = 5, NO_REGISTER = 16 };
 #define OFFSET(member) ((int32_t)offsetof(struct dr_cpu, member) - (int32_t)offsetof(struct dr_cpu, state))
 #define WORD 4
 #define STATE_BYTES (DR_WORDS * WORD)
-#define LOG2_SCALE 3u /* where the slot of a target is: its low half, times 8 */
+#define LOG2_SCALE 3u /* the slot of a target is where its low half says, times 8 */
 #define MAX_LOOKUP 32 /* bytes */
 _Static_assert(DR_JUMP_SLOTS * sizeof(struct dr_jump) == (size_t)1 << (16 + LOG2_SCALE), "the index of a lookup");
 _Static_assert(offsetof(struct dr_jump, key) == 0, "a lookup compares the first word of a slot");
