@@ -30,6 +30,8 @@ WORD = 4
 STORING = frozenset((*STORES, STORE32_IF))
 FETCH_SIZE = 256
 """Bytes of code read at a time."""
+LONGEST = 8
+"""Bytes of the longest instruction."""
 
 Fetch = Callable[[int, int], bytes]
 """(address, size) -> executable bytes from there on; fewer, or none, where guest memory ends or may not be executed."""
@@ -143,23 +145,24 @@ class _Code:
     def __init__(self, guest: Guest, fetch: Fetch) -> None:
         self.isa = guest.isa
         self.fetch = fetch
-        self.start = self.end = 0
+        self.start = self.whole = 0
         self.bytes = b""
 
     def decode(self, pc: int) -> Insn | None:
         offset = pc - self.start
-        if not 0 <= offset < len(self.bytes) - 8:
-            self.start, self.bytes, offset = pc, self.fetch(pc, FETCH_SIZE), 0
-        have = len(self.bytes) - offset
+        if not 0 <= offset < self.whole:
+            return self._decode_first(pc)
+        return self.isa.decode(int.from_bytes(self.bytes[offset : offset + LONGEST], "little"))
+
+    def _decode_first(self, pc: int) -> Insn | None:
+        """The first instruction of a piece, which may end within it; those before `whole` do not."""
+        self.start, self.bytes = pc, self.fetch(pc, FETCH_SIZE)
+        have = len(self.bytes)
+        self.whole = have - LONGEST
         if have < self.isa.parcel:
             return None
-        insn = self.isa.decode(int.from_bytes(self.bytes[offset : offset + 8], "little"))
+        insn = self.isa.decode(int.from_bytes(self.bytes[:LONGEST], "little"))
         return insn if insn is not None and insn.length <= have else None
-
-    def bytes_of(self, pc: int, insn: Insn | None) -> bytes:
-        """What the instruction that has just been decoded at pc was decoded from."""
-        offset = pc - self.start
-        return self.bytes[offset : offset + (insn.length if insn is not None else 0)]
 
 
 class Limits(NamedTuple):
@@ -230,6 +233,8 @@ class _Former:
         self.decoded: list[Insn] = []
         self.onward: int | None = None
         self.choices: list[Choice] = []
+        self.rounds = 0
+        """How many times it has been at its head."""
         self.backward: list[int] = []
         """Behind how many instructions it has followed a branch back."""
         self.start = self.end = key
@@ -250,7 +255,7 @@ class _Former:
 
         What is no instruction has no bytes by which the unit is found when that is hooked, so it is a unit by itself.
         """
-        if pc == self.key and self.unit.insns and self._unrolls():
+        if pc == self.key and self.rounds and self._unrolls():
             self.seen.clear()
         insn = self.code.decode(pc)
         if self.unit.insns and (insn is None or self._ends_before(pc)):
@@ -258,8 +263,10 @@ class _Former:
             self._cut(pc)
             return None
         self.seen.add(pc)
-        self._begin(pc, self.code.bytes_of(pc, insn))
-        self._compare()
+        self.rounds += pc == self.key
+        self._begin(pc, insn.code if insn is not None else b"")
+        if self.expected:
+            self._compare()
         if insn is None or insn.spec.interpreted or pc in self.limits.left:
             self.unit.terminal = Interpret()
             return None
@@ -362,5 +369,4 @@ class _Former:
 
     def _unrolls(self) -> bool:
         """Whether one more round of the loop that has just been closed fits."""
-        closed = sum(insn.pc == self.key for insn in self.unit.insns)
-        return len(self.unit.insns) * (closed + 1) <= UNROLLED_LIMIT * closed
+        return len(self.unit.insns) * (self.rounds + 1) <= UNROLLED_LIMIT * self.rounds
