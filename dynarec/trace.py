@@ -225,6 +225,7 @@ class _Former:
         self.expected: list[tuple[int, bytes]] = []
         self.builder = TraceBuilder(key)
         self.unit = self.builder.unit
+        self.insns = self.unit.insns
         self.unit.hooked = limits.is_hooked(key, True)
         self.seen: set[int] = set()
         self.ranges: list[tuple[int, int]] = []
@@ -234,7 +235,7 @@ class _Former:
         self.onward: int | None = None
         self.choices: list[Choice] = []
         self.rounds = 0
-        """How many times it has been at its head."""
+        """How many times it has come to its head."""
         self.backward: list[int] = []
         """Behind how many instructions it has followed a branch back."""
         self.start = self.end = key
@@ -255,15 +256,14 @@ class _Former:
 
         What is no instruction has no bytes by which the unit is found when that is hooked, so it is a unit by itself.
         """
-        if pc == self.key and self.rounds and self._unrolls():
-            self.seen.clear()
+        if pc == self.key:
+            self._begin_round()
         insn = self.code.decode(pc)
-        if self.unit.insns and (insn is None or self._ends_before(pc)):
+        if self.insns and (insn is None or self._ends_before(pc)):
             self.onward = pc
             self._cut(pc)
             return None
         self.seen.add(pc)
-        self.rounds += pc == self.key
         self._begin(pc, insn.code if insn is not None else b"")
         if self.expected:
             self._compare()
@@ -277,9 +277,14 @@ class _Former:
             return None
         return self._follow()
 
+    def _begin_round(self) -> None:
+        if self.rounds and self._unrolls():
+            self.seen.clear()
+        self.rounds += 1
+
     def _ends_before(self, pc: int) -> bool:
         limits = self.limits
-        long = pc in self.seen or len(self.unit.insns) >= limits.length
+        long = pc in self.seen or len(self.insns) >= limits.length
         return long or limits.is_hooked(pc, self._has_branched())
 
     def _has_branched(self) -> bool:
@@ -341,7 +346,7 @@ class _Former:
                     self.unit.terminal = terminal
                     return None
                 if taken <= builder.pc and taken != self.key:
-                    self.backward.append(len(self.unit.insns))
+                    self.backward.append(len(self.insns))
                 builder.exit_if(builder.negated(condition), Jump(fallthrough))
                 return taken
             case JumpTo(target=value) if (expected := self._guided()) is not None:
@@ -353,7 +358,7 @@ class _Former:
 
     def _guided(self, *ways: int) -> int | None:
         """Where the instruction that has just been lifted goes, as far as that is known."""
-        return self.limits.guide.way(len(self.unit.insns) - 1, self.builder.pc, ways)
+        return self.limits.guide.way(len(self.insns) - 1, self.builder.pc, ways)
 
     def _way(self, taken: int, fallthrough: int) -> int:
         """Which side of a branch is expected: what is not known to be otherwise goes back, and not forward."""
@@ -369,4 +374,4 @@ class _Former:
 
     def _unrolls(self) -> bool:
         """Whether one more round of the loop that has just been closed fits."""
-        return len(self.unit.insns) * (self.rounds + 1) <= UNROLLED_LIMIT * self.rounds
+        return len(self.insns) * (self.rounds + 1) <= UNROLLED_LIMIT * self.rounds

@@ -19,13 +19,14 @@ def rewrite(unit: Unit, rules: Mapping[OpKind, Rule]) -> None:
     replaced: dict[Operand, Operand] = {}
     kept: list[Op] = []
     for op in unit.ops:
-        for arg in op.args:
-            if arg in replaced:
-                op.args = tuple([replaced.get(each, each) for each in op.args])
-                break
         kind = op.kind
-        if kind is EXIT_IF and (used := op.leave_value) in replaced:
-            op.replace_leave_value(replaced[used])
+        if replaced:
+            for arg in op.args:
+                if arg in replaced:
+                    op.args = tuple([replaced.get(each, each) for each in op.args])
+                    break
+            if kind is EXIT_IF and (used := op.leave_value) in replaced:
+                op.replace_leave_value(replaced[used])
         if kind in rules and (value := rules[kind](op)) is not None:
             replaced[op] = value
         else:
