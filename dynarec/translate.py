@@ -64,8 +64,8 @@ class _Phases:
         """What was done since the last end was that phase."""
         now = thread_time()
         self.seconds[name] = self.seconds.get(name, 0.0) + now - self._since
+        self._since = now
         self._breathe()
-        self._since = thread_time()
 
 
 class Translator:
