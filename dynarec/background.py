@@ -29,8 +29,8 @@ THREAD_NAME = "dynarec-translator"
 BATCH_SECONDS = 0.001
 """At least so much lies between two batches while more is wanted: the guest stops for a batch, not for each unit."""
 INSTALLATION = 1000
-"""Microseconds for which it stays out of the way of a CPU thread that it has called to install something: else that would
-wait for the GIL, when it comes and after each call of the core."""
+"""Microseconds for which it stays out of the way of a CPU thread that it has called to install something: else that
+would wait for the GIL, when it comes and after each call of the core."""
 COURTESY = 100
 """Microseconds for which the translator stays out of the way of a CPU thread that runs Python. See `_breathe`."""
 

@@ -26,8 +26,8 @@ class Stats(NamedTuple):
     """What a machine has done so far.
 
     instructions: guest instructions retired, with the system calls answered; interpreted: by the interpreter.
-    run_seconds: wall time in runs. translation_seconds: processor time of the threads that translate, from guest bytes to
-    installed code, beside the guest or while it waited; install_seconds: of these, in the core, while it waited.
+    run_seconds: wall time in runs. translation_seconds: processor time of translations, from guest bytes to installed
+    code, beside the guest or while it waited; install_seconds: of these, in the core, while it waited.
     translated: units; translated_instructions: the guest instructions in them. stale: of these units, those that were
     dropped because what they were made from had changed meanwhile.
     pauses: how often the guest stood still for translations, for less than 2 ** i microseconds and no less than

@@ -237,4 +237,4 @@ _RULES: dict[OpKind, Rule] = {
     ops.EXIT_IF: _exit_if,
 }
 
-_SIMPLIFIED = dict.fromkeys([kind for kind in ops.OPS.values() if kind.evaluate is not None or kind in _RULES], _simplify)
+_SIMPLIFIED = dict.fromkeys([kind for kind in ops.OPS.values() if kind.evaluate or kind in _RULES], _simplify)
