@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 THREAD_NAME = "dynarec-translator"
 BATCH_SECONDS = 0.001
 """At least so much lies between two batches while more is wanted: the guest stops for a batch, not for each unit."""
+INSTALLATION = 1000
+"""Microseconds for which it stays out of the way of a CPU thread that it has called to install something: else that
+would wait for the GIL, when it comes and after each call of the core."""
 COURTESY = 100
 """Microseconds for which the translator stays out of the way of a CPU thread that runs Python. See `_breathe`."""
 
@@ -124,6 +127,7 @@ class Background:
         self._announced = monotonic()
         if self._finished:
             self._core.announce()
+            self._core.give_way(INSTALLATION)
 
     def _translate(self, key: int) -> Finished:
         """A failure may be that of a moment, for what it reads changes meanwhile: the CPU thread will see."""

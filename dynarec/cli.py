@@ -34,6 +34,8 @@ DEBUG_VARIABLE = "DYNAREC_DEBUG"
 """Set to 1, errors show where in dynarec they come from."""
 NEW_OBJECTS = 50_000
 """Python looks for garbage when there are so many more objects."""
+SWITCH_SECONDS = 0.0005
+"""The guest stands still at most so long while another thread runs Python, and the CPU thread wants to."""
 
 GUEST_ARGUMENTS = "guest_arguments"
 """Attribute of the parsed arguments: what follows the first `--`."""
@@ -74,6 +76,7 @@ def make_parser(words: Sequence[str]) -> Parser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status."""
     _collect_less()
+    sys.setswitchinterval(SWITCH_SECONDS)
     _open_missing_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     split = words.index("--") if "--" in words else len(words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import thread_time
 from typing import TYPE_CHECKING, Any
 
 from dynarec._native import ffi, lib
@@ -149,7 +150,9 @@ class NativeUnit:
 
     def __init__(self, translation: Translation, epoch: int) -> None:
         self.translation = translation
+        since = thread_time()
         self.pointer, self._alive = _native_unit(translation, epoch)
+        translation.phases["pack"] = thread_time() - since
 
 
 def _native_unit(translation: Translation, epoch: int) -> tuple[Any, tuple[Any, ...]]:

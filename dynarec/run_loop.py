@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from dynarec.background import Background, Finished
@@ -94,10 +95,21 @@ class RunLoop:
         stop = self._run_core(min(left, SAMPLE_INTERVAL))
         if stop is not CoreStop.BUDGET or left <= SAMPLE_INTERVAL:
             return self._answer(stop)
-        self.tuner.sample(self._core.regs["pc"])
+        with self._pause():
+            self.tuner.sample(self._core.regs["pc"])
         if self.tuner.finished:
             self.tuner = None
         return None
+
+    @contextmanager
+    def _pause(self) -> Iterator[None]:
+        """What is done here, and what has been since the native run loop returned, is one pause of the guest."""
+        since = time.thread_time_ns()
+        try:
+            yield
+        finally:
+            self.counters.pauses.work.note(time.thread_time_ns() - since)
+            self.counters.pauses.note(self._core.nanoseconds_out)
 
     def _stop(self, ending: StopReason | Exited | Died, instructions: int) -> Stop:
         if isinstance(ending, Exited):
@@ -186,9 +198,8 @@ class RunLoop:
 
     def _translate(self) -> StopReason | None:
         """The guest waits for the block at pc."""
-        ending = self._translate_block(self._core.regs["pc"])
-        self.counters.pauses.note(self._core.nanoseconds_out)
-        return ending
+        with self._pause():
+            return self._translate_block(self._core.regs["pc"])
 
     def _translate_block(self, key: int) -> StopReason | None:
         assert self._translator is not None
@@ -202,10 +213,10 @@ class RunLoop:
         looked_at = bool(self.watchers) or Catch.TRANSLATION in self._core.observer.catches
         finished = self._background.take(1 if looked_at else None)
         try:
-            return self._install_finished(finished)
+            with self._pause():
+                return self._install_finished(finished)
         finally:
             self._background.settle(finished)
-            self.counters.pauses.note(self._core.nanoseconds_out)
 
     def _install_finished(self, finished: Sequence[Finished]) -> StopReason | None:
         ending = self._install([each.unit for each in finished if each.unit is not None])
@@ -216,9 +227,9 @@ class RunLoop:
 
     def _install(self, units: Sequence[NativeUnit]) -> StopReason | None:
         """Put them into the code cache; whether the run is to stop for it."""
-        since = time.perf_counter()
+        since = time.thread_time()
         serials = self._core.install_all(units)
-        seconds = (time.perf_counter() - since) / max(1, len(units))
+        seconds = (time.thread_time() - since) / max(1, len(units))
         ending = None
         for unit, serial in zip(units, serials, strict=True):
             self.counters.count(unit.translation, serial, seconds)

@@ -26,12 +26,13 @@ class Stats(NamedTuple):
     """What a machine has done so far.
 
     instructions: guest instructions retired, with the system calls answered; interpreted: by the interpreter.
-    run_seconds: wall time in runs. translation_seconds: translating, beside the guest or while it waited;
-    install_seconds: of these, in the core, while it waited.
+    run_seconds: wall time in runs. translation_seconds: processor time of translations, from guest bytes to installed
+    code, beside the guest or while it waited; install_seconds: of these, in the core, while it waited.
     translated: units; translated_instructions: the guest instructions in them. stale: of these units, those that were
     dropped because what they were made from had changed meanwhile.
     pauses: how often the guest stood still for translations, for less than 2 ** i microseconds and no less than
-    2 ** (i - 1), with i the index; longest_pause: in seconds.
+    2 ** (i - 1), with i the index; longest_pause: in seconds. pause_work, longest_pause_work: the same of the processor
+    time of the pauses in which the CPU thread had something to do; what is missing to their length, it waited.
     blocks: units in the cache now. code_bytes: host code in it, with code_dead, that of units that have died.
     discarded: units that have died; deaths: of these, by reason. flushes: times the cache was emptied; evictions: times
     a generation of it was. mixed_pages: guest pages that turned out to be code and data alike.
@@ -51,6 +52,8 @@ class Stats(NamedTuple):
     stale: int
     pauses: Sequence[int]
     longest_pause: float
+    pause_work: Sequence[int]
+    longest_pause_work: float
     blocks: int
     code_bytes: int
     code_dead: int
@@ -110,6 +113,8 @@ def collect(core: Core, counters: Counters) -> Stats:
         stale=counters.stale,
         pauses=tuple(counters.pauses.counts),
         longest_pause=counters.pauses.longest / NS_PER_SECOND,
+        pause_work=tuple(counters.pauses.work.counts),
+        longest_pause_work=counters.pauses.work.longest / NS_PER_SECOND,
         deaths=dict(zip(DEATHS, cast("list[int]", native["deaths"]), strict=True)),
         exits=dict(zip(EXIT_KINDS, cast("list[int]", native["exits"]), strict=True)),
         policy=core.policy,

@@ -30,6 +30,8 @@ WORD = 4
 STORING = frozenset((*STORES, STORE32_IF))
 FETCH_SIZE = 256
 """Bytes of code read at a time."""
+LONGEST = 8
+"""Bytes of the longest instruction."""
 
 Fetch = Callable[[int, int], bytes]
 """(address, size) -> executable bytes from there on; fewer, or none, where guest memory ends or may not be executed."""
@@ -143,23 +145,24 @@ class _Code:
     def __init__(self, guest: Guest, fetch: Fetch) -> None:
         self.isa = guest.isa
         self.fetch = fetch
-        self.start = self.end = 0
+        self.start = self.whole = 0
         self.bytes = b""
 
     def decode(self, pc: int) -> Insn | None:
         offset = pc - self.start
-        if not 0 <= offset < len(self.bytes) - 8:
-            self.start, self.bytes, offset = pc, self.fetch(pc, FETCH_SIZE), 0
-        have = len(self.bytes) - offset
+        if not 0 <= offset < self.whole:
+            return self._decode_first(pc)
+        return self.isa.decode(int.from_bytes(self.bytes[offset : offset + LONGEST], "little"))
+
+    def _decode_first(self, pc: int) -> Insn | None:
+        """The first instruction of a piece, which may end within it; those before `whole` do not."""
+        self.start, self.bytes = pc, self.fetch(pc, FETCH_SIZE)
+        have = len(self.bytes)
+        self.whole = have - LONGEST
         if have < self.isa.parcel:
             return None
-        insn = self.isa.decode(int.from_bytes(self.bytes[offset : offset + 8], "little"))
+        insn = self.isa.decode(int.from_bytes(self.bytes[:LONGEST], "little"))
         return insn if insn is not None and insn.length <= have else None
-
-    def bytes_of(self, pc: int, insn: Insn | None) -> bytes:
-        """What the instruction that has just been decoded at pc was decoded from."""
-        offset = pc - self.start
-        return self.bytes[offset : offset + (insn.length if insn is not None else 0)]
 
 
 class Limits(NamedTuple):
@@ -222,6 +225,7 @@ class _Former:
         self.expected: list[tuple[int, bytes]] = []
         self.builder = TraceBuilder(key)
         self.unit = self.builder.unit
+        self.insns = self.unit.insns
         self.unit.hooked = limits.is_hooked(key, True)
         self.seen: set[int] = set()
         self.ranges: list[tuple[int, int]] = []
@@ -230,6 +234,8 @@ class _Former:
         self.decoded: list[Insn] = []
         self.onward: int | None = None
         self.choices: list[Choice] = []
+        self.rounds = 0
+        """How many times it has come to its head."""
         self.backward: list[int] = []
         """Behind how many instructions it has followed a branch back."""
         self.start = self.end = key
@@ -250,16 +256,17 @@ class _Former:
 
         What is no instruction has no bytes by which the unit is found when that is hooked, so it is a unit by itself.
         """
-        if pc == self.key and self.unit.insns and self._unrolls():
-            self.seen.clear()
+        if pc == self.key:
+            self._begin_round()
         insn = self.code.decode(pc)
-        if self.unit.insns and (insn is None or self._ends_before(pc)):
+        if self.insns and (insn is None or self._ends_before(pc)):
             self.onward = pc
             self._cut(pc)
             return None
         self.seen.add(pc)
-        self._begin(pc, self.code.bytes_of(pc, insn))
-        self._compare()
+        self._begin(pc, insn.code if insn is not None else b"")
+        if self.expected:
+            self._compare()
         if insn is None or insn.spec.interpreted or pc in self.limits.left:
             self.unit.terminal = Interpret()
             return None
@@ -270,9 +277,14 @@ class _Former:
             return None
         return self._follow()
 
+    def _begin_round(self) -> None:
+        if self.rounds and self._unrolls():
+            self.seen.clear()
+        self.rounds += 1
+
     def _ends_before(self, pc: int) -> bool:
         limits = self.limits
-        long = pc in self.seen or len(self.unit.insns) >= limits.length
+        long = pc in self.seen or len(self.insns) >= limits.length
         return long or limits.is_hooked(pc, self._has_branched())
 
     def _has_branched(self) -> bool:
@@ -334,7 +346,7 @@ class _Former:
                     self.unit.terminal = terminal
                     return None
                 if taken <= builder.pc and taken != self.key:
-                    self.backward.append(len(self.unit.insns))
+                    self.backward.append(len(self.insns))
                 builder.exit_if(builder.negated(condition), Jump(fallthrough))
                 return taken
             case JumpTo(target=value) if (expected := self._guided()) is not None:
@@ -346,7 +358,7 @@ class _Former:
 
     def _guided(self, *ways: int) -> int | None:
         """Where the instruction that has just been lifted goes, as far as that is known."""
-        return self.limits.guide.way(len(self.unit.insns) - 1, self.builder.pc, ways)
+        return self.limits.guide.way(len(self.insns) - 1, self.builder.pc, ways)
 
     def _way(self, taken: int, fallthrough: int) -> int:
         """Which side of a branch is expected: what is not known to be otherwise goes back, and not forward."""
@@ -362,5 +374,4 @@ class _Former:
 
     def _unrolls(self) -> bool:
         """Whether one more round of the loop that has just been closed fits."""
-        closed = sum(insn.pc == self.key for insn in self.unit.insns)
-        return len(self.unit.insns) * (closed + 1) <= UNROLLED_LIMIT * closed
+        return len(self.insns) * (self.rounds + 1) <= UNROLLED_LIMIT * self.rounds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from time import perf_counter
+from time import thread_time
 
 from dynarec.host.allocate import OutOfRegisters
 from dynarec.host.base import Host, HostCode
@@ -30,8 +30,8 @@ class Translation:
     """A unit with its host code, and the guest bytes that it was made from: where as (address, size), and which.
 
     checked: the code compares these bytes with guest memory whenever it is entered. limit: guest instructions that the
-    trace could have had. onward: where it would have gone on. phases: seconds that it took, by phase: "form", the names
-    of the passes, "emit".
+    trace could have had. onward: where it would have gone on. phases: seconds of processor time that it took, by phase:
+    "form", the names of the passes, "emit", and "pack" for the core.
     """
 
     unit: Unit
@@ -58,14 +58,14 @@ class _Phases:
     def __init__(self, breathe: Callable[[], None]) -> None:
         self.seconds: dict[str, float] = {}
         self._breathe = breathe
-        self._since = perf_counter()
+        self._since = thread_time()
 
     def end(self, name: str) -> None:
         """What was done since the last end was that phase."""
-        now = perf_counter()
+        now = thread_time()
         self.seconds[name] = self.seconds.get(name, 0.0) + now - self._since
+        self._since = now
         self._breathe()
-        self._since = perf_counter()
 
 
 class Translator:

@@ -33,21 +33,27 @@ class HomeTuner:
         self._guest = guest
         self._core = core
         self._translator = translator
-        self._samples: Counter[int] = Counter()
+        self._named: dict[int, list[Field]] = {}
+        """What the code at each sample names."""
+        self._uses: Counter[Field] = Counter()
+        """How often that is, weighted by the samples."""
         self._count = 0
         self.finished = len(translator.host.home_registers) >= len(guest.layout.fields)
 
     def sample(self, pc: int) -> None:
-        """The guest is at `pc`."""
-        self._samples[pc] += 1
+        """The guest is at `pc`. What is named there is counted at once: the guest waits, and is not to wait for all."""
+        if pc not in self._named:
+            self._named[pc] = self._names(pc)
+        self._uses.update(self._named[pc])
         self._count += 1
         if self._count in DECISIONS:
             self._decide()
-            self._samples.clear()
+            self._named.clear()
+            self._uses.clear()
         self.finished = self._count >= DECISIONS[-1]
 
     def _decide(self) -> None:
-        uses = self._uses()
+        uses = self._uses
         now = self._translator.host.homes
         order = sorted(self._guest.layout.fields, key=lambda field: (-uses[field], field not in now, field.index))
         chosen = order[: len(now)]
@@ -56,14 +62,9 @@ class HomeTuner:
             self._translator.host.set_homes(chosen)
             self._core.set_homes(chosen)
 
-    def _uses(self) -> Counter[Field]:
-        """How often the code at the samples names each field, weighted by the samples."""
+    def _names(self, pc: int) -> list[Field]:
+        """The fields that the code from `pc` on names, each as often as it does."""
         from dynarec.trace import form_trace
 
-        uses: Counter[Field] = Counter()
-        for pc, weight in self._samples.items():
-            for insn in form_trace(self._guest, self._translator.fetch, pc).decoded:
-                for argument in insn.arguments:
-                    if isinstance(argument, Field):
-                        uses[argument] += weight
-        return uses
+        code = form_trace(self._guest, self._translator.fetch, pc).decoded
+        return [argument for insn in code for argument in insn.arguments if isinstance(argument, Field)]

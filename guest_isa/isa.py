@@ -150,12 +150,13 @@ class InsnSpec:
 class Insn:
     """A decoded instruction: position-independent, so one object serves every place where the word stands."""
 
-    __slots__ = ("arguments", "length", "numbers", "spec", "word")
+    __slots__ = ("arguments", "code", "length", "numbers", "spec", "word")
 
     def __init__(self, spec: InsnSpec, word: int, numbers: tuple[int, ...]) -> None:
         self.spec = spec
         self.word = word
         self.length = spec.length
+        self.code = word.to_bytes(spec.length, "little")
         self.numbers = numbers
         self.arguments = [kind.lift(n) for kind, n in zip(spec.operands.values(), numbers, strict=True)]
 
@@ -200,6 +201,8 @@ class Isa:
         self._groups: dict[int, list[tuple[int, dict[int, list[InsnSpec]]]]] = {}
         self._tables: dict[int, tuple[int, dict[int, list[InsnSpec]]]] = {}
         self._cache: dict[int, Insn | None] = {}
+        self._masks: dict[int, int] = {}
+        """The bits of instructions by their first parcel."""
         self._extension = ""
 
     def __iter__(self) -> Iterator[InsnSpec]:
@@ -327,15 +330,21 @@ class Isa:
 
     def decode(self, word: int) -> Insn | None:
         """The instruction in the low bytes of `word` (what follows them does not matter); None if there is none."""
-        length = self.length(word & self._parcel_mask)
-        word &= (1 << 8 * length) - 1
         try:
-            return self._cache[word]
+            return self._cache[word & self._masks[word & self._parcel_mask]]
         except KeyError:
-            if len(self._cache) >= CACHED_WORDS:
-                self._cache.clear()
-            insn = self._cache[word] = self._decode(word, length)
-            return insn
+            return self._decode_new(word)
+
+    def _decode_new(self, word: int) -> Insn | None:
+        """An instruction that is not in the cache."""
+        if len(self._cache) >= CACHED_WORDS:
+            self._cache.clear()
+            self._masks.clear()
+        parcel = word & self._parcel_mask
+        length = self.length(parcel)
+        mask = self._masks[parcel] = (1 << 8 * length) - 1
+        insn = self._cache[word & mask] = self._decode(word & mask, length)
+        return insn
 
     def _decode(self, word: int, length: int) -> Insn | None:
         fixed, specs = self._tables.get(length) or self._table(length)

@@ -23,7 +23,7 @@ MEBI = 1 << 20
 class Startup:
     """hello: runs of the program; python: of the same Python with nothing to do, by turns. peak_bytes: resident.
 
-    run_seconds: wall time in the machine's run, from one more; translation_seconds: of it, translating.
+    run_seconds: wall time in the machine's run, from one more; translation_seconds: processor time of translations.
     """
 
     hello: Samples

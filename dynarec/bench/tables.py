@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dynarec.bench.counts import COUNTED_HOSTS, Counted, RatioMeans
 from dynarec.bench.programs import Subject
 from dynarec.bench.runners import DYNAREC, NATIVE, QEMU, SLOW, UNICORN
-from dynarec.bench.timing import Means, Timing
+from dynarec.bench.timing import WORK_RUNS, Means, Timing
 
 GAP = "  "
 TIME_WIDTH = 9
@@ -17,7 +17,8 @@ TIMING_LEGEND = (
     " least: of all runs\n"
     "ratio: to native, median of those of each round; range: the least and the most of these; by turns, but only once: "
     f"{', '.join(SLOW)}\n"
-    "us/insn: microseconds of translation for each translated guest instruction, in one more run that is not timed\n"
+    "us/insn: microseconds of processor time for each guest instruction of the units that were made, also of those made"
+    f" again, from guest bytes to installed code; median of {WORK_RUNS} more runs, with --sync\n"
     "MIPS: millions of guest instructions executed in a second of dynarec's processor time"
 )
 NAMES = {QEMU: "QEMU", UNICORN: "Unicorn", "interp": "the interpreter alone", "jit": "without the interpreter"}

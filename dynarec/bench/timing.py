@@ -16,6 +16,8 @@ from dynarec.bench.runners import DYNAREC, NATIVE, QEMU, Runner, Words, dynarec_
 Clock = Literal["cpu", "wall"]
 CLOCKS: tuple[Clock, ...] = ("cpu", "wall")
 MICRO = 1e-6
+WORK_RUNS = 3
+"""What disturbs one of them is not in the result."""
 MEGA = 1e6
 
 
@@ -41,9 +43,10 @@ class Samples:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What dynarec did, from one more run with --stats-json, which is not timed.
+    """What dynarec did, from more runs with --stats-json and --sync, which are not timed.
 
-    instructions: guest instructions executed; translated: guest instructions in translated code.
+    instructions: guest instructions executed; translated: those of all units that were made, also of those made again.
+    translation_seconds: processor time for these, from guest bytes to installed code; the median of the runs.
     """
 
     instructions: int
@@ -52,7 +55,7 @@ class Work:
 
     @property
     def translation_micros(self) -> float:
-        """Microseconds of translation for each translated guest instruction."""
+        """Microseconds of `translation_seconds` for each translated guest instruction."""
         return self.translation_seconds / MICRO / max(1, self.translated)
 
 
@@ -111,12 +114,15 @@ def time_program(
 
 
 def measure_work(program: BenchProgram, tier: str, folder: Path) -> Work:
-    """dynarec's own numbers about a run. Raises WrongResult as `time_program` does."""
+    """dynarec's own numbers. Raises WrongResult as `time_program` does."""
     path = folder / f"{program.name}.json"
     options: Words = ["--tier", tier, "--sync", "--stats-json", path]
-    run_checked(program, DYNAREC, dynarec_command(program.elf, [str(program.rounds)], options))
-    stats = json.loads(path.read_text())
-    return Work(stats["instructions"], stats["translated_instructions"], stats["translation_seconds"])
+    seconds = []
+    for _ in range(WORK_RUNS):
+        run_checked(program, DYNAREC, dynarec_command(program.elf, [str(program.rounds)], options))
+        stats = json.loads(path.read_text())
+        seconds.append(stats["translation_seconds"])
+    return Work(stats["instructions"], stats["translated_instructions"], median(seconds))
 
 
 def mean_slowdowns(timings: Sequence[Timing], clock: Clock) -> Means:

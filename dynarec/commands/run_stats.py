@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,8 @@ def as_text(stats: Stats) -> str:
         "translated": f"{stats.translated:,} blocks of {stats.translated_instructions:,} guest instructions, "
         f"{stats.stale:,} outdated",
         "translation time": f"{stats.translation_seconds:.3f} s, {each:.1f} us a guest instruction",
-        "pauses": _pauses(stats),
+        "pauses": _histogram(stats.pauses, stats.longest_pause),
+        "work in these": _histogram(stats.pause_work, stats.longest_pause_work),
         "code cache": f"{stats.blocks:,} blocks, {stats.code_bytes:,} bytes ({stats.code_dead:,} of dead blocks), "
         f"{stats.evictions:,} evictions, {stats.flushes:,} flushes",
         "deaths": ", ".join(f"{count:,} {reason}" for reason, count in stats.deaths.items() if count) or "none",
@@ -39,12 +41,12 @@ def as_text(stats: Stats) -> str:
     return "\n".join(f"{name:>{width}}: {text}" for name, text in lines.items())
 
 
-def _pauses(stats: Stats) -> str:
-    """How long the guest stood still for translations, as a histogram."""
-    if not any(stats.pauses):
+def _histogram(counts: Sequence[int], longest: float) -> str:
+    """How often the guest stood still for how long."""
+    if not any(counts):
         return "none"
-    counts = [f"{count:,} below {1 << index:,} us" for index, count in enumerate(stats.pauses) if count]
-    return f"{', '.join(counts)}; longest {stats.longest_pause * MILLI:.2f} ms"
+    parts = [f"{count:,} below {1 << index:,} us" for index, count in enumerate(counts) if count]
+    return f"{', '.join(parts)}; longest {longest * MILLI:.2f} ms"
 
 
 def write_json(path: Path, stats: Stats, stop: Stop | None) -> None:

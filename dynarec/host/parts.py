@@ -55,6 +55,11 @@ Accepts = Callable[[Op, Part], bool]
 def find_parts(unit: Unit, uses: Mapping[Op, int], accepts: Mapping[OpKind, Accepts]) -> Parts:
     """The parts in a unit. uses: of each op. accepts: by the kinds of ops that can have a part."""
     found = Parts()
+    parts = {
+        op: part for op in unit.ops if op.kind in accepts and (part := _part(op, uses, accepts[op.kind])) is not None
+    }
+    if not parts:
+        return found
     places: dict[Op, int] = {}
     held: dict[Field, Operand] = {}
     lost: dict[Operand, int] = {}
@@ -66,10 +71,10 @@ def find_parts(unit: Unit, uses: Mapping[Op, int], accepts: Mapping[OpKind, Acce
             held[op.attr] = op.args[0]
         elif kind is GET:
             held[op.attr] = op
-        elif kind in accepts:
-            part = _part(op, uses, accepts[kind])
+        elif op in parts:
+            part = parts[op]
             # Keeping a source that its register no longer holds would cost a move.
-            if part is not None and all(lost.get(each, -1) < places[part.inner[-1]] for each in part.sources):
+            if all(lost.get(each, -1) < places[part.inner[-1]] for each in part.sources):
                 found.outer[op] = part
                 found.inner.update(part.inner)
         places[op] = place

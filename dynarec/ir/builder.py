@@ -5,8 +5,7 @@ Constants are Python integers here, so a meaning that is run for one decoded ins
 
 from __future__ import annotations
 
-from dynarec.ir import ops
-from dynarec.ir.ops import OpKind
+from dynarec.ir.ops import AND, EXIT_IF, GET, MASK32, SET, WORD_BITS, OpKind
 from dynarec.ir.semantics import Semantics
 from dynarec.ir.state import Field
 from dynarec.ir.unit import (
@@ -43,10 +42,11 @@ class Builder(Semantics):
 
     def begin(self, pc: int, length: int, text: str = "") -> None:
         """Start a guest instruction: what follows is its meaning."""
-        self._at = len(self.unit.insns)
-        self.unit.insns.append(GuestInsn(pc, length, text))
+        insns = self.unit.insns
+        self._at = len(insns)
+        insns.append(GuestInsn(pc, length, text))
         self.pc = pc
-        self.next_pc = (pc + length) & ops.MASK32
+        self.next_pc = (pc + length) & MASK32
         self.terminal = None
 
     def op(self, kind: OpKind, *args: Operand, attr: object = None) -> Operand:
@@ -70,7 +70,7 @@ class Builder(Semantics):
         constant = self._constants.get(field)
         if constant is not None:
             return constant
-        op = Op(ops.GET, (), field, self._at)
+        op = Op(GET, (), field, self._at)
         self._ops.append(op)
         return op
 
@@ -78,20 +78,20 @@ class Builder(Semantics):
         """Write a field, truncated to its width; nothing for None."""
         if field is None:
             return
-        if field.bits != ops.WORD_BITS:
-            value = self.op(ops.AND, value, (1 << field.bits) - 1)
+        if field.bits != WORD_BITS:
+            value = self.op(AND, value, (1 << field.bits) - 1)
         if type(value) is int:
             self._constants[field] = value
         else:
             self._constants.pop(field, None)
-        self._ops.append(Op(ops.SET, (value,), field, self._at))
+        self._ops.append(Op(SET, (value,), field, self._at))
 
     # -- leaving ------------------------------------------------------------------------------------------------------
 
     def exit_if(self, condition: Operand, leave: SideExit) -> None:
         """Leave through a side exit if the condition holds."""
         if condition != 0:
-            self._ops.append(Op(ops.EXIT_IF, (condition,), leave, self._at))
+            self._ops.append(Op(EXIT_IF, (condition,), leave, self._at))
 
     def trap_if(self, condition: Operand, cause: int, value: Operand) -> None:
         """Raise a trap, before anything of this instruction has happened, if the condition holds."""

@@ -6,19 +6,15 @@ are free, values that they no longer hold cost a host register.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from dynarec.ir import ops
 from dynarec.ir.ops import MASK32, NEGATED, SHIFT_MASK, OpKind
 from dynarec.ir.unit import Branch, Jump, JumpTo, Op, Operand, Unit
-from dynarec.opt.rewrite import rewrite
-
-Rule = Callable[[Op], Operand | None]
+from dynarec.opt.rewrite import Rule, rewrite
 
 
 def fold(unit: Unit) -> None:
     """Fold the ops and the terminal of a unit."""
-    rewrite(unit, _simplify)
+    rewrite(unit, _SIMPLIFIED)
     terminal = unit.terminal
     if isinstance(terminal, Branch) and isinstance(terminal.condition, int):
         unit.terminal = Jump(terminal.taken if terminal.condition else terminal.fallthrough)
@@ -240,3 +236,5 @@ _RULES: dict[OpKind, Rule] = {
     ops.SELECT: _select,
     ops.EXIT_IF: _exit_if,
 }
+
+_SIMPLIFIED = dict.fromkeys([kind for kind in ops.OPS.values() if kind.evaluate or kind in _RULES], _simplify)

@@ -12,15 +12,15 @@ def forward(unit: Unit) -> None:
     """Forward state writes and reads to later reads."""
     known: dict[Field, Operand] = {}
 
-    def simplify(op: Op) -> Operand | None:
-        if op.kind is GET:
-            value = known.setdefault(op.attr, op)
-            return None if value is op else value
-        if op.kind is SET:
-            value = op.args[0]
-            if known.get(op.attr) == value:
-                return value
-            known[op.attr] = value
+    def read(op: Op) -> Operand | None:
+        value = known.setdefault(op.attr, op)
+        return None if value is op else value
+
+    def write(op: Op) -> Operand | None:
+        value = op.args[0]
+        if known.get(op.attr) == value:
+            return value
+        known[op.attr] = value
         return None
 
-    rewrite(unit, simplify)
+    rewrite(unit, {GET: read, SET: write})

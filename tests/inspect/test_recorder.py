@@ -256,7 +256,7 @@ def test_phases_and_circumstances() -> None:
         recorder = Recorder(machine, sampling=None)
         machine.run()
         for unit in recorder.record().units:
-            assert set(unit.phases) == {"form", *PASS_NAMES, "lower", "emit", "install"}
+            assert set(unit.phases) == {"form", *PASS_NAMES, "lower", "emit", "pack", "install"}
             assert all(seconds >= 0 for seconds in unit.phases.values())
             assert unit.circumstances.host == native_host_name()
             assert unit.circumstances.counted

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from dynarec.background import THREAD_NAME
+from dynarec import run_loop
+from dynarec.background import INSTALLATION, THREAD_NAME
 from dynarec.code_cache import NativeUnit
 from dynarec.core import Core, policies, probe_policy
 from dynarec.engine import Machine, StopReason
@@ -448,6 +449,36 @@ def test_each_translation_that_the_guest_waits_for_is_a_pause(monkeypatch: pytes
         assert stats.translated > 2
         assert stats.pauses == (0,) * 12 + (stats.translated,)
         assert stats.longest_pause == 0.003
+        assert sum(stats.pause_work) == stats.translated
+        assert stats.longest_pause_work > 0
+
+
+def test_a_sample_of_the_homes_is_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow_clock(monkeypatch)
+    monkeypatch.setattr(run_loop, "SAMPLE_INTERVAL", 101)
+    with load(two_loops(20, 300) + EXIT, tier="jit") as machine:
+        machine.run(10 * 101)
+        stats = machine.stats()
+        assert stats.pauses[12] == stats.translated + 9
+
+
+def test_the_translator_waits_while_what_it_announced_is_installed(
+    machine: Machine, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(Core, "announce", lambda core: calls.append("announce"))
+    monkeypatch.setattr(Core, "give_way", lambda core, most: calls.append(f"give way {most}"))
+    machine.core.set_until(None)
+    run = machine.start(timeout=PATIENCE)
+    held.await_translation()
+    held.release()
+    while "announce" not in calls and not run.finished:
+        pass
+    while calls[-1] == "announce" and not run.finished:
+        pass
+    run.stop()
+    run.wait()
+    assert calls[calls.index("announce") + 1] == f"give way {INSTALLATION}"
 
 
 def test_a_batch_is_a_pause_and_a_translation_is_none(

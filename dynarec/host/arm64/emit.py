@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 from dynarec.host import layout
 from dynarec.host.arm64.arithmetic import ARITHMETIC, Arithmetic
 from dynarec.host.arm64.conditions import CONDITIONS
-from dynarec.host.arm64.encode import Cond, Extend
+from dynarec.host.arm64.encode import Assembler, Cond, Extend
 from dynarec.host.arm64.memory import MEMORY, Memory
 from dynarec.host.arm64.regs import BUDGET, CALL, CONTEXT, STATE
 from dynarec.host.base import ExitKind, Hardening
@@ -22,6 +23,18 @@ LINK_SIZE = 2 * layout.WORD
 JUMP_SCALE_SHIFT = layout.JUMP_SCALE.bit_length() - 1
 COUNTER_PAGE = 1 << 12
 """What one addition reaches."""
+
+
+@cache
+def _link_code(refund: int) -> bytes:
+    asm, behind = Assembler(), Label()
+    if refund:
+        asm.add_ri(BUDGET, BUDGET, refund)
+    else:
+        asm.b(behind)
+    asm.b(behind)
+    asm.bind(behind)
+    return asm.finish()
 
 
 class Emitter(Arithmetic, Memory):
@@ -66,13 +79,8 @@ class Emitter(Arithmetic, Memory):
         return start
 
     def _link(self, refund: int) -> int:
-        link, behind = self.asm.here, self.asm.label()
-        if refund:
-            self.asm.add_ri(BUDGET, BUDGET, refund)
-        else:
-            self.asm.b(behind)
-        self.asm.b(behind)
-        self.asm.bind(behind)
+        link = self.asm.here
+        self.asm.code += _link_code(refund)
         return link
 
     def _call_stub(self) -> None:

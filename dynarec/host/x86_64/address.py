@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from dynarec.ir.ops import ADD, GET, LOADS, SET, SHL, STORES
+from dynarec.ir.ops import ADD, EXIT_IF, GET, LOADS, SET, SHL, STORES
 from dynarec.ir.state import Field
-from dynarec.ir.unit import Op, Unit
+from dynarec.ir.unit import Op, Operand, Unit
 
 MAX_SHIFT = 3
 NEAR = 4
@@ -47,7 +47,9 @@ class ScaledAddresses:
 def find_scaled(unit: Unit) -> ScaledAddresses:
     """The scaled addresses of a unit."""
     found = ScaledAddresses()
-    uses = Counter([arg for op in unit.ops for arg in (*op.args, op.leave_value) if isinstance(arg, Op)])
+    if not any(op.kind is SHL for op in unit.ops):
+        return found
+    uses = _uses(unit)
     near: dict[Op, int] = {}
     """Where the sums are whose parts an access may use, too."""
     for place, op in enumerate(unit.ops):
@@ -64,7 +66,13 @@ def find_scaled(unit: Unit) -> ScaledAddresses:
     return found
 
 
-def _look_at_sum(op: Op, uses: Counter[Op], found: ScaledAddresses) -> None:
+def _uses(unit: Unit) -> Counter[Operand | None]:
+    uses: Counter[Operand | None] = Counter([arg for op in unit.ops for arg in op.args])
+    uses.update([op.leave_value for op in unit.ops if op.kind is EXIT_IF])
+    return uses
+
+
+def _look_at_sum(op: Op, uses: Counter[Operand | None], found: ScaledAddresses) -> None:
     for base, shift in (op.args, reversed(op.args)):
         if not isinstance(base, Op) or not isinstance(shift, Op) or shift.kind is not SHL or uses[shift] != 1:
             continue

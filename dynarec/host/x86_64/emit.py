@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 from dynarec.host import layout
 from dynarec.host.base import ExitKind
@@ -11,7 +12,7 @@ from dynarec.host.emit import complete
 from dynarec.host.x86_64.arithmetic import ARITHMETIC, Arithmetic
 from dynarec.host.x86_64.bits import BITS, Bits
 from dynarec.host.x86_64.conditions import CONDITIONS
-from dynarec.host.x86_64.encode import Alu, Cond, Mem, Reg, invert
+from dynarec.host.x86_64.encode import Alu, Assembler, Cond, Mem, Reg, invert
 from dynarec.host.x86_64.memory import MEMORY, Memory
 from dynarec.host.x86_64.regs import STATE
 from dynarec.ir.ops import MASK32
@@ -24,6 +25,29 @@ _BUDGET = Mem(STATE, layout.BUDGET)
 
 LINK_SIZE = 10
 """Bytes of what takes something from the budget and branches, with the shortest immediate."""
+
+
+@cache
+def _exit_call() -> bytes:
+    """Calls the exit stub of the CPU state: the return address in rax."""
+    asm, behind = Assembler(), Label()
+    asm.lea_label(Reg.RAX, behind)
+    asm.jmp_m(_EXIT)
+    asm.bind(behind)
+    return asm.finish()
+
+
+@cache
+def _link_code(refund: int) -> bytes:
+    asm, behind = Assembler(), Label()
+    if refund:
+        asm.alu_mi(Alu.ADD, _BUDGET, refund)
+        asm.jmp_longer(behind)
+    else:
+        asm.jmp(behind)
+        asm.nop(LINK_SIZE - asm.here)
+    asm.bind(behind)
+    return asm.finish()
 
 
 class Emitter(Arithmetic, Bits, Memory):
@@ -51,14 +75,8 @@ class Emitter(Arithmetic, Bits, Memory):
         return self.asm.here - layout.WORD
 
     def _link(self, refund: int) -> int:
-        link, behind = self.asm.here, self.asm.label()
-        if refund:
-            self.asm.alu_mi(Alu.ADD, _BUDGET, refund)
-            self.asm.jmp_longer(behind)
-        else:
-            self.asm.jmp(behind)
-            self.asm.nop(link + LINK_SIZE - self.asm.here)
-        self.asm.bind(behind)
+        link = self.asm.here
+        self.asm.code += _link_code(refund)
         return link
 
     def _branch_if(self, condition: Operand, label: Label, holds: bool) -> None:
@@ -66,10 +84,7 @@ class Emitter(Arithmetic, Bits, Memory):
         self.asm.jcc(code if holds else invert(code), label)
 
     def _call_stub(self) -> None:
-        behind = self.asm.label()
-        self.asm.lea_label(Reg.RAX, behind)
-        self.asm.jmp_m(_EXIT)
-        self.asm.bind(behind)
+        self.asm.code += _exit_call()
 
     def _jump_to(self, register: int, mask: int, executed: int) -> None:
         """Look the target up in the CPU state's table of entries; the dispatcher fills it."""
