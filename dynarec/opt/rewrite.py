@@ -22,6 +22,10 @@ def rewrite(unit: Unit, simplify: Simplify) -> None:
             if arg in replaced:
                 op.args = tuple([replaced.get(each, each) for each in op.args])
                 break
+        for _, value in op.deferred:
+            if value in replaced:
+                op.deferred = tuple([(field, replaced.get(each, each)) for field, each in op.deferred])
+                break
         if op.kind is EXIT_IF and (used := op.leave_value) in replaced:
             op.replace_leave_value(replaced[used])
         value = simplify(op)

@@ -13,9 +13,9 @@ import random
 import pytest
 
 from dynarec.host import cpu_has_bmi2, native_host_name
-from dynarec.host.allocate import OutOfRegisters
 from dynarec.host.arm64 import Arm64
 from dynarec.host.base import Host
+from dynarec.host.moves import OutOfRegisters
 from dynarec.host.x86_64 import X86_64
 from dynarec.ir import ops
 from dynarec.ir.ops import OpKind, Type

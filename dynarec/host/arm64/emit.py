@@ -9,7 +9,7 @@ from dynarec.host.arm64.arithmetic import ARITHMETIC, Arithmetic
 from dynarec.host.arm64.conditions import CONDITIONS
 from dynarec.host.arm64.encode import Cond
 from dynarec.host.arm64.memory import MEMORY, Memory
-from dynarec.host.arm64.regs import BUDGET, CALL, CONTEXT, STATE
+from dynarec.host.arm64.regs import BUDGET, CALL, CONTEXT, HOMES, SCRATCH, STATE
 from dynarec.host.base import ExitKind, Hardening
 from dynarec.host.buffer import Label
 from dynarec.host.emit import complete
@@ -28,6 +28,7 @@ JUMP_INDEX_BITS = layout.JUMP_SLOTS.bit_length() - 1
 class Emitter(Arithmetic, Memory):
     """Emits one unit."""
 
+    numbers = {register: number for number, register in enumerate((*HOMES, *SCRATCH))}
     methods = complete("arm64", ARITHMETIC, CONDITIONS, MEMORY)
 
     def __init__(

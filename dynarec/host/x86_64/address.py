@@ -48,6 +48,7 @@ def find_scaled(unit: Unit) -> ScaledAddresses:
     """The scaled addresses of a unit."""
     found = ScaledAddresses()
     uses = Counter([arg for op in unit.ops for arg in (*op.args, op.leave_value) if isinstance(arg, Op)])
+    uses.update({value for op in unit.ops for _, value in op.deferred if isinstance(value, Op)})
     near: dict[Op, int] = {}
     """Where the sums are whose parts an access may use, too."""
     for place, op in enumerate(unit.ops):

@@ -13,7 +13,7 @@ from dynarec.host.x86_64.bits import BITS, Bits
 from dynarec.host.x86_64.conditions import CONDITIONS
 from dynarec.host.x86_64.encode import Alu, Cond, Mem, Reg, Shift, invert
 from dynarec.host.x86_64.memory import MEMORY, Memory
-from dynarec.host.x86_64.regs import STATE
+from dynarec.host.x86_64.regs import HOMES, SCRATCH, STATE
 from dynarec.ir.ops import MASK32
 from dynarec.ir.state import Field
 from dynarec.ir.unit import Operand, Unit
@@ -31,6 +31,7 @@ MAX_SCALE_SHIFT = 3
 class Emitter(Arithmetic, Bits, Memory):
     """Emits one unit."""
 
+    numbers = {register: number for number, register in enumerate((*HOMES, *SCRATCH))}
     methods = complete("x86-64", ARITHMETIC, BITS, CONDITIONS, MEMORY)
 
     def __init__(

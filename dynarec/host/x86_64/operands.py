@@ -11,7 +11,7 @@ from dynarec.host.parts import Part, Parts, find_parts
 from dynarec.host.x86_64.address import find_scaled
 from dynarec.host.x86_64.encode import Alu, Assembler, Cond, Mem
 from dynarec.host.x86_64.regs import SCRATCH, STATE
-from dynarec.ir.ops import AND
+from dynarec.ir.ops import AND, signed
 from dynarec.ir.state import Field
 from dynarec.ir.unit import Op, Operand, Unit
 
@@ -42,6 +42,9 @@ class Registers(Allocator):
 
     def store_constant(self, slot: Slot, value: int) -> None:
         self.asm.mov_mi(SLOTS[slot], value)
+
+    def add_constant(self, to: int, source: int, value: int) -> None:
+        self.asm.lea(to, Mem(source, signed(value)))
 
 
 def _is_andn(op: Op, part: Part) -> bool:
