@@ -42,6 +42,8 @@ class Allocator(Mover):
         self.remade = lives.remade
         self._owed = lives.owed
         self._ends = lives.ends
+        self._last = lives.last
+        self._wanted = lives.wanted
         self._hints = lives.hints
         self._words = lives.words
         self._idle = lives.idle
@@ -73,6 +75,7 @@ class Allocator(Mover):
         self._aliases[op] = value
         self.left[value] += self.left[op]
         self._owed[value] += self._owed[op]
+        self._last[value] = max(self._last.get(value, -1), self._last.get(op, -1))
 
     def in_register(self, operand: Operand) -> int | None:
         """A register that holds the value, if one does."""
@@ -297,10 +300,11 @@ class Allocator(Mover):
         value = self._holds.get(home)
         if value is None or self.left[value] == 0 or self._registers[value] != [home] or value in self._slots:
             return home
-        if self.left[value] > self._owed[value]:
+        if self._ends_here(value):
+            return home
+        if self._last.get(value, -1) <= self._wanted.get(op, self._last.get(value, -1)):
             return None
-        if not self._ends_here(value):
-            self._evict(home)
+        self._evict(home)  # it has to go before the `set`
         return home
 
     def _ends_here(self, value: Op) -> bool:

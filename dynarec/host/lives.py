@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 
 from dynarec.host import layout
 from dynarec.host.moves import Slot
-from dynarec.ir.ops import ADD, EXIT_IF, GET, SET
+from dynarec.ir.ops import ADD, EXIT_IF, GET, SET, signed
 from dynarec.ir.state import Field
 from dynarec.ir.unit import Deferred, Op, Operand, Unit
 
+NEAR = 1 << 12
+"""A value that is further from another one than this is not made again of it."""
 Period = tuple[int, int]
 """From behind one op up to another one, by their places in the unit."""
 
@@ -42,6 +44,10 @@ class Lives:
         """Values that only deferred writes use, and that are the sum of another one and a constant."""
         self.hints: dict[Op, int] = {}
         """The homes in which values are best computed."""
+        self.wanted: dict[Op, int] = {}
+        """The `set` for which a value with a hint is wanted there."""
+        self.last: dict[Op, int] = {}
+        """The last use of a value among the ops, if it has one; deferred writes use it until the unit can no longer be left."""
         self.words: dict[Op, tuple[Slot, int]] = {}
         """The words in which values are best kept, and up to which op."""
         self.idle: dict[int, list[Period]] = {}
@@ -63,13 +69,14 @@ class Lives:
         self._chain()
 
     def _scan(self, unit: Unit) -> None:
-        left, touched = self.left, self._touched
+        left, last, touched = self.left, self.last, self._touched
         for index, op in enumerate(unit.ops):
             kind = op.kind
             left[op] = 0
             for arg in op.args:
                 if type(arg) is not int:
                     left[arg] += 1  # type: ignore[index]
+                    last[arg] = index  # type: ignore[index]
             if kind is SET:
                 self._set(index, op.attr, op.args[0])
                 touched[op.attr] = index
@@ -83,9 +90,9 @@ class Lives:
             if kind is EXIT_IF and isinstance(used := op.leave_value, Op):
                 left[used] += 1
         self._list((), len(unit.ops))
-        last = unit.terminal_value()
-        if isinstance(last, Op):
-            left[last] += 1
+        end = unit.terminal_value()
+        if isinstance(end, Op):
+            left[end] += 1
 
     def _set(self, index: int, target: Field, value: Operand) -> None:
         touched = self._touched.get(target, -1)
@@ -95,6 +102,7 @@ class Lives:
         if home is not None:
             if isinstance(value, Op) and value not in self.hints and seen <= self._position[value]:
                 self.hints[value] = home
+                self.wanted[value] = index
             self._quiet.setdefault(home, []).append((seen, index))
             start = seen if shadow is None else max(shadow.seen, touched)
             if start < index - 1:
@@ -120,6 +128,7 @@ class Lives:
                 self._shadows.pop(target, None)
             if isinstance(value, Op) and (target, value) not in now:
                 self.ends.setdefault(self._observed, []).append(value)
+                self.last[value] = max(self.last.get(value, -1), self._observed)
         for target, value in deferred:
             if (target, value) not in before:
                 self._begin(target, value, index)
@@ -139,10 +148,11 @@ class Lives:
             owed = self.owed[op]
             if op.kind is ADD and owed and owed == self.left[op]:
                 base, constant = op.args
-                if isinstance(base, Op) and isinstance(constant, int):
+                if isinstance(base, Op) and isinstance(constant, int) and abs(signed(constant)) <= NEAR:
                     self.remade[op] = base, constant
                     self.left[base] += owed - 1
                     self.owed[base] += owed
+                    self.last[base] = max(self.last[base], self.last[op])
 
     def _chain(self) -> None:
         """A value that is only the first operand of one computed in a home is best computed there, too."""

@@ -11,6 +11,7 @@ from dynarec.opt.defer_sets import defer_sets
 from dynarec.opt.fold import fold
 from dynarec.opt.forward import forward
 from dynarec.opt.remainders import remainders
+from dynarec.opt.sums import sums
 
 
 class Pass(NamedTuple):
@@ -26,6 +27,7 @@ PASSES = (
     Pass("fold", fold, "constants, identities and idioms"),
     Pass("remainders", remainders, "a remainder needs no division beside its quotient's"),
     Pass("defer-sets", defer_sets, "state writes that are overwritten are left to the exits in between"),
+    Pass("sums", sums, "sums with constants skip sums that nothing else uses"),
     Pass("dead-values", dead_values, "values without a use go"),
 )
 """Followed by the host's own `lower`."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dynarec.host.allocate import Allocator, Slot
-from dynarec.host.arm64.encode import ZR, Assembler, Cond, add_immediate
+from dynarec.host.arm64.encode import ZR, Assembler, Cond
 from dynarec.host.arm64.parts import ACCEPTS
-from dynarec.host.arm64.regs import POINTER, SCRATCH, STATE
+from dynarec.host.arm64.regs import SCRATCH, STATE
 from dynarec.host.emit import UnitEmitter
 from dynarec.host.parts import find_parts
-from dynarec.ir.ops import MASK32
+from dynarec.ir.ops import signed
 from dynarec.ir.state import Field
 from dynarec.ir.unit import Operand, Unit
+
+IMM12_END = 1 << 12
 
 
 class Registers(Allocator):
@@ -38,13 +40,14 @@ class Registers(Allocator):
         self.asm.str(self.register(value), STATE, slot)
 
     def add_constant(self, to: int, source: int, value: int) -> None:
-        if add_immediate(value):
-            self.asm.add_ri(to, source, value)
-        elif add_immediate(-value & MASK32):
-            self.asm.sub_ri(to, source, -value & MASK32)
-        else:
-            self.asm.mov_ri(POINTER, value)
-            self.asm.add_rr(to, source, POINTER)
+        """A few times `NEAR` is less than what two immediates are together."""
+        number = signed(value)
+        add = self.asm.add_ri if number > 0 else self.asm.sub_ri
+        high, low = divmod(abs(number), IMM12_END)
+        for part in (low, high * IMM12_END):
+            if part:
+                add(to, source, part)
+                source = to
 
     def register(self, operand: Operand) -> int:
         """Zero has a register of its own."""
