@@ -8,12 +8,10 @@ from dataclasses import dataclass, field
 
 from dynarec.host import layout
 from dynarec.host.moves import Slot
-from dynarec.ir.ops import ADD, EXIT_IF, GET, SET, signed
+from dynarec.ir.ops import ADD, EXIT_IF, GET, SET, is_near
 from dynarec.ir.state import Field
 from dynarec.ir.unit import Deferred, Op, Operand, Unit
 
-NEAR = 1 << 12
-"""A value that is further from another one than this is not made again of it."""
 Period = tuple[int, int]
 """From behind one op up to another one, by their places in the unit."""
 
@@ -148,7 +146,7 @@ class Lives:
             owed = self.owed[op]
             if op.kind is ADD and owed and owed == self.left[op]:
                 base, constant = op.args
-                if isinstance(base, Op) and isinstance(constant, int) and abs(signed(constant)) <= NEAR:
+                if isinstance(base, Op) and isinstance(constant, int) and is_near(constant):
                     self.remade[op] = base, constant
                     self.left[base] += owed - 1
                     self.owed[base] += owed

@@ -5,7 +5,7 @@ What is only written to fields, by deferred writes, is not needed: it can be mad
 
 from __future__ import annotations
 
-from dynarec.ir.ops import ADD, EXIT_IF, MASK32
+from dynarec.ir.ops import ADD, EXIT_IF, MASK32, is_near
 from dynarec.ir.unit import Op, Operand, Unit
 from dynarec.ir.verify import OFFSET_OPERAND
 
@@ -23,7 +23,7 @@ def sums(unit: Unit) -> None:
         base, constant = op.args[place - 1 : place + 1]
         if isinstance(base, Op) and base.kind is ADD and base not in needed and type(constant) is int:
             first, offset = base.args
-            if type(offset) is int and isinstance(first, Op):
+            if type(offset) is int and isinstance(first, Op) and is_near(offset):
                 op.args = (*op.args[: place - 1], first, constant + offset & MASK32, *op.args[place + 1 :])
 
 
