@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dynarec.host import layout
 from dynarec.host.base import Source
 from dynarec.host.lives import Lives
-from dynarec.host.moves import NOWHERE, Move, Mover, OutOfRegisters, Place, Slot, in_register, in_word
+from dynarec.host.moves import NOWHERE, REGISTERS, Move, Mover, OutOfRegisters, Place, Slot, in_word
 from dynarec.ir.ops import MASK32
 from dynarec.ir.state import Field
 from dynarec.ir.unit import Deferred, Op, Operand, Unit
@@ -52,6 +52,7 @@ class Allocator(Mover):
         self._slots: dict[Op, Slot] = {}
         self._in_slot: dict[Slot, Op] = {}
         self._aliases: dict[Op, Op] = {}
+        self._targets: dict[Field, Place] = {}
         self._locked: set[int] = set()
         self._pinned: set[Slot] = set()
         self._made: dict[int, int] = {}
@@ -376,35 +377,37 @@ class Allocator(Mover):
         """What brings the state up to date, while values are where they are now."""
         found = []
         for field, operand in deferred:
-            home = self.homes.get(field)
-            to = in_word(field.index * layout.WORD) if home is None else in_register(home)
-            value, plus = self._root(operand)
-            if isinstance(value, int):
-                found.append(Move(to, NOWHERE, plus))
-            elif plus or not self._is_at(value, to):
-                found.append(Move(to, self._place(value), plus))
+            to = self._targets.get(field) or self._target(field)
+            if type(operand) is int:
+                found.append(Move(to, NOWHERE, operand))
+                continue
+            value, plus = self._root(operand)  # type: ignore[arg-type]
+            registers = self._registers.get(value)
+            if plus or not self._is_at(value, to):
+                found.append(Move(to, REGISTERS[registers[0]] if registers else in_word(self._slots[value]), plus))
         return found
-
-    def leave_behind(self) -> None:
-        """The unit has not been left at this op: some deferred writes will never be made."""
-        for op in self._ends.pop(self.at, ()):
-            value, _ = self._root(op)
-            self.left[value] -= 1  # type: ignore[index]
-            self._owed[value] -= 1  # type: ignore[index]
-
-    def _root(self, operand: Operand) -> tuple[Operand, int]:
-        """The value that is somewhere, and what has to be added to it; constants are nowhere."""
-        value, plus = self.value(operand), 0
-        while value in self.remade:
-            base, constant = self.remade[value]  # type: ignore[index]
-            value, plus = self.value(base), plus + constant & MASK32
-        return (0, value + plus & MASK32) if isinstance(value, int) else (value, plus)
-
-    def _place(self, value: Op) -> Place:
-        register = self.in_register(value)
-        return in_word(self._slots[value]) if register is None else in_register(register)
 
     def _is_at(self, value: Op, place: Place) -> bool:
         if place.source is Source.WORD:
             return self._slots.get(value) == place.number
         return place.number in self._registers.get(value, ())
+
+    def _target(self, field: Field) -> Place:
+        home = self.homes.get(field)
+        place = in_word(field.index * layout.WORD) if home is None else REGISTERS[home]
+        return self._targets.setdefault(field, place)
+
+    def leave_behind(self) -> None:
+        """The unit has not been left at this op: some deferred writes will never be made."""
+        for op in self._ends.pop(self.at, ()):
+            value, _ = self._root(op)
+            self.left[value] -= 1
+            self._owed[value] -= 1
+
+    def _root(self, op: Op) -> tuple[Op, int]:
+        """The value that is somewhere, and what has to be added to it."""
+        value, plus = self._aliases.get(op, op), 0
+        while value in self.remade:
+            base, constant = self.remade[value]
+            value, plus = self._aliases.get(base, base), plus + constant & MASK32
+        return value, plus

@@ -76,7 +76,7 @@ class Source(IntEnum):
 
 
 class Recovery(NamedTuple):
-    """What a word of the state is at the sites number `first` to `last`, where it does not hold it (struct dr_recovery).
+    """A word of the state that does not hold what it should at the sites number `first` to `last` (struct dr_recovery).
 
     It is `plus` and the content of what `number` names: nothing; a register, the homes first and then those in which
     units compute; or a word of the CPU state.
@@ -147,6 +147,8 @@ class Host(ABC):
     name: str
     home_registers: Sequence[int]
     """Host registers that can hold guest registers, in the order of `dr_cpu.homes`."""
+    register_names: Sequence[str]
+    """The names of registers that hold values: the homes, and then those in which units compute (`Recovery.number`)."""
     features: tuple[str, ...] = ()
     """What processors of this kind may have, and this code uses."""
     harden: frozenset[Hardening] = frozenset()

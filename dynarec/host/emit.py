@@ -14,7 +14,7 @@ from dynarec.host.allocate import Allocator
 from dynarec.host.base import EXITS, HEAD, Counter, Exit, ExitKind, HostCode, Mark, Site
 from dynarec.host.buffer import Buffer, Label
 from dynarec.host.loops import loans, with_loans
-from dynarec.host.moves import Move, ParallelMoves, in_register
+from dynarec.host.moves import REGISTERS, Move, ParallelMoves
 from dynarec.host.parts import Parts
 from dynarec.host.recoveries import Recoveries
 from dynarec.ir import ops
@@ -293,10 +293,10 @@ class UnitEmitter(ABC, Generic[Cond]):
     def _write_deferred(self, side: _SideExit) -> None:
         """Bring the state up to date."""
         moves, kept = list(side.moves), [side.register] if isinstance(side.leave, JumpTo) else []
-        target = in_register(side.register)
+        target = REGISTERS[side.register]
         if kept and any(target == each.to for each in moves):
             kept, side.register = [], self.regs.scratch[0]
-            moves.append(Move(in_register(side.register), target))
+            moves.append(Move(REGISTERS[side.register], target))
         ParallelMoves(self.regs, moves, kept).make()
 
     def _look_up(self, side: _SideExit) -> None:

@@ -45,7 +45,7 @@ class Lives:
         self.wanted: dict[Op, int] = {}
         """The `set` for which a value with a hint is wanted there."""
         self.last: dict[Op, int] = {}
-        """The last use of a value among the ops, if it has one; deferred writes use it until the unit can no longer be left."""
+        """The last uses of values by ops; deferred writes use them as long as the unit may be left."""
         self.words: dict[Op, tuple[Slot, int]] = {}
         """The words in which values are best kept, and up to which op."""
         self.idle: dict[int, list[Period]] = {}

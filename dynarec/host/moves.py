@@ -28,8 +28,7 @@ class Place(NamedTuple):
 NOWHERE = Place(Source.NOTHING, 0)
 
 
-def in_register(number: int) -> Place:
-    return Place(Source.REGISTER, number)
+REGISTERS = tuple(Place(Source.REGISTER, number) for number in range(32))
 
 
 def in_word(slot: Slot) -> Place:
@@ -125,20 +124,20 @@ class ParallelMoves:
         """Break a circle of moves: they find the content of a place in a register of its own."""
         register = self._free()
         self._mover.fetch(register, source)
-        self._replace(source, in_register(register))
+        self._replace(source, REGISTERS[register])
 
     def _free(self) -> int:
         """A scratch register that no move needs."""
         usable = [each for each in self._mover.scratch if each not in self._kept]
         for register in usable:
-            if not self._needed[in_register(register)]:
+            if not self._needed[REGISTERS[register]]:
                 return register
         slots = (layout.SPILL + number * layout.WORD for number in range(layout.SPILL_WORDS))
         slot = next((each for each in slots if not self._needed[in_word(each)]), None)
         if slot is None or not usable:
             raise OutOfRegisters
         self._mover.store_slot(slot, usable[0])
-        self._replace(in_register(usable[0]), in_word(slot))
+        self._replace(REGISTERS[usable[0]], in_word(slot))
         return usable[0]
 
     def _replace(self, old: Place, new: Place) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dynarec.host import layout
-from dynarec.host.base import Recovery, Source
+from dynarec.host.base import HostCode, Recovery, Source
 from dynarec.host.moves import Move
+from dynarec.ir.ops import signed
+from dynarec.ir.state import Field
 
 
 class Recoveries:
@@ -39,3 +41,26 @@ class Recoveries:
             elif source is Source.WORD:
                 number //= layout.WORD
             self._records.append(Recovery(first, last, word, source, number, plus))
+
+
+def recovery_texts(code: HostCode, registers: Sequence[str], fields: Sequence[Field]) -> dict[int, str]:
+    """What the accesses of a unit write if they fault, for people: `x10 = r9d, x11 = 0x10`; by their offsets.
+
+    registers: `Host.register_names`. fields: of the guest.
+    """
+    names = {field.index: field.name for field in fields}
+    texts: dict[int, list[str]] = {}
+    for each in code.recoveries:
+        text = f"{names.get(each.word, each.word)} = {_value(each, registers)}"
+        for site in code.sites[each.first : each.last + 1]:
+            texts.setdefault(site.offset, []).append(text)
+    return {offset: ", ".join(each) for offset, each in texts.items()}
+
+
+def _value(recovery: Recovery, registers: Sequence[str]) -> str:
+    if recovery.source is Source.NOTHING:
+        return f"{recovery.plus:#x}"
+    is_word = recovery.source is Source.WORD
+    place = f"word {recovery.number}" if is_word else registers[recovery.number]
+    plus = signed(recovery.plus)
+    return f"{place} {'-' if plus < 0 else '+'} {abs(plus):#x}" if plus else place

@@ -212,7 +212,7 @@ STORES = (STORE8, STORE16, STORE32)
 BIT_COUNTS = (CLZ, CTZ, POPCNT)
 COMPARES = (EQ, NE, LTU, GEU, LTS, GES)
 NEAR = 1 << 12
-"""A value is made again from one that is no further away than this; the distance is an immediate operand on every host."""
+"""A value is made again from one that is no further away than this: an immediate operand on every host."""
 AS_WRITE = "as_write"
 """`attr` of a load that belongs to a read-modify-write: if it fails, the guest is told that a write has failed."""
 NEGATED = {EQ: NE, NE: EQ, LTU: GEU, GEU: LTU, LTS: GES, GES: LTS}

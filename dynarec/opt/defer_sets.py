@@ -1,6 +1,6 @@
-"""A `set` that another one overwrites is made only if the unit is left in between: at side exits, and by accesses that fault.
+"""A `set` that another one overwrites is made only if the unit is left in between: by a side exit, or by a fault.
 
-What remains is the state at the end of the unit.
+Exits, and accesses that may fault, carry what is to be written then. What remains is the state at the end of the unit.
 """
 
 from __future__ import annotations

@@ -22,8 +22,8 @@ def rewrite(unit: Unit, simplify: Simplify) -> None:
             if arg in replaced:
                 op.args = tuple([replaced.get(each, each) for each in op.args])
                 break
-        for _, value in op.deferred:
-            if value in replaced:
+        for _, written in op.deferred:
+            if written in replaced:
                 op.deferred = tuple([(field, replaced.get(each, each)) for field, each in op.deferred])
                 break
         if op.kind is EXIT_IF and (used := op.leave_value) in replaced:

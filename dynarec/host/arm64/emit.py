@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from dynarec.host import layout
 from dynarec.host.arm64.arithmetic import ARITHMETIC, Arithmetic
@@ -28,7 +29,7 @@ JUMP_INDEX_BITS = layout.JUMP_SLOTS.bit_length() - 1
 class Emitter(Arithmetic, Memory):
     """Emits one unit."""
 
-    numbers = {register: number for number, register in enumerate((*HOMES, *SCRATCH))}
+    numbers: ClassVar = {register: number for number, register in enumerate((*HOMES, *SCRATCH))}
     methods = complete("arm64", ARITHMETIC, CONDITIONS, MEMORY)
 
     def __init__(

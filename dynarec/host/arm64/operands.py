@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dynarec.host.allocate import Allocator, Slot
+from dynarec.host.allocate import Allocator
 from dynarec.host.arm64.encode import ZR, Assembler, Cond
 from dynarec.host.arm64.parts import ACCEPTS
 from dynarec.host.arm64.regs import SCRATCH, STATE
 from dynarec.host.emit import UnitEmitter
+from dynarec.host.moves import Slot
 from dynarec.host.parts import find_parts
 from dynarec.ir.ops import signed
 from dynarec.ir.state import Field

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from dynarec.host import layout
 from dynarec.host.base import ExitKind
@@ -31,7 +32,7 @@ MAX_SCALE_SHIFT = 3
 class Emitter(Arithmetic, Bits, Memory):
     """Emits one unit."""
 
-    numbers = {register: number for number, register in enumerate((*HOMES, *SCRATCH))}
+    numbers: ClassVar = {register: number for number, register in enumerate((*HOMES, *SCRATCH))}
     methods = complete("x86-64", ARITHMETIC, BITS, CONDITIONS, MEMORY)
 
     def __init__(

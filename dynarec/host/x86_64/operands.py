@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from dynarec.host import layout
-from dynarec.host.allocate import Allocator, Slot
+from dynarec.host.allocate import Allocator
 from dynarec.host.emit import UnitEmitter
+from dynarec.host.moves import Slot
 from dynarec.host.parts import Part, Parts, find_parts
 from dynarec.host.x86_64.address import find_scaled
 from dynarec.host.x86_64.encode import Alu, Assembler, Cond, Mem
