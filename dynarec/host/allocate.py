@@ -303,9 +303,9 @@ class Allocator(Mover):
             return home
         if self._ends_here(value):
             return home
-        if self._last.get(value, -1) <= self._wanted.get(op, self._last.get(value, -1)):
+        if op not in self._wanted or self._last.get(value, -1) <= self._wanted[op]:
             return None
-        self._evict(home)  # it has to go before the `set`
+        self._evict(home)  # it would have to go before the `set`
         return home
 
     def _ends_here(self, value: Op) -> bool:
