@@ -162,6 +162,9 @@ def _native_unit(translation: Translation, epoch: int) -> tuple[Any, tuple[Any, 
     sites = ffi.new("struct dr_site[]", [(s.offset, s.pc, s.refund) for s in code.sites])
     ranges = ffi.new("struct dr_range[]", translation.ranges)
     loans = ffi.new("struct dr_loan[]", code.loans)
+    recoveries = ffi.new(
+        "struct dr_recovery[]", [(r.plus, r.first, r.last, r.word, r.source, r.number) for r in code.recoveries]
+    )
     counts = ffi.new("uint32_t[]", [counter.offset for counter in code.counters])
     bytes_ = ffi.from_buffer("uint8_t[]", code.code)
     source = ffi.from_buffer("uint8_t[]", translation.source)
@@ -170,8 +173,9 @@ def _native_unit(translation: Translation, epoch: int) -> tuple[Any, tuple[Any, 
         (
             unit.key, bytes_, len(code.code), unit.retired, code.body,
             exits, len(code.exits), sites, len(code.sites), ranges, len(translation.ranges),
-            source, len(translation.source), loans, len(code.loans), translation.checked,
+            source, len(translation.source), loans, len(code.loans), recoveries, len(code.recoveries),
+            translation.checked,
             counts, len(code.counters), len(code.unexecuted), epoch,
         ),
     )  # fmt: skip
-    return native, (exits, sites, ranges, loans, source, bytes_, counts)
+    return native, (exits, sites, ranges, loans, recoveries, source, bytes_, counts)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from dynarec.host.recoveries import recovery_texts
 from dynarec.ir.text import format_ops
 
 if TYPE_CHECKING:
     from dynarec.host.base import HostCode
     from dynarec.translate import Translator
+
+
+NO_NOTES: Mapping[int, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +35,20 @@ def sections(translator: Translator, key: int) -> Iterator[Section]:
         yield Section("IR, lifted:" if name == "lifted" else f"IR after {name}:", list(format_ops(unit)))
     code = translator.translate(key).code
     title = f"host code: {translator.host.name}, {len(code.code)} bytes"
-    yield Section(title, list(host_lines(translator, code.code)))
+    yield Section(title, list(host_lines(translator, code.code, code)))
     yield Section("exits:", list(_exit_lines(code)))
 
 
-def host_lines(translator: Translator, code: bytes) -> Iterator[str]:
-    """A listing of host code."""
+def host_lines(translator: Translator, code: bytes, made: HostCode) -> Iterator[str]:
+    """A listing of host code, as it was made or as it is now."""
+    notes = recovery_texts(made, translator.host.register_names, translator.guest.layout.fields)
     for offset, data, text in translator.host.disassemble(code):
-        yield f"{offset:4x}  {data.hex():<24}{text}"
+        yield f"{offset:4x}  {data.hex():<24}{with_note(text, notes.get(offset))}"
+
+
+def with_note(text: str, note: str | None) -> str:
+    """An instruction, and what is to be said of it."""
+    return text if note is None else f"{text}  ; {note}"
 
 
 def _exit_lines(code: HostCode) -> Iterator[str]:

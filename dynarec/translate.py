@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from time import thread_time
 
-from dynarec.host.allocate import OutOfRegisters
 from dynarec.host.base import Host, HostCode
+from dynarec.host.moves import OutOfRegisters
 from dynarec.ir.unit import Unit
 from dynarec.opt import PASSES, Pass
 from dynarec.trace import (

@@ -248,6 +248,21 @@ struct dr_loan {
     uint32_t word;
 };
 
+/* Where a deferred write finds its value. */
+enum dr_source {
+    DR_FROM_NOTHING,
+    DR_FROM_REGISTER, /* a home register, or behind those one in which units compute: DR_HOST_REGISTERS */
+    DR_FROM_WORD,     /* of dr_cpu.state */
+};
+
+/* A word of the state that units do not hold up to date while nobody looks. When an access of the sites `first` to `last` faults,
+ * it is `plus` and the content of what `number` names. */
+struct dr_recovery {
+    uint32_t plus;
+    uint16_t first, last;
+    uint8_t word, source, number; /* source: enum dr_source */
+};
+
 /* A unit to install. */
 struct dr_unit {
     uint64_t key;
@@ -265,6 +280,8 @@ struct dr_unit {
     uint32_t source_size;
     const struct dr_loan *loans;
     uint32_t loan_count;
+    const struct dr_recovery *recoveries;
+    uint32_t recovery_count;
     int checked; /* it compares the bytes that it was made from with guest memory, whenever it is entered */
     const uint32_t *counts; /* offsets of what is changed for its counters to be its own (dr_move_count) */
     uint32_t count_count;

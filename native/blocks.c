@@ -89,7 +89,8 @@ static struct sizes measure(const struct dr_unit *unit) {
     }
     sizes.all = sizeof(struct dr_block) + unit->exit_count * sizeof(struct dr_link) +
                 sizes.uses * sizeof(struct dr_page_use) + unit->site_count * sizeof(struct dr_site) +
-                unit->range_count * sizeof(struct dr_range) + unit->loan_count * sizeof(struct dr_loan) + sizes.source;
+                unit->range_count * sizeof(struct dr_range) + unit->loan_count * sizeof(struct dr_loan) +
+                unit->recovery_count * sizeof(struct dr_recovery) + sizes.source;
     return sizes;
 }
 
@@ -104,7 +105,8 @@ static struct dr_block *allocate(const struct dr_unit *unit) {
     block->sites = (struct dr_site *)(block->uses + sizes.uses);
     block->ranges = (struct dr_range *)(block->sites + unit->site_count);
     block->loans = (struct dr_loan *)(block->ranges + unit->range_count);
-    block->source = (uint8_t *)(block->loans + unit->loan_count);
+    block->recoveries = (struct dr_recovery *)(block->loans + unit->loan_count);
+    block->source = (uint8_t *)(block->recoveries + unit->recovery_count);
     return block;
 }
 
@@ -140,11 +142,13 @@ static void fill(struct dr_block *block, const struct dr_unit *unit) {
     block->site_count = unit->site_count;
     block->range_count = unit->range_count;
     block->loan_count = unit->loan_count;
+    block->recovery_count = unit->recovery_count;
     block->checked = unit->checked;
     block->alive = true;
     copy_array(block->sites, unit->sites, unit->site_count * sizeof *unit->sites);
     copy_array(block->ranges, unit->ranges, unit->range_count * sizeof *unit->ranges);
     copy_array(block->loans, unit->loans, unit->loan_count * sizeof *unit->loans);
+    copy_array(block->recoveries, unit->recoveries, unit->recovery_count * sizeof *unit->recoveries);
     for (uint32_t i = 0; i < unit->exit_count; i++)
         block->exits[i] = (struct dr_link){.exit = unit->exits[i], .unit = block};
     copy_array(block->source, unit->source, unit->source_size);

@@ -53,11 +53,12 @@ struct dr_block {
     uint64_t key;
     uint32_t start, size; /* host code, in bytes from the start of the slice */
     uint32_t insns, body; /* as in dr_unit */
-    uint32_t exit_count, site_count, range_count, loan_count, use_count;
+    uint32_t exit_count, site_count, range_count, loan_count, recovery_count, use_count;
     struct dr_link *exits;
     struct dr_site *sites;
     struct dr_range *ranges;
     struct dr_loan *loans;
+    struct dr_recovery *recoveries;
     struct dr_page_use *uses;
     uint8_t *source;          /* a copy of its guest bytes */
     struct dr_link *incoming; /* first of the exits linked to it */

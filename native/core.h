@@ -64,7 +64,7 @@ struct dr_core {
     DR_VECTOR(uint8_t) counting; /* the code of a unit with the counters that are its own */
     struct dr_config config;
     const struct dr_guest *guest;
-    uint32_t fault_homes[DR_MAX_HOMES]; /* the home registers when generated code faulted */
+    uint32_t fault_registers[DR_HOST_REGISTERS]; /* the homes, and then the others, when generated code faulted */
     int fault_signal;
     volatile bool in_code; /* a fault now is generated code's */
     struct dr_trap trap;

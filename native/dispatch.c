@@ -155,7 +155,34 @@ static void store_homes(struct dr_core *core, const struct dr_block *block) {
     for (uint32_t i = 0; i < block->loan_count; i++)
         words[block->loans[i].home] = (uint8_t)block->loans[i].word;
     for (unsigned i = 0; i < DR_HOST_HOMES; i++)
-        core->cpu.state[words[i]] = core->fault_homes[i];
+        core->cpu.state[words[i]] = core->fault_registers[i];
+}
+
+static uint32_t recovered(const struct dr_core *core, const struct dr_recovery *recovery) {
+    switch (recovery->source) {
+    case DR_FROM_REGISTER:
+        return core->fault_registers[recovery->number] + recovery->plus;
+    case DR_FROM_WORD:
+        return core->cpu.state[recovery->number] + recovery->plus;
+    default:
+        return recovery->plus;
+    }
+}
+
+/* Makes the writes that the unit has deferred to a site. One may be from a word that another one is to. */
+static void recover(struct dr_core *core, const struct dr_block *block, uint32_t site) {
+    uint32_t values[DR_STATE_WORDS];
+    uint64_t written = 0;
+    for (uint32_t i = 0; i < block->recovery_count; i++) {
+        const struct dr_recovery *recovery = &block->recoveries[i];
+        if (recovery->first > site || recovery->last < site)
+            continue;
+        values[recovery->word] = recovered(core, recovery);
+        written |= UINT64_C(1) << recovery->word;
+    }
+    for (uint32_t word = 0; word < DR_STATE_WORDS; word++)
+        if (written >> word & 1)
+            core->cpu.state[word] = values[word];
 }
 
 /* Why generated code faulted where no access of the guest's is. */
@@ -185,6 +212,7 @@ static int leave_by_fault(struct dr_core *core, int32_t slice) {
     if (block->record)
         DR_COUNT(block->record->site_faults[site - block->sites], 1);
     store_homes(core, block);
+    recover(core, block, (uint32_t)(site - block->sites));
     core->cpu.pc = site->pc;
     settle(core, slice, site->refund);
     return interpret_access(core, site->pc);

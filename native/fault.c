@@ -1,4 +1,4 @@
-/* Host faults in generated code: the handler saves the home registers and sends the thread to the exit stub. The run loop then
+/* Host faults in generated code: the handler saves the registers that hold values and sends the thread to the exit stub. The run loop then
  * finds the guest instruction and lets the interpreter do it again, exactly; or, if there is none, says what went wrong. Faults
  * elsewhere go to who was there before.
  */
@@ -108,8 +108,8 @@ void dr_run_code(struct dr_core *core, const void *entry) {
 
 /* The fault is in generated code, or where it jumped to, so the registers are as enter.S says. */
 static void leave_generated_code(struct dr_core *core, int number, void *context) {
-    for (unsigned i = 0; i < DR_HOST_HOMES; i++)
-        core->fault_homes[i] = dr_context_home(context, i);
+    for (unsigned i = 0; i < DR_HOST_REGISTERS; i++)
+        core->fault_registers[i] = dr_context_register(context, i);
     int64_t budget = dr_context_budget(context);
     if (budget != DR_BUDGET_IN_MEMORY)
         core->cpu.budget = (int32_t)budget;

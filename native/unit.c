@@ -30,10 +30,36 @@ static const char *check_counts(const struct dr_unit *unit) {
     return NULL;
 }
 
+static bool is_place(const struct dr_recovery *recovery) {
+    switch (recovery->source) {
+    case DR_FROM_NOTHING:
+        return !recovery->number;
+    case DR_FROM_REGISTER:
+        return recovery->number < DR_HOST_REGISTERS;
+    case DR_FROM_WORD:
+        return recovery->number < DR_WORDS;
+    default:
+        return false;
+    }
+}
+
+static const char *check_recoveries(const struct dr_unit *unit) {
+    for (uint32_t i = 0; i < unit->recovery_count; i++) {
+        const struct dr_recovery *recovery = &unit->recoveries[i];
+        if (recovery->first > recovery->last || recovery->last >= unit->site_count)
+            return "a unit defers a write to a site that it does not have";
+        if (recovery->word >= DR_STATE_WORDS || !is_place(recovery))
+            return "a unit defers a write to no word of the state, or from no place";
+    }
+    return NULL;
+}
+
 const char *dr_unit_problem(const struct dr_core *core, const struct dr_unit *unit) {
     const char *error = check_exits(core, unit);
     if (!error)
         error = check_counts(unit);
+    if (!error)
+        error = check_recoveries(unit);
     if (!error)
         error = check_ranges(core, unit);
     for (uint32_t i = 0; i < unit->loan_count && !error; i++)

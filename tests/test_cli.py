@@ -228,6 +228,7 @@ def test_translate_is_repeatable() -> None:
     assert first.stdout == dynarec("translate", HELLO, "--at", "main", "--host", "x86_64").stdout
     for text in ("guest code: ", "IR, lifted:", "IR after fold:", "host code: x86_64"):
         assert text in first.stdout
+    assert re.search(r"mov dword ptr gs:\[.*  ; .*x2 = r11d - 0x20", first.stdout), "what a fault there writes"
     assert "IR after fold:" not in dynarec("translate", HELLO, "--at", "main", "--without", "fold").stdout
 
 

@@ -11,7 +11,7 @@ from dynarec.emulated.memory import EmulatedMemory
 from dynarec.emulated.targets import find_target, import_unicorn
 from dynarec.errors import DynarecError
 from dynarec.host import layout
-from dynarec.host.base import Exit, Host, HostCode, Site
+from dynarec.host.base import Exit, Host, HostCode, Recovery, Site, Source
 from dynarec.ir.state import STATE_WORDS
 
 # Where things are in the emulated host's memory. The guards around the window are simply not mapped.
@@ -141,7 +141,7 @@ class EmulatedCpu:
     def enter(self, offset: int) -> Departure:
         """Run from `offset` in the code region until the exit stub is called, or an access to guest memory faults.
 
-        After a fault, `store_homes` completes the state. Raises DynarecError when the code does anything else, or
+        After a fault, `recover` completes the state. Raises DynarecError when the code does anything else, or
         changes a register that is not its own.
         """
         self._load()
@@ -154,10 +154,32 @@ class EmulatedCpu:
             departure = Departure(self.engine.reg_read(self.target.returns) - CODE, False)
         self._store()
         if not departure.faulted:
-            self.store_homes([])
+            self._store_homes([])
         return departure
 
-    def store_homes(self, loans: Sequence[tuple[int, int]]) -> None:
+    def recover(self, code: HostCode, site: Site) -> None:
+        """Make the state what it is at an access of a unit, which has faulted."""
+        self._store_homes(code.loans)
+        number = code.sites.index(site)
+        found = [each for each in code.recoveries if each.first <= number <= each.last]
+        for each, value in [(each, self._recovered(each)) for each in found]:
+            self.state[each.word] = value & MASK32
+
+    def _recovered(self, recovery: Recovery) -> int:
+        source, number, plus = recovery[3:]
+        if source is Source.NOTHING:
+            return plus
+        if source is Source.WORD:
+            return self._word(number) + plus
+        count = len(self.target.homes)
+        register = self.target.homes[number] if number < count else self.target.scratch[number - count]
+        return int(self.engine.reg_read(register)) + plus
+
+    def _word(self, number: int) -> int:
+        word = self.engine.mem_read(STATE + number * layout.WORD, layout.WORD)
+        return int.from_bytes(word, "little")
+
+    def _store_homes(self, loans: Sequence[tuple[int, int]]) -> None:
         """Put the home registers, as they were last, where the unit kept them for (`HostCode.loans`)."""
         words = [index for index, _ in self._homes]
         for home, word in loans:
@@ -212,8 +234,9 @@ class EmulatedCpu:
         departure = self.enter(0)
         leave: Exit | Site | None
         if departure.faulted:
-            leave = find_site(code.sites, departure.offset)
-            self.store_homes(code.loans)
+            leave = site = find_site(code.sites, departure.offset)
+            if site is not None:
+                self.recover(code, site)
         else:
             leave = next((each for each in code.exits if each.ret == departure.offset), None)
         if leave is None:

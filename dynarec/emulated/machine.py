@@ -167,7 +167,7 @@ class EmulatedMachine:
         departure = self.cpu.enter(block.start)
         if departure.faulted:
             code, site = self.cache.site_at(departure.offset)
-            self.cpu.store_homes(code.loans)
+            self.cpu.recover(code, site)
             self.pc = site.pc
             self._settle(slice_, site.refund)
             self._interpret()

@@ -6,6 +6,9 @@ register, in a state word, or in several of these at a time. Values that are abo
 right in its home when nothing can look in between; everything else goes to scratch registers, then to homes that nobody
 looks at until they are set again, and to spill words when those run out.
 
+A write that is deferred takes its value from wherever that is; until then the field's place is free. A value that only
+deferred writes use, and that is the sum of another one and a constant, is not computed at all (`remade`).
+
 Emitters ask with `register`, `in_register` or `slot`, say `done` when they have fetched what an op uses, and get the
 result's place from `result`. Only the five primitives that they hand in make code, and none of these changes the host's
 flags.
@@ -13,23 +16,19 @@ flags.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from dynarec.host import layout
-from dynarec.ir.ops import EXIT_IF, GET, SET
+from dynarec.host.base import Source
+from dynarec.host.lives import Lives
+from dynarec.host.moves import NOWHERE, REGISTERS, Move, Mover, OutOfRegisters, Place, Slot, in_word
+from dynarec.ir.ops import MASK32
 from dynarec.ir.state import Field
-from dynarec.ir.unit import Op, Operand, Unit
-
-Slot = int
-"""Byte offset of a word from the CPU state register."""
+from dynarec.ir.unit import Deferred, Op, Operand, Unit
 
 
-class OutOfRegisters(Exception):  # noqa: N818 - what has happened; the docstring says whose error it is
-    """An op needs more registers at a time than the host has: a defect of the host's emitter."""
-
-
-class Allocator(ABC):
+class Allocator(Mover):
     """The places of values while one unit is emitted. Registers are host register numbers."""
 
     def __init__(
@@ -38,104 +37,33 @@ class Allocator(ABC):
         """further: a value for each use that the ops' arguments do not show; the emitter ends it with `release`."""
         self.homes = homes
         self.scratch = scratch
-        self.left: dict[Op, int] = {}
+        lives = Lives(unit, homes, further)
+        self.left = lives.left
+        self.remade = lives.remade
+        self._owed = lives.owed
+        self._ends = lives.ends
+        self._last = lives.last
+        self._wanted = lives.wanted
+        self._hints = lives.hints
+        self._words = lives.words
+        self._idle = lives.idle
         self._holds: dict[int, Op] = {}
         self._registers: dict[Op, list[int]] = {}
         self._slots: dict[Op, Slot] = {}
         self._in_slot: dict[Slot, Op] = {}
         self._aliases: dict[Op, Op] = {}
+        self._targets: dict[Field, Place] = {}
         self._locked: set[int] = set()
         self._pinned: set[Slot] = set()
         self._made: dict[int, int] = {}
-        self._hints: dict[Op, int] = {}
-        self._idle: dict[int, list[tuple[int, int]]] = {}
         self.at = 0
         """Index of the op that is being emitted."""
-        self._scan(unit, further)
 
     # -- primitives of the host ---------------------------------------------------------------------------------------
 
     @abstractmethod
-    def copy(self, to: int, source: int) -> None:
-        """Register to register."""
-
-    @abstractmethod
-    def load_slot(self, to: int, slot: Slot) -> None:
-        """State word to register."""
-
-    @abstractmethod
-    def store_slot(self, slot: Slot, source: int) -> None:
-        """Register to state word."""
-
-    @abstractmethod
-    def constant(self, to: int, value: int) -> None:
-        """Constant to register."""
-
-    @abstractmethod
     def store_constant(self, slot: Slot, value: int) -> None:
         """Constant to state word."""
-
-    # -- before the first op ------------------------------------------------------------------------------------------
-
-    def _scan(self, unit: Unit, further: Iterable[Op]) -> None:
-        """Count uses; find the values that can be computed in the home they are written to, and when homes are idle.
-
-        A home is idle between the last time that anybody can see its field and the next `set` of it.
-        """
-        left = self.left
-        observed = -1
-        position: dict[Op, int] = {}
-        touched: dict[Field, int] = {}
-        for index, op in enumerate(unit.ops):
-            kind = op.kind
-            left[op] = 0
-            for arg in op.args:
-                if type(arg) is not int:
-                    left[arg] += 1  # type: ignore[index]
-            if kind is SET:
-                value, field = op.args[0], op.attr
-                home = self.homes.get(field)
-                if home is not None:
-                    seen = max(observed, touched.get(field, -1))
-                    if isinstance(value, Op) and value not in self._hints and seen <= position[value]:
-                        self._hints[value] = home
-                    if seen < index - 1:
-                        self._idle.setdefault(home, []).append((seen, index))
-                touched[field] = index
-            elif kind is GET:
-                touched[op.attr] = index
-            elif kind.exits:
-                observed = index
-            position[op] = index
-            if kind is EXIT_IF and isinstance(used := op.leave_value, Op):
-                left[used] += 1
-        last = unit.terminal_value()
-        if isinstance(last, Op):
-            left[last] += 1
-        for value in further:
-            left[value] += 1
-        self._chain(position)
-
-    def _chain(self, position: dict[Op, int]) -> None:
-        """A value that is only the first operand of one computed in a home is best computed there, too."""
-        for op, home in list(self._hints.items()):
-            periods = self._idle.get(home, ())
-            first = self._first_operand(op)
-            while first is not None and first not in self._hints:
-                at = position[first]
-                if not any(start <= at < end for start, end in periods):
-                    break
-                self._hints[first] = home
-                first = self._first_operand(first)
-
-    def _first_operand(self, op: Op) -> Op | None:
-        """The operand that a two-operand instruction for `op` overwrites, if this is its only use."""
-        if not op.kind.pure:
-            return None
-        for arg in op.args[: 2 if op.kind.commutative else 1]:
-            if isinstance(arg, Op) and self.left[arg] == 1 and arg.kind is not GET:
-                return arg
-        return None
 
     # -- places of values ---------------------------------------------------------------------------------------------
 
@@ -147,6 +75,8 @@ class Allocator(ABC):
         """`op` is another name for `value`."""
         self._aliases[op] = value
         self.left[value] += self.left[op]
+        self._owed[value] += self._owed[op]
+        self._last[value] = max(self._last.get(value, -1), self._last.get(op, -1))
 
     def in_register(self, operand: Operand) -> int | None:
         """A register that holds the value, if one does."""
@@ -262,14 +192,20 @@ class Allocator(ABC):
             self.copy(other, register)
             self._put(value, other)
             return
-        for number in range(layout.SPILL_WORDS):
-            slot = layout.SPILL + number * layout.WORD
+        for slot in self._words_for(value):
             held = self._in_slot.get(slot)
             if slot not in self._pinned and (held is None or self.left[held] == 0):
                 self.store_slot(slot, register)
                 self._put_slot(value, slot)
                 return
         raise OutOfRegisters
+
+    def _words_for(self, value: Op) -> Iterator[Slot]:
+        """Where the value may be kept, best first: the word that it is going to be written to, spill words."""
+        slot, end = self._words.get(value, (0, 0))
+        if self.at < end:
+            yield slot
+        yield from range(layout.SPILL, layout.SPILL + layout.SPILL_WORDS * layout.WORD, layout.WORD)
 
     def _put_slot(self, value: Op, slot: Slot) -> None:
         self._forget_slot(slot)
@@ -363,9 +299,18 @@ class Allocator(ABC):
         if home is None:
             return None
         value = self._holds.get(home)
-        if value is not None and self.left[value] > 0 and self._registers[value] == [home] and value not in self._slots:
+        if value is None or self.left[value] == 0 or self._registers[value] != [home] or value in self._slots:
+            return home
+        if self._ends_here(value):
+            return home
+        if op not in self._wanted or self._last.get(value, -1) <= self._wanted[op]:
             return None
+        self._evict(home)  # it would have to go before the `set`
         return home
+
+    def _ends_here(self, value: Op) -> bool:
+        """Whether this op, which overwrites nothing if it fails, is the last that needs the value."""
+        return sum(self._root(each)[0] is value for each in self._ends.get(self.at, ())) == self.left[value]
 
     def _operand_for(self, op: Op) -> int | None:
         for arg in op.args:
@@ -425,3 +370,44 @@ class Allocator(ABC):
         self.store_slot(slot, source)
         if value not in self._slots:
             self._put_slot(value, slot)  # type: ignore[arg-type]
+
+    # -- deferred writes ----------------------------------------------------------------------------------------------
+
+    def moves(self, deferred: Deferred) -> list[Move]:
+        """What brings the state up to date, while values are where they are now."""
+        found = []
+        for field, operand in deferred:
+            to = self._targets.get(field) or self._target(field)
+            if type(operand) is int:
+                found.append(Move(to, NOWHERE, operand))
+                continue
+            value, plus = self._root(operand)  # type: ignore[arg-type]
+            registers = self._registers.get(value)
+            if plus or not self._is_at(value, to):
+                found.append(Move(to, REGISTERS[registers[0]] if registers else in_word(self._slots[value]), plus))
+        return found
+
+    def _is_at(self, value: Op, place: Place) -> bool:
+        if place.source is Source.WORD:
+            return self._slots.get(value) == place.number
+        return place.number in self._registers.get(value, ())
+
+    def _target(self, field: Field) -> Place:
+        home = self.homes.get(field)
+        place = in_word(field.index * layout.WORD) if home is None else REGISTERS[home]
+        return self._targets.setdefault(field, place)
+
+    def leave_behind(self) -> None:
+        """The unit has not been left at this op: some deferred writes will never be made."""
+        for op in self._ends.pop(self.at, ()):
+            value, _ = self._root(op)
+            self.left[value] -= 1
+            self._owed[value] -= 1
+
+    def _root(self, op: Op) -> tuple[Op, int]:
+        """The value that is somewhere, and what has to be added to it."""
+        value, plus = self._aliases.get(op, op), 0
+        while value in self.remade:
+            base, constant = self.remade[value]
+            value, plus = self._aliases.get(base, base), plus + constant & MASK32
+        return value, plus

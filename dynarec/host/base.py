@@ -4,7 +4,7 @@ A host turns an IR unit into `HostCode`, a value that touches no memory. The sam
 no addresses, hashes or random choices. The rules that every host keeps:
 
 - Each guest field in `homes` lives in its host register whenever control enters or leaves a unit; all others live in
-  `dr_cpu.state`. Both are exact at every exit and at every access that may fault.
+  `dr_cpu.state`. Both are exact at every exit, and at every access that may fault but for what its `Recovery` tells.
 - Code is position-independent, enters at offset 0, and leaves by calling the exit stub through the CPU state, by a
   link, or by an indirect jump to an entry found in `dr_cpu.jumps`.
 - The head takes `Unit.retired` guest instructions from the budget, and so does each round of a loop; what is not
@@ -67,6 +67,29 @@ class Site(NamedTuple):
     refund: int
 
 
+class Source(IntEnum):
+    """Where a deferred write finds its value (enum dr_source)."""
+
+    NOTHING = 0
+    REGISTER = 1
+    WORD = 2
+
+
+class Recovery(NamedTuple):
+    """A word of the state that does not hold what it should at the sites number `first` to `last` (struct dr_recovery).
+
+    It is `plus` and the content of what `number` names: nothing; a register, the homes first and then those in which
+    units compute; or a word of the CPU state.
+    """
+
+    first: int
+    last: int
+    word: int
+    source: Source
+    number: int
+    plus: int
+
+
 class Hardening(Enum):
     """What a host can do against changed code pointers, by name."""
 
@@ -102,6 +125,7 @@ class HostCode:
     """Offset behind the charge: where units come in that have paid for this one."""
     exits: list[Exit] = field(default_factory=list)
     sites: list[Site] = field(default_factory=list)
+    recoveries: list[Recovery] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
     loans: list[tuple[int, int]] = field(default_factory=list)
     """(number of a home, state word that it holds inside this unit instead of its own)."""
@@ -123,6 +147,8 @@ class Host(ABC):
     name: str
     home_registers: Sequence[int]
     """Host registers that can hold guest registers, in the order of `dr_cpu.homes`."""
+    register_names: Sequence[str]
+    """The names of registers that hold values: the homes, and then those in which units compute (`Recovery.number`)."""
     features: tuple[str, ...] = ()
     """What processors of this kind may have, and this code uses."""
     harden: frozenset[Hardening] = frozenset()

@@ -6,7 +6,7 @@ A host derives its emitter from `UnitEmitter`; the methods of its ops stand in a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 from dynarec.host import layout
@@ -14,11 +14,13 @@ from dynarec.host.allocate import Allocator
 from dynarec.host.base import EXITS, HEAD, Counter, Exit, ExitKind, HostCode, Mark, Site
 from dynarec.host.buffer import Buffer, Label
 from dynarec.host.loops import loans, with_loans
+from dynarec.host.moves import REGISTERS, Move, ParallelMoves
 from dynarec.host.parts import Parts
+from dynarec.host.recoveries import Recoveries
 from dynarec.ir import ops
 from dynarec.ir.ops import MASK32, OpKind
 from dynarec.ir.state import Field
-from dynarec.ir.unit import Branch, Interpret, Jump, JumpTo, Op, Operand, Unit
+from dynarec.ir.unit import Branch, Deferred, Interpret, Jump, JumpTo, Op, Operand, Unit
 
 Cond = TypeVar("Cond")
 """The host's condition codes."""
@@ -32,13 +34,20 @@ _Leave = Jump | JumpTo | Interpret
 class _SideExit:
     """A side exit whose stub is still to come; `leave` is None for the one of the head, out of budget.
 
-    `register` holds the target of a `JumpTo`, which may have to be masked.
+    `register` holds the target of a `JumpTo`, which may have to be masked. `moves` make the deferred writes.
     """
 
-    __slots__ = ("executed", "label", "leave", "mask", "pc", "register")
+    __slots__ = ("executed", "label", "leave", "mask", "moves", "pc", "register")
 
     def __init__(
-        self, label: Label, leave: _Leave | None, pc: int, executed: int, register: int = 0, mask: int = MASK32
+        self,
+        label: Label,
+        leave: _Leave | None,
+        pc: int,
+        executed: int,
+        register: int = 0,
+        mask: int = MASK32,
+        moves: Sequence[Move] = (),
     ) -> None:
         self.label = label
         self.leave = leave
@@ -46,15 +55,20 @@ class _SideExit:
         self.executed = executed
         self.register = register
         self.mask = mask
+        self.moves = moves
 
 
 class UnitEmitter(ABC, Generic[Cond]):
-    """Emits one unit. A subclass sets `asm`, `regs`, `parts` and `jump_shift`."""
+    """Emits one unit. A subclass sets `asm`, `regs`, `parts` and `jump_shift`.
+
+    numbers: of host registers, as deferred writes name them (`Recovery.number`).
+    """
 
     asm: Buffer
     regs: Allocator
     jump_shift: int
     parts: Parts
+    numbers: ClassVar[Mapping[int, int]]
     methods: ClassVar[Mapping[OpKind, Callable[[Any, Op], None]]]
     """The method that emits an op; those of this module are in `METHODS`."""
     counting = False
@@ -77,6 +91,9 @@ class UnitEmitter(ABC, Generic[Cond]):
         """What the flags were set for."""
         self.late: set[Op] = set()
         """Masks of computed jumps, which a jump needs only where its target is not found."""
+        self.recoveries = Recoveries(
+            self.result.recoveries, self.numbers, {home: field.index for field, home in self.homes.items()}
+        )
 
     def emit(self) -> HostCode:
         """The code of the whole unit."""
@@ -85,10 +102,11 @@ class UnitEmitter(ABC, Generic[Cond]):
         self._mark(HEAD)
         self._head()
         regs, code, marks = self.regs, self.asm.code, self.result.marks
+        remade = regs.remade
         for index, op in enumerate(self.unit.ops):
             marks.append(Mark(len(code), index))
             regs.at = index
-            if op in self.late:
+            if op in self.late or op in remade:
                 continue
             if op.kind not in KEEP_FLAGS:
                 self.compared = None
@@ -97,7 +115,10 @@ class UnitEmitter(ABC, Generic[Cond]):
                 continue
             self.methods[op.kind](self, op)
             regs.unlock()
+            if op.deferred:
+                regs.leave_behind()
         self.regs.at = len(self.unit.ops)
+        self.recoveries.close(len(self.result.sites) - 1)
         self._mark(EXITS)
         self._terminal()
         self.regs.unlock()
@@ -128,8 +149,9 @@ class UnitEmitter(ABC, Generic[Cond]):
     def _mark(self, op: int) -> None:
         self.result.marks.append(Mark(self.asm.here, op))
 
-    def _site(self, op: Op) -> None:
-        """The next host instruction makes the op's access."""
+    def _site(self, op: Op, moves: Sequence[Move] | None = None) -> None:
+        """The next host instruction makes the op's access. moves: what are deferred writes then, if not now."""
+        self.recoveries.site(len(self.result.sites), self.regs.moves(op.deferred) if moves is None else moves)
         self.result.sites.append(Site(self.asm.here, self.unit.insns[op.at].pc, self.charged - op.at))
 
     # -- primitives of the host ---------------------------------------------------------------------------------------
@@ -242,16 +264,21 @@ class UnitEmitter(ABC, Generic[Cond]):
         self._exchange(outwards=True)
         self._call_exit(ExitKind.BUDGET, self.unit.key, self.charged)
 
-    def _side_exit(self, condition: Operand, leave: _Leave, at: int, holds: bool = True) -> None:
+    def _side_exit(
+        self, condition: Operand, leave: _Leave, at: int, holds: bool = True, deferred: Deferred = ()
+    ) -> None:
         """Leave from instruction `at` if the condition holds; or if it does not."""
         executed = at if isinstance(leave, Interpret) else at + 1
         label = Label()
         target = self._target(leave.target) if isinstance(leave, JumpTo) else (0, MASK32)
         self._branch_if(condition, label, holds)
-        self.side_exits.append(_SideExit(label, leave, self.unit.insns[at].pc, executed, *target))
+        moves = self.regs.moves(deferred)
+        self.side_exits.append(_SideExit(label, leave, self.unit.insns[at].pc, executed, *target, moves))
 
     def _side_exit_stub(self, side: _SideExit) -> None:
         self.asm.bind(side.label)
+        if side.moves:
+            self._write_deferred(side)
         if isinstance(side.leave, Jump):
             self._leave(side.leave.target, side.executed)
             return
@@ -262,6 +289,15 @@ class UnitEmitter(ABC, Generic[Cond]):
         if side.leave is not None:
             self._exchange(outwards=True)
         self._call_exit(kind, side.pc, self.charged - side.executed)
+
+    def _write_deferred(self, side: _SideExit) -> None:
+        """Bring the state up to date."""
+        moves, kept = list(side.moves), [side.register] if isinstance(side.leave, JumpTo) else []
+        target = REGISTERS[side.register]
+        if kept and any(target == each.to for each in moves):
+            kept, side.register = [], self.regs.scratch[0]
+            moves.append(Move(REGISTERS[side.register], target))
+        ParallelMoves(self.regs, moves, kept).make()
 
     def _look_up(self, side: _SideExit) -> None:
         """Leave to a computed address."""
@@ -350,7 +386,7 @@ class UnitEmitter(ABC, Generic[Cond]):
         self.regs.set(op)
 
     def exit_if(self, op: Op) -> None:
-        self._side_exit(op.args[0], op.attr, op.at)
+        self._side_exit(op.args[0], op.attr, op.at, deferred=op.deferred)
         self.regs.done(op)
         self._release(op.leave_value)
 

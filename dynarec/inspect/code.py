@@ -7,7 +7,7 @@ were recorded; whether the host code that follows from it is the recorded one is
 from __future__ import annotations
 
 import bisect
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -15,10 +15,12 @@ from dynarec.core import verify
 from dynarec.errors import DynarecError
 from dynarec.host import make_host
 from dynarec.host.base import Host, HostCode
+from dynarec.host.recoveries import recovery_texts
 from dynarec.inspect.model import HEAD, Circumstances, Unit
 from dynarec.ir import unit as ir
 from dynarec.ir.text import format_ops
 from dynarec.loading import HARDENING_BITS, find_guest, hardening
+from dynarec.stages import NO_NOTES, with_note
 from dynarec.trace import Path
 from dynarec.translate import Translator
 from guest_isa.guest import Guest
@@ -92,7 +94,13 @@ class UnitCode:
     @cached_property
     def host_lines(self) -> list[HostLine]:
         """The recorded bytes."""
-        return list(_host_lines(self._host(self.unit.circumstances), self.unit.code, self.unit.marks))
+        host = self._host(self.unit.circumstances)
+        notes = self._notes(host, self._again) if self.is_reproduced else NO_NOTES
+        return list(_host_lines(host, self.unit.code, self.unit.marks, notes))
+
+    def _notes(self, host: Host, code: HostCode) -> Mapping[int, str]:
+        """What accesses write to the state if they fault."""
+        return recovery_texts(code, host.register_names, self.guest.layout.fields)
 
     @cached_property
     def stages(self) -> list[Stage]:
@@ -127,7 +135,8 @@ class UnitCode:
     def listing(self, code: HostCode, host: str | None = None) -> list[HostLine]:
         """The lines of such code."""
         marks = [(mark.offset, mark.op) for mark in code.marks]
-        return list(_host_lines(self._host(self._circumstances(None, host)), code.code, marks))
+        target = self._host(self._circumstances(None, host))
+        return list(_host_lines(target, code.code, marks, self._notes(target, code)))
 
     def translator(self, *, without: Collection[str] | None = None, host: str | None = None) -> Translator:
         """What translates it as it was translated, but for what is asked for."""
@@ -172,7 +181,9 @@ def _ir_lines(unit: ir.Unit) -> Iterator[IrLine]:
         yield IrLine(text, unit.ops[index].at if index < len(unit.ops) else last)
 
 
-def _host_lines(host: Host, code: bytes, marks: Sequence[tuple[int, int]]) -> Iterator[HostLine]:
+def _host_lines(
+    host: Host, code: bytes, marks: Sequence[tuple[int, int]], notes: Mapping[int, str]
+) -> Iterator[HostLine]:
     for offset, data, text in host.disassemble(code):
         mark = bisect.bisect_right(marks, offset, key=lambda mark: mark[0]) - 1
-        yield HostLine(offset, data, text, marks[mark][1] if mark >= 0 else HEAD)
+        yield HostLine(offset, data, with_note(text, notes.get(offset)), marks[mark][1] if mark >= 0 else HEAD)

@@ -81,16 +81,22 @@ class _Evaluation:
             args = [self._value(arg) for arg in op.args]
             if op.kind is ops.EXIT_IF:
                 if args[0]:
+                    self._write_deferred(op)
                     return self._leave(op.attr, op.at)
                 continue
             try:
                 self._values[op] = self._compute(op, args)
             except MemoryFault as fault:
+                self._write_deferred(op)
                 return self._fault(op, fault)
         return self._leave(self._unit.terminal, len(self._unit.insns) - 1)
 
     def _value(self, operand: Operand) -> int:
         return operand if isinstance(operand, int) else self._values[operand]
+
+    def _write_deferred(self, op: Op) -> None:
+        for field, value in op.deferred:
+            self._state[field.index] = self._value(value)
 
     def _compute(self, op: Op, args: list[int]) -> int:
         """The value of an op; 0 for one that has none."""

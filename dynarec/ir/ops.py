@@ -70,6 +70,11 @@ def signed(value: int) -> int:
     return value - 0x1_0000_0000 if value & SIGN32 else value
 
 
+def is_near(constant: int) -> bool:
+    """Whether a value is near to its sum with the constant."""
+    return abs(signed(constant)) <= NEAR
+
+
 def _extend(value: int, bits: int) -> int:
     low = value & ((1 << bits) - 1)
     return (low - (1 << bits)) & MASK32 if low >> (bits - 1) else low
@@ -206,6 +211,8 @@ LOADS = (LOAD8U, LOAD8S, LOAD16U, LOAD16S, LOAD32)
 STORES = (STORE8, STORE16, STORE32)
 BIT_COUNTS = (CLZ, CTZ, POPCNT)
 COMPARES = (EQ, NE, LTU, GEU, LTS, GES)
+NEAR = 1 << 12
+"""A value is made again from one that is no further away than this: an immediate operand on every host."""
 AS_WRITE = "as_write"
 """`attr` of a load that belongs to a read-modify-write: if it fails, the guest is told that a write has failed."""
 NEGATED = {EQ: NE, NE: EQ, LTU: GEU, GEU: LTU, LTS: GES, GES: LTS}

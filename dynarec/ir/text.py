@@ -10,6 +10,7 @@
       %3 = eq %1, %2
       branch %3, 0x10020, 0x10006
 
+An op at which the unit may be left tells, in brackets, what is written to the state then: `load32 %1, 0x4 [x2 = %0]`.
 A line with `;` is a guest instruction (pc, length in bytes, text); the ops under it belong to it. The last line is the
 terminal. `parse_unit(format_unit(unit), layout)` gives an equal unit, and printing that gives the same text.
 """
@@ -24,6 +25,7 @@ from dynarec.ir import ops
 from dynarec.ir.state import StateLayout
 from dynarec.ir.unit import (
     Branch,
+    Deferred,
     GuestInsn,
     Interpret,
     Jump,
@@ -81,6 +83,8 @@ class _Printer:
         elif op.attr is not None:
             words.insert(0, str(op.attr))
         text = f"{op.kind.name} {', '.join(words)}".rstrip()
+        if op.deferred:
+            text += f" [{', '.join(f'{field} = {self.operand(value)}' for field, value in op.deferred)}]"
         if op.kind.result is ops.Type.VOID:
             return text
         number = self._numbers[op] = len(self._numbers)
@@ -116,7 +120,7 @@ def format_unit(unit: Unit) -> str:
 
 _HEAD = re.compile(r"unit (0x[0-9a-f]+):")
 _INSN = re.compile(r"; (0x[0-9a-f]+) (\d+)(?:  (.*))?")
-_OP = re.compile(r"(?:%(\d+) = )?(\w+)(?: (.*))?")
+_OP = re.compile(r"(?:%(\d+) = )?(\w+)(?: ([^\[]*?))?(?: \[(.*)\])?")
 _LEAVES = frozenset({"jump", "jump_to", "branch", "trap", "interpret", "sync_code"})
 
 
@@ -141,13 +145,14 @@ class _Parser:
             self._op(self.unit, line)
 
     def _op(self, unit: Unit, line: str) -> None:
-        number, name, rest = _matched(_OP, line).groups()
+        number, name, rest, deferred = _matched(_OP, line).groups()
         if name in _LEAVES:
             unit.terminal = self._leave(line)
             self.ended = True
             return
         kind = ops.OPS[name]
         op = Op(kind, *self._split(kind, rest or ""), max(len(unit.insns) - 1, 0))
+        op.deferred = self._deferred(deferred) if deferred else ()
         unit.ops.append(op)
         if kind.result is not ops.Type.VOID:
             if number != str(len(self._values)):
@@ -165,6 +170,10 @@ class _Parser:
         elif kind is ops.CALL or (words and words[0] == ops.AS_WRITE):
             attr = words.pop(0)
         return tuple(self._operand(word) for word in words), attr
+
+    def _deferred(self, text: str) -> Deferred:
+        pairs = [each.split(" = ") for each in text.split(", ")]
+        return tuple((self._layout[name], self._operand(value)) for name, value in pairs)
 
     def _operand(self, word: str) -> Operand:
         return self._values[int(word[1:])] if word.startswith("%") else int(word, 16)

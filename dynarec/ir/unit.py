@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from dynarec.ir.state import Field
+
 if TYPE_CHECKING:
     from dynarec.ir.ops import OpKind
 
@@ -13,16 +15,17 @@ class Op:
     """One op, and the value it defines. `at` is the index of the guest instruction it belongs to.
 
     `attr` is what the kind needs besides values: the field of `get` and `set`, the exit of `exit_if`, the counter of
-    `call`.
+    `call`. `deferred` are writes of state that are made when the unit is left here, and otherwise not at all.
     """
 
-    __slots__ = ("args", "at", "attr", "kind")
+    __slots__ = ("args", "at", "attr", "deferred", "kind")
 
     def __init__(self, kind: OpKind, args: tuple[Operand, ...], attr: Any = None, at: int = 0) -> None:
         self.kind = kind
         self.args = args
         self.attr = attr
         self.at = at
+        self.deferred: Deferred = ()
 
     def __repr__(self) -> str:
         return f"<{self.kind.name} at {self.at}>"
@@ -47,6 +50,8 @@ class Op:
 
 Operand = Op | int
 """A value defined by an op, or a constant (unsigned 32 bits; 0 or 1 for I1)."""
+Deferred = tuple[tuple[Field, Operand], ...]
+"""Fields, each once, with what is written to them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ def verify(unit: Unit, layout: StateLayout | None = None) -> None:
     """Raise MalformedUnit unless `unit` is well formed.
 
     Values are defined before their use and have the types of the op table; constants fit their type; the offset of an
-    access is a constant; ops stand in the order of their guest instructions; what is written to a field provably fits.
+    access is a constant; ops stand in the order of their guest instructions; what is written to a field provably fits;
+    writes are deferred to ops that may leave the unit, for each field one.
     With `layout`, fields are those of the layout.
     """
     _Verifier(unit, layout).run()
@@ -63,6 +64,7 @@ class _Verifier:
             self._operand(arg, wanted)
         _check_offset(op)
         self._attr(op)
+        self._deferred(op)
         if op.kind.result is not Type.VOID:
             self._defined.add(op)
 
@@ -89,11 +91,22 @@ class _Verifier:
             _need(op.attr is None, f"has an attribute, {op.attr!r}")
 
     def _field(self, op: Op) -> None:
-        _need(isinstance(op.attr, Field), f"{op.attr!r} is no field")
-        _need(self._fields is None or op.attr in self._fields, f"{op.attr} is not in the layout")
+        self._check_field(op.attr)
         if op.kind is ops.SET:
-            width = _width(op.args[0])
-            _need(width <= op.attr.bits, f"a value of up to {width} bits does not fit {op.attr.bits}")
+            _check_fits(op.args[0], op.attr)
+
+    def _check_field(self, field: object) -> None:
+        _need(isinstance(field, Field), f"{field!r} is no field")
+        _need(self._fields is None or field in self._fields, f"{field} is not in the layout")
+
+    def _deferred(self, op: Op) -> None:
+        _need(op.kind.exits or not op.deferred, "writes are deferred to an op that leaves no unit")
+        fields = [field for field, _ in op.deferred]
+        _need(len(set(fields)) == len(fields), "two writes of one field are deferred")
+        for field, value in op.deferred:
+            self._check_field(field)
+            self._operand(value, Type.I32)
+            _check_fits(value, field)
 
     def _leave(self, leave: Terminal) -> None:
         match leave:
@@ -148,6 +161,11 @@ def _check_offset(op: Op) -> None:
 _RESULT_WIDTH = {ops.BIT: 1, ops.ZEXT8: 8, ops.LOAD8U: 8, ops.ZEXT16: 16, ops.LOAD16U: 16}
 _RESULT_WIDTH |= dict.fromkeys(ops.BIT_COUNTS, ops.WORD_BITS.bit_length())
 _WIDEST = (ops.OR, ops.XOR)
+
+
+def _check_fits(value: Operand, field: Field) -> None:
+    width = _width(value)
+    _need(width <= field.bits, f"a value of up to {width} bits does not fit {field.bits}")
 
 
 def _width(value: Operand) -> int:

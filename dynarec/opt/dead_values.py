@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dynarec.ir.ops import EXIT_IF, GET
-from dynarec.ir.unit import Op, Operand, Unit
+from dynarec.ir.unit import Deferred, Op, Operand, Unit
 
 
 def dead_values(unit: Unit) -> None:
@@ -12,12 +12,16 @@ def dead_values(unit: Unit) -> None:
     if (value := unit.terminal_value()) is not None:
         used.add(value)
     kept: list[Op] = []
+    deferred: Deferred = ()
     for op in reversed(unit.ops):
         if (op.kind.pure or op.kind is GET) and op not in used:
             continue
         used.update(op.args)
         if op.kind is EXIT_IF and (value := op.leave_value) is not None:
             used.add(value)
+        if op.deferred is not deferred:
+            deferred = op.deferred
+            used.update([value for _, value in deferred])
         kept.append(op)
     kept.reverse()
     unit.ops = kept

@@ -25,6 +25,10 @@ def rewrite(unit: Unit, rules: Mapping[OpKind, Rule]) -> None:
                 if arg in replaced:
                     op.args = tuple([replaced.get(each, each) for each in op.args])
                     break
+            for _, written in op.deferred:
+                if written in replaced:
+                    op.deferred = tuple([(field, replaced.get(each, each)) for field, each in op.deferred])
+                    break
             if kind is EXIT_IF and (used := op.leave_value) in replaced:
                 op.replace_leave_value(replaced[used])
         if kind in rules and (value := rules[kind](op)) is not None:

@@ -19,8 +19,8 @@ uint32_t *dr_context_state(const void *context) {
     return (uint32_t *)reg(context, DR_STATE_REGISTER);
 }
 
-uint32_t dr_context_home(const void *context, unsigned number) {
-    return (uint32_t)reg(context, dr_homes[number]);
+uint32_t dr_context_register(const void *context, unsigned number) {
+    return (uint32_t)reg(context, dr_registers[number]);
 }
 
 int64_t dr_context_budget(const void *context) {

@@ -4,8 +4,11 @@
 #include "context.h"
 #include "registers.h"
 
+#define LINK_REGISTER 30
+
 static uint64_t reg(const void *context, unsigned number) {
-    return ((const ucontext_t *)context)->uc_mcontext->__ss.__x[number];
+    const _STRUCT_ARM_THREAD_STATE64 *state = &((const ucontext_t *)context)->uc_mcontext->__ss;
+    return number == LINK_REGISTER ? arm_thread_state64_get_lr(*state) : state->__x[number];
 }
 
 uint64_t dr_context_pc(const void *context) {
@@ -20,8 +23,8 @@ uint32_t *dr_context_state(const void *context) {
     return (uint32_t *)reg(context, DR_STATE_REGISTER);
 }
 
-uint32_t dr_context_home(const void *context, unsigned number) {
-    return (uint32_t)reg(context, dr_homes[number]);
+uint32_t dr_context_register(const void *context, unsigned number) {
+    return (uint32_t)reg(context, dr_registers[number]);
 }
 
 int64_t dr_context_budget(const void *context) {

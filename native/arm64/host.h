@@ -11,6 +11,7 @@
 
 #define DR_HOST_NAME "arm64"
 #define DR_HOST_HOMES 22 /* home registers: enter.S */
+#define DR_HOST_REGISTERS 25 /* with those in which units compute */
 #define DR_CODE_ALIGN 16u
 #define DR_BRANCH_SIZE 8u    /* what stands at a link */
 #define DR_ADD_BUDGET UINT32_C(0x1100035a)  /* add w26, w26, #0 */

@@ -13,13 +13,14 @@ import random
 import pytest
 
 from dynarec.host import cpu_has_bmi2, native_host_name
-from dynarec.host.allocate import OutOfRegisters
 from dynarec.host.arm64 import Arm64
 from dynarec.host.base import Host
+from dynarec.host.moves import OutOfRegisters
 from dynarec.host.x86_64 import X86_64
 from dynarec.ir import ops
 from dynarec.ir.ops import OpKind, Type
 from dynarec.ir.unit import Branch, Interpret, Jump, JumpTo, Op, Operand, Terminal, Unit
+from dynarec.ir.verify import OFFSET_OPERAND
 from dynarec.opt import PASSES
 from tests.host.contract import (
     HOME_COUNT,
@@ -60,11 +61,33 @@ VALUES = (
 BINARY = [kind for kind in PURE if kind.params == (Type.I32, Type.I32)]
 ACCESSES = (*ops.LOADS, *ops.STORES, ops.STORE32_IF)
 ROUNDS = 5
+UNITS_LEFT_ANYWHERE = 150 if "CI" in os.environ else 25
+NOWHERE = 0x40
+"""An address without memory."""
 UNITS_WITH_PARTS = 150
 
 
 def named(kinds: tuple[OpKind, ...] | list[OpKind]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("kind", kinds, ids=lambda kind: kind.name)
+
+
+def leaving_at(unit: Unit, place: int) -> Unit:
+    """A copy that is left at the op at `place` and at none before it; the passes do not see that."""
+    copied = clone(unit)
+    first = Op(ops.GET, (), LAYOUT["r0"], 0)
+    odd = Op(ops.OR, (first, 1), None, 0)
+    never, always = Op(ops.EQ, (odd, 0), None, 0), Op(ops.NE, (odd, 0), None, 0)
+    for index, op in enumerate(copied.ops[: place + 1]):
+        if op.kind is ops.EXIT_IF:
+            op.args = (always if index == place else never,)
+        elif op.kind.exits:
+            at = OFFSET_OPERAND[op.kind] - 1
+            address = NOWHERE if index == place else MEMORY_BASE
+            op.args = (*op.args[:at], address, 4 * (index % 8), *op.args[at + 2 :])
+            if op.kind is ops.STORE32_IF and index == place:
+                op.args = (1, *op.args[1:])
+    copied.ops[:0] = [first, odd, never, always]
+    return copied
 
 
 def state_with(rng: random.Random, **fields: int) -> tuple[int, ...]:
@@ -369,6 +392,30 @@ class Contract:
             states = random_states(rng, 2)
             bench.check(unit, states, rng.choice((1, 3)), code, lambda seed=seed: f"DYNAREC_SEED={seed}")  # type: ignore[misc]
         assert crowded * 50 <= len(seeds)
+
+    def test_leaving_anywhere(self, bench: Bench) -> None:
+        """At each side exit and each access in turn: whatever is deferred, the state is as if nothing were."""
+        seeds = [SEED] if "DYNAREC_SEED" in os.environ else range(SEED, SEED + UNITS_LEFT_ANYWHERE)
+        print(f"seeds {seeds}")
+        deferred = 0
+        for seed in seeds:
+            rng = random.Random(seed)
+            unit = as_hosts_get_it(random_unit(rng, Shape(20, reuse=0.9)))
+            for place, op in enumerate(unit.ops):
+                if not op.kind.exits:
+                    continue
+                left = leaving_at(unit, place)
+                changed = clone(left)
+                for each in PASSES:
+                    if each.name not in ("forward", "fold") or rng.random() < 0.8:
+                        each.run(changed)
+                deferred += sum(len(op.deferred) for op in changed.ops)
+                try:
+                    code = bench.emit(changed)
+                except OutOfRegisters:
+                    continue
+                bench.check(left, random_states(rng, 1), 1, code, lambda seed=seed: f"DYNAREC_SEED={seed}")  # type: ignore[misc]
+        assert deferred > len(seeds)
 
     def test_same_unit_gives_same_code(self, bench: Bench) -> None:
         rng = random.Random(SEED)

@@ -22,12 +22,13 @@ unit 0x10000:
   ; 0x10002 4
   %2 = and %1, 0x3
   %3 = ne %2, 0x0
-  exit_if %3, trap 4 %1
+  exit_if %3, trap 4 %1 [r1 = %2, narrow = 0x7f]
   %4 = load16s %1, 0xfffffffc
   store32_if %3, %1, 0x8, %4
   %5 = call time, 0x20
   set narrow, 0x7f
   exit_if %3, jump 0x10020
+  store8 %1, 0x0, 0x1 [r1 = 0x0]
   exit_if 0x1, interpret
   branch %3, 0x10020, 0x10006
 """
@@ -40,7 +41,10 @@ def shape(unit: Unit) -> list[object]:
     def operand(value: object) -> object:
         return ("op", places[value]) if isinstance(value, Op) else value
 
-    ops: list[object] = [(op.kind, tuple(map(operand, op.args)), str(op.attr), op.at) for op in unit.ops]
+    def written(op: Op) -> list[tuple[str, object]]:
+        return [(field.name, operand(value)) for field, value in op.deferred]
+
+    ops: list[object] = [(op.kind, tuple(map(operand, op.args)), str(op.attr), written(op), op.at) for op in unit.ops]
     terminal = [(type(unit.terminal), operand(unit.terminal_value()))]
     return [unit.key, ops, terminal, unit.insns]
 
@@ -49,7 +53,7 @@ def test_an_example_is_read_and_printed_again() -> None:
     unit = parse_unit(EXAMPLE, LAYOUT)
     verify(unit, LAYOUT)
     assert format_unit(unit) == EXAMPLE
-    assert [op.at for op in unit.ops] == [0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1]
+    assert [op.at for op in unit.ops] == [0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]
     assert unit.insns[1].pc == KEY + 2
 
 

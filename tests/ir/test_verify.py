@@ -11,7 +11,7 @@ from dynarec.ir import ops
 from dynarec.ir.ops import OpKind, Type
 from dynarec.ir.state import Field
 from dynarec.ir.text import parse_unit
-from dynarec.ir.unit import Branch, GuestInsn, Interpret, Jump, JumpTo, Op, SyncCode, Trap, Unit
+from dynarec.ir.unit import Branch, GuestInsn, Interpret, Jump, JumpTo, Op, Operand, SyncCode, Trap, Unit
 from dynarec.ir.verify import MalformedUnit, verify
 from tests.ir.units import LAYOUT, random_unit
 
@@ -34,8 +34,10 @@ def unit() -> Unit:
     return parse_unit(GOOD, LAYOUT)
 
 
-def add(broken: Unit, kind: OpKind, *args: object, attr: object = None, at: int = 1) -> None:
-    broken.ops.append(Op(kind, args, attr, at))  # type: ignore[arg-type]
+def add(broken: Unit, kind: OpKind, *args: object, attr: object = None, at: int = 1) -> Op:
+    op = Op(kind, args, attr, at)  # type: ignore[arg-type]
+    broken.ops.append(op)
+    return op
 
 
 def swap(broken: Unit) -> None:
@@ -85,9 +87,19 @@ RULES: list[tuple[str, Callable[[Unit], object]]] = [
     ("no terminal", lambda u: setattr(u, "terminal", None)),
     ("no guest instruction", lambda u: u.insns.clear()),
     ("no guest address", lambda u: u.insns.append(GuestInsn(-4, 4))),
+    ("leaves no unit", lambda u: defer(u.ops[GET], (LAYOUT["r1"], 1))),
+    ("two writes of one field", lambda u: defer(add(u, ops.LOAD32, 0, 0), (LAYOUT["r1"], 1), (LAYOUT["r1"], 2))),
+    ("is not in the layout", lambda u: defer(add(u, ops.LOAD32, 0, 0), (Field("r1", 2), 1))),
+    ("i32 wanted, i1 given", lambda u: defer(add(u, ops.LOAD32, 0, 0), (LAYOUT["r1"], u.ops[EQ]))),
+    ("does not fit 8", lambda u: defer(add(u, ops.EXIT_IF, 1, attr=Jump(0)), (LAYOUT["narrow"], 0x100))),
+    ("not defined before it", lambda u: defer(load := add(u, ops.LOAD32, 0, 0), (LAYOUT["r1"], load))),
     ("no length", lambda u: u.insns.append(GuestInsn(0x108, 0))),
     ("0x104 has no length", lambda u: missing(u, 0x104, 0x108)),
 ]
+
+
+def defer(op: Op, *writes: tuple[Field, Operand]) -> None:
+    op.deferred = writes
 
 
 def missing(broken: Unit, *addresses: int) -> None:

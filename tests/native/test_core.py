@@ -12,6 +12,7 @@ from dynarec._native import ffi, lib
 from dynarec.engine import Machine, StopReason
 from dynarec.errors import DynarecError
 from dynarec.host import layout
+from dynarec.host.base import Recovery, Source
 from dynarec.translate import Translation
 from tests.native.guests import CODE, DATA, EXIT, PAGE, asm, li, load, lui, registers
 
@@ -270,3 +271,26 @@ def test_samples_choose_homes_and_change_no_result(monkeypatch: pytest.MonkeyPat
         if ffi.string(lib.dr_host()) == b"x86_64":  # arm64 holds all that this program uses
             assert set(machine._translator.host.homes) != set(untouched)  # type: ignore[union-attr]
             assert stats.flushes >= 1
+
+
+BAD_RECOVERIES = {
+    "behind the last site": (Recovery(0, 1, 1, Source.NOTHING, 0, 0), "to a site"),
+    "before its first site": (Recovery(1, 0, 1, Source.NOTHING, 0, 0), "to a site"),
+    "a word that is not the guest's": (Recovery(0, 0, 48, Source.NOTHING, 0, 0), "no word"),
+    "a register that is none": (Recovery(0, 0, 1, Source.REGISTER, 32, 0), "from no place"),
+    "a word behind the state": (Recovery(0, 0, 1, Source.WORD, 64, 0), "from no place"),
+    "a number of nothing": (Recovery(0, 0, 1, Source.NOTHING, 1, 0), "from no place"),
+    "a source that is none": (Recovery(0, 0, 1, 3, 0, 0), "from no place"),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize(("recovery", "text"), BAD_RECOVERIES.values(), ids=BAD_RECOVERIES)
+def test_deferred_writes_to_or_from_elsewhere_are_refused(recovery: Recovery, text: str) -> None:
+    with load(asm("lw", rd="a0", rs1="s0", imm=0) + EXIT, tier="jit") as machine:
+        made = machine.translator.translate(CODE)
+        assert len(made.code.sites) == 1
+        machine.core.bind_thread()
+        machine.core.install(made)
+        made.code.recoveries.append(recovery)
+        with pytest.raises(DynarecError, match=f"a unit defers a write .*{text}"):
+            machine.core.install(made)

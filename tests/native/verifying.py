@@ -14,8 +14,8 @@ from dynarec import core
 from dynarec.commands.code import ProgramCode
 from dynarec.emulated.targets import find_target
 from dynarec.host import layout
-from dynarec.host.allocate import OutOfRegisters
 from dynarec.host.base import Host, HostCode
+from dynarec.host.moves import OutOfRegisters
 from dynarec.ir.state import STATE_WORDS
 from dynarec.loading import read_program
 from dynarec.opt import PASSES

@@ -53,5 +53,5 @@ def _in_cache(machine: Machine, translator: Translator, key: int, code: HostCode
     unpatched = translator.host.unpatched
     if unpatched(data, code) != unpatched(code.code, code):
         return replace(section, title=f"{section.title}; the code cache has another form, for breakpoints or a profile")
-    lines = list(host_lines(translator, data))
+    lines = list(host_lines(translator, data, code))
     return Section(f"{section.title}, at {offset:#x} in the code cache", lines)

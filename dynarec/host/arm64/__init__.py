@@ -8,7 +8,7 @@ from dynarec.host import layout
 from dynarec.host.arm64 import disasm
 from dynarec.host.arm64.emit import LINK_SIZE, Emitter
 from dynarec.host.arm64.lower import lower
-from dynarec.host.arm64.regs import HOMES
+from dynarec.host.arm64.regs import HOMES, NAMES
 from dynarec.host.base import Hardening, Host, HostCode
 from dynarec.ir.state import Field
 from dynarec.ir.unit import Unit
@@ -23,6 +23,7 @@ class Arm64(Host):
 
     name = "arm64"
     home_registers = HOMES
+    register_names = NAMES
 
     def __init__(self, homes: Sequence[Field], jump_shift: int, harden: frozenset[Hardening] = frozenset()) -> None:
         super().__init__(homes, jump_shift)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from typing import ClassVar
 
 from dynarec.host import layout
 from dynarec.host.arm64.arithmetic import ARITHMETIC, Arithmetic
 from dynarec.host.arm64.conditions import CONDITIONS
 from dynarec.host.arm64.encode import Assembler, Cond, Extend
 from dynarec.host.arm64.memory import MEMORY, Memory
-from dynarec.host.arm64.regs import BUDGET, CALL, CONTEXT, STATE
+from dynarec.host.arm64.regs import BUDGET, CALL, CONTEXT, HOMES, SCRATCH, STATE
 from dynarec.host.base import ExitKind, Hardening
 from dynarec.host.buffer import Label
 from dynarec.host.emit import complete
@@ -40,6 +41,7 @@ def _link_code(refund: int) -> bytes:
 class Emitter(Arithmetic, Memory):
     """Emits one unit."""
 
+    numbers: ClassVar = {register: number for number, register in enumerate((*HOMES, *SCRATCH))}
     methods = complete("arm64", ARITHMETIC, CONDITIONS, MEMORY)
 
     def __init__(

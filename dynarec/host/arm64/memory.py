@@ -80,8 +80,9 @@ class Memory(Conditions):
         pointed = self._point(op)
         address = 0 if pointed else self._address(op.args[0], op.args[1])
         self.regs.done(op)
+        moves = self.regs.moves(op.deferred)
         to = self.regs.result(op)
-        self._site(op)
+        self._site(op, moves)
         if pointed:
             _POINTED_LOADS[op.kind](self.asm, to, POINTER, signed_offset(op.args[1]))
         else:

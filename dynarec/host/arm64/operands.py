@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dynarec.host.allocate import Allocator, Slot
+from dynarec.host.allocate import Allocator
 from dynarec.host.arm64.encode import ZR, Assembler, Cond
 from dynarec.host.arm64.parts import ACCEPTS
 from dynarec.host.arm64.regs import SCRATCH, STATE
 from dynarec.host.emit import UnitEmitter
+from dynarec.host.moves import Slot
 from dynarec.host.parts import find_parts
+from dynarec.ir.ops import signed
 from dynarec.ir.state import Field
 from dynarec.ir.unit import Operand, Unit
+
+IMM12_END = 1 << 12
 
 
 class Registers(Allocator):
@@ -35,6 +39,16 @@ class Registers(Allocator):
 
     def store_constant(self, slot: Slot, value: int) -> None:
         self.asm.str(self.register(value), STATE, slot)
+
+    def add_constant(self, to: int, source: int, value: int) -> None:
+        """A few times `NEAR` is less than what two immediates are together."""
+        number = signed(value)
+        add = self.asm.add_ri if number > 0 else self.asm.sub_ri
+        high, low = divmod(abs(number), IMM12_END)
+        for part in (low, high * IMM12_END):
+            if part:
+                add(to, source, part)
+                source = to
 
     def register(self, operand: Operand) -> int:
         """Zero has a register of its own."""

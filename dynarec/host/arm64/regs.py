@@ -14,6 +14,8 @@ POINTER = 25
 """Host address of the guest address that several accesses of a unit count from; nothing between units."""
 HOMES = (*range(16), *range(19, 25))
 SCRATCH = (16, 17, 30)
+NAMES = tuple(f"w{number}" for number in (*HOMES, *SCRATCH))
+"""Of homes and scratch registers, as 32-bit operands."""
 VECTOR = 0
 """The vector register in which bits are counted; nothing between ops."""
 CALL = 16

@@ -9,7 +9,7 @@ from dynarec.host.base import Host, HostCode
 from dynarec.host.x86_64 import disasm
 from dynarec.host.x86_64.emit import LINK_SIZE, Emitter
 from dynarec.host.x86_64.lower import lower
-from dynarec.host.x86_64.regs import HOMES
+from dynarec.host.x86_64.regs import HOMES, NAMES
 from dynarec.ir.state import Field
 from dynarec.ir.unit import Unit
 
@@ -19,6 +19,7 @@ class X86_64(Host):  # noqa: N801 - the manual's spelling
 
     name = "x86_64"
     home_registers = HOMES
+    register_names = NAMES
 
     def __init__(self, homes: Sequence[Field], jump_shift: int, bmi2: bool = False) -> None:
         super().__init__(homes, jump_shift)

@@ -69,6 +69,7 @@ def find_scaled(unit: Unit) -> ScaledAddresses:
 def _uses(unit: Unit) -> Counter[Operand | None]:
     uses: Counter[Operand | None] = Counter([arg for op in unit.ops for arg in op.args])
     uses.update([op.leave_value for op in unit.ops if op.kind is EXIT_IF])
+    uses.update({value for op in unit.ops for _, value in op.deferred})
     return uses
 
 

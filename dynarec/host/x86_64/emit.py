@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from typing import ClassVar
 
 from dynarec.host import layout
 from dynarec.host.base import ExitKind
@@ -14,7 +15,7 @@ from dynarec.host.x86_64.bits import BITS, Bits
 from dynarec.host.x86_64.conditions import CONDITIONS
 from dynarec.host.x86_64.encode import Alu, Assembler, Cond, Mem, Reg, invert
 from dynarec.host.x86_64.memory import MEMORY, Memory
-from dynarec.host.x86_64.regs import STATE
+from dynarec.host.x86_64.regs import HOMES, SCRATCH, STATE
 from dynarec.ir.ops import MASK32
 from dynarec.ir.state import Field
 from dynarec.ir.unit import Operand, Unit
@@ -53,6 +54,7 @@ def _link_code(refund: int) -> bytes:
 class Emitter(Arithmetic, Bits, Memory):
     """Emits one unit."""
 
+    numbers: ClassVar = {register: number for number, register in enumerate((*HOMES, *SCRATCH))}
     methods = complete("x86-64", ARITHMETIC, BITS, CONDITIONS, MEMORY)
 
     def __init__(

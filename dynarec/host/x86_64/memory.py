@@ -50,8 +50,9 @@ class Memory(Conditions):
     def load(self, op: Op) -> None:
         address = self._address(op, op.args[0], op.args[1])
         self.regs.done(op)
+        moves = self.regs.moves(op.deferred)
         to = self.regs.result(op)
-        self._site(op)
+        self._site(op, moves)
         _LOADS[op.kind](self.asm, to, address)
 
     def store(self, op: Op) -> None:

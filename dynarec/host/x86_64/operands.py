@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from dynarec.host import layout
-from dynarec.host.allocate import Allocator, Slot
+from dynarec.host.allocate import Allocator
 from dynarec.host.emit import UnitEmitter
+from dynarec.host.moves import Slot
 from dynarec.host.parts import Part, Parts, find_parts
 from dynarec.host.x86_64.address import find_scaled
 from dynarec.host.x86_64.encode import Alu, Assembler, Cond, Mem
 from dynarec.host.x86_64.regs import SCRATCH, STATE
-from dynarec.ir.ops import AND
+from dynarec.ir.ops import AND, signed
 from dynarec.ir.state import Field
 from dynarec.ir.unit import Op, Operand, Unit
 
@@ -42,6 +43,9 @@ class Registers(Allocator):
 
     def store_constant(self, slot: Slot, value: int) -> None:
         self.asm.mov_mi(SLOTS[slot], value)
+
+    def add_constant(self, to: int, source: int, value: int) -> None:
+        self.asm.lea(to, Mem(source, signed(value)))
 
 
 def _is_andn(op: Op, part: Part) -> bool:

@@ -8,3 +8,5 @@ STATE = Reg.RBP
 """Points at `dr_cpu.state`."""
 HOMES = (Reg.RBX, Reg.RSI, Reg.RDI, Reg.R8, Reg.R9, Reg.R10, Reg.R11, Reg.R12, Reg.R13, Reg.R14, Reg.R15)
 SCRATCH = (Reg.RAX, Reg.RCX, Reg.RDX)
+NAMES = ("ebx", "esi", "edi", *(f"r{number}d" for number in range(8, 16)), "eax", "ecx", "edx")
+"""Of homes and scratch registers, as 32-bit operands."""

@@ -22,7 +22,7 @@ SIZE = (140, 45)
 KEYS = ("6", *["plus"] * 5, "2", *["down"] * 20)
 TICK = 1_000_000
 """Nanoseconds between two units: what clocks say is another thing each time."""
-PHASES = {"form": 210e-6, "forward": 40e-6, "fold": 20e-6, "dead-sets": 20e-6, "dead-values": 10e-6, "emit": 270e-6}
+PHASES = {"form": 210e-6, "forward": 40e-6, "fold": 20e-6, "defer-sets": 20e-6, "dead-values": 10e-6, "emit": 270e-6}
 
 
 def record() -> Recording:
