@@ -9,7 +9,7 @@
 
 #define DR_HOST_NAME "x86_64"
 #define DR_HOST_HOMES 11 /* home registers: enter.S */
-#define DR_CODE_ALIGN 16u
+#define DR_CODE_ALIGN 64u /* a cache line: what units are entered by is fetched at once */
 #define DR_BRANCH_SIZE 10u   /* what stands at a link */
 
 struct dr_branch {
