@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dynarec._native import ffi, lib
-from dynarec.trace import Choice
 
 if TYPE_CHECKING:
     from dynarec.core import Core
+    from dynarec.trace import Choice
 
 MOST = 0xFFFF
 """Where counters end."""
