@@ -13,12 +13,11 @@ from dynarec import loading
 from dynarec.emulated.cache import Block, CodeCache, Link
 from dynarec.emulated.cpu import DEFAULT_CODE_SIZE, EmulatedCpu
 from dynarec.errors import DynarecError
+from dynarec.evaluated import lift_one
 from dynarec.guest_state import Registers
 from dynarec.host import make_host
 from dynarec.host.base import ExitKind
-from dynarec.ir.builder import Builder
 from dynarec.ir.evaluate import Left, Outcome, evaluate
-from dynarec.ir.unit import Jump, Unit
 from dynarec.machine.base import AccessFault, Continue, Died, Exited, Interrupts, Options, Profile, Trap
 from dynarec.machine.base import Outcome as Answer
 from dynarec.trace import NO_GUIDE, Guide
@@ -254,15 +253,6 @@ class EmulatedMachine:
 
     def _end_with(self, answer: Answer) -> None:
         self._ending = None if isinstance(answer, Continue) else answer
-
-
-def lift_one(insn: Insn, pc: int) -> Unit:
-    """The unit of one instruction."""
-    builder = Builder(pc)
-    builder.begin(pc, insn.length)
-    insn.lift(builder)
-    builder.unit.terminal = builder.terminal or Jump(builder.next_pc)
-    return builder.unit
 
 
 @contextmanager
