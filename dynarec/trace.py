@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from dynarec.features import TRACES, UNROLLING
 from dynarec.ir.builder import Builder
 from dynarec.ir.ops import AND, EQ, NE, NEGATED, STORE32_IF, STORES
 from dynarec.ir.semantics import Value
@@ -167,12 +168,14 @@ class Limits(NamedTuple):
 
     is_hooked: what no trace runs across; it is entered by a unit of its own. left: addresses of instructions that are
     left to the interpreter. length: guest instructions of the longest trace. guide: what is known of the guest's ways.
+    without: see `Unit`.
     """
 
     is_hooked: IsHooked = unhooked
     left: Collection[int] = ()
     length: int = TRACE_LIMIT
     guide: Guide = NO_GUIDE
+    without: frozenset[str] = frozenset()
 
 
 ORDINARY = Limits()
@@ -223,6 +226,7 @@ class _Former:
         self.builder = TraceBuilder(key)
         self.unit = self.builder.unit
         self.unit.hooked = limits.is_hooked(key, True)
+        self.unit.without = limits.without
         self.seen: set[int] = set()
         self.ranges: list[tuple[int, int]] = []
         self.source = bytearray()
@@ -320,6 +324,9 @@ class _Former:
         """Where the trace goes on behind the instruction just lifted; None: it ends, and its terminal is set."""
         builder = self.builder
         terminal: Terminal | None = builder.terminal
+        if terminal is not None and TRACES.name in self.limits.without:
+            self.unit.terminal = terminal
+            return None
         match terminal:
             case None:
                 return builder.next_pc
@@ -362,5 +369,7 @@ class _Former:
 
     def _unrolls(self) -> bool:
         """Whether one more round of the loop that has just been closed fits."""
+        if UNROLLING.name in self.limits.without:
+            return False
         closed = sum(insn.pc == self.key for insn in self.unit.insns)
         return len(self.unit.insns) * (closed + 1) <= UNROLLED_LIMIT * closed

@@ -86,8 +86,8 @@ class EmulatedMachine:
     ) -> EmulatedMachine:
         """Load a program into a machine on the named host.
 
-        args: of the program, if `options` does not say more. without: names of passes to leave out. bmi2: x86-64 only.
-        count_instructions: keep `cpu.executed`. guide: of the traces; see `profiled`.
+        args: of the program, if `options` does not say more. without: names of `dynarec.features` to leave out.
+        bmi2: x86-64 only. count_instructions: keep `cpu.executed`. guide: of the traces; see `profiled`.
 
         Raises DynarecError, also when Unicorn is not installed.
         """
@@ -266,13 +266,15 @@ def profiled(path: Path | str | bytes, args: Sequence[str] = ()) -> Iterator[Gui
         yield ProfileGuide(machine.core)
 
 
-def run_emulated(path: Path | str | bytes, host: str, args: Sequence[str] = ()) -> Counts:
+def run_emulated(
+    path: Path | str | bytes, host: str, args: Sequence[str] = (), without: Collection[str] = ()
+) -> Counts:
     """Run a program to its end on an emulated host, counting instructions. Raises DynarecError.
 
-    Its traces go where the interpreter has gone before, as they do when a program becomes hot.
+    Its traces go where the interpreter has gone before, as they do when a program becomes hot. without: see `load`.
     """
     with profiled(path, args) as guide:
-        machine = EmulatedMachine.load(path, host, args, count_instructions=True, guide=guide)
+        machine = EmulatedMachine.load(path, host, args, without=without, count_instructions=True, guide=guide)
         try:
             ending = machine.run()
         finally:
