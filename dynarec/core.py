@@ -27,12 +27,14 @@ from dynarec.core_devices import WORD_MASK, CoreDevices, DeviceSlot
 from dynarec.core_handle import text
 from dynarec.core_values import DEATHS, EXIT_KINDS, CoreConfig, CoreStop, Death, Hit, Tier, TrapInfo
 from dynarec.errors import DynarecError
+from dynarec.evaluated import Stepper
 from dynarec.guest_pages import Moment, Pages, read_moment, write_moment
 from dynarec.guest_state import GuestMemory, Registers
 from dynarec.observer import Observer
 
 if TYPE_CHECKING:
     from dynarec.ir.state import StateLayout
+    from guest_isa.guest import Guest
 
 __all__ = [
     "DEATHS", "ELSEWHERE", "EXIT_KINDS", "Core", "CoreConfig", "CoreStop", "Death", "DeviceSlot", "Hit", "Tier",
@@ -45,9 +47,12 @@ REGISTER_BYTES = 4 * lib.DR_STATE_WORDS
 class Core(CodeCache, CoreDevices):
     """One machine's core. Its C part lives as long as this object."""
 
-    def __init__(self, config: CoreConfig, layout: StateLayout) -> None:
-        """Raises DynarecError when the core cannot be made here."""
-        self._pointer = _create(config)
+    def __init__(self, config: CoreConfig, layout: StateLayout, evaluated: Guest | None = None) -> None:
+        """evaluated: the guest, if the reference evaluator is to execute its instructions, for it has no interpreter.
+
+        Raises DynarecError when the core cannot be made here.
+        """
+        self._pointer = _create(config, evaluated is not None)
         self.tier = config.tier
         self.cache_size = config.cache_size
         CodeCache.__init__(self)
@@ -56,6 +61,7 @@ class Core(CodeCache, CoreDevices):
         self.regs = Registers(self, layout)
         self.observer = Observer(self)
         self._hit = ffi.new("struct dr_hit *")
+        self._stepper = Stepper(self, evaluated) if evaluated is not None else None
 
     @property
     def policy(self) -> str:
@@ -184,9 +190,9 @@ class Core(CodeCache, CoreDevices):
         self.close()
 
 
-def _create(config: CoreConfig) -> Any:
+def _create(config: CoreConfig, evaluated: bool) -> Any:
     """A new struct dr_core. Raises DynarecError."""
-    native, _alive = _native_config(config)
+    native, _alive = _native_config(config, evaluated)
     pointer = lib.dr_create(native)
     if pointer == ffi.NULL:
         gc.collect()  # machines that were dropped without being closed still count
@@ -196,7 +202,7 @@ def _create(config: CoreConfig) -> Any:
     return pointer
 
 
-def _native_config(config: CoreConfig) -> tuple[Any, tuple[Any, ...]]:
+def _native_config(config: CoreConfig, evaluated: bool) -> tuple[Any, tuple[Any, ...]]:
     """A struct dr_config, and what has to live as long as it; dr_create keeps none of its pointers."""
     strings = ffi.new("char[]", config.guest.encode()), ffi.new("char[]", config.policy.encode())
     homes = home_words(config.homes)
@@ -206,7 +212,7 @@ def _native_config(config: CoreConfig) -> tuple[Any, tuple[Any, ...]]:
             "guest": strings[0], "policy": strings[1], "homes": homes,
             "cache_size": config.cache_size, "tier": int(config.tier), "hot": config.hot,
             "jump_shift": config.jump_shift, "harden": config.harden,
-            "host_page": config.host_page, "by_byte": config.by_byte,
+            "host_page": config.host_page, "by_byte": config.by_byte, "evaluated": evaluated,
             "cause_fetch": config.causes[0], "cause_read": config.causes[1], "cause_write": config.causes[2],
         },
     )  # fmt: skip

@@ -141,11 +141,6 @@ def connect_devices(core: Core, profile: Profile) -> None:
 
 def make_core(guest: Guest, setup: Setup) -> tuple[Core, Translator | None]:
     """The core, and the translator unless everything is interpreted. Raises DynarecError."""
-    if not has_interpreter(guest.name):
-        raise DynarecError(
-            f"dynarec was built without an interpreter for guest {guest.name}, and translations need one: "
-            "add the guest to bundled_guests in guest_isa/__init__.py and build dynarec again"
-        )
     if TIERS[setup.tier] is not Tier.INTERP:
         try:
             return _translating_core(guest, setup)
@@ -154,7 +149,7 @@ def make_core(guest: Guest, setup: Setup) -> tuple[Core, Translator | None]:
                 raise
             print(f"dynarec: running interpreted: {error}", file=sys.stderr)
     config = CoreConfig(guest.name, _jump_shift(guest), _causes(guest))
-    return Core(config, guest.layout), None
+    return Core(config, guest.layout, _evaluated(guest)), None
 
 
 def _translating_core(guest: Guest, setup: Setup) -> tuple[Core, Translator]:
@@ -166,7 +161,7 @@ def _translating_core(guest: Guest, setup: Setup) -> tuple[Core, Translator]:
         guest.name,
         _jump_shift(guest),
         _causes(guest),
-        TIERS[setup.tier],
+        TIERS[setup.tier] if has_interpreter(guest.name) else Tier.JIT,
         setup.wx,
         setup.cache_size,
         setup.hot,
@@ -174,13 +169,18 @@ def _translating_core(guest: Guest, setup: Setup) -> tuple[Core, Translator]:
         sum(HARDENING_BITS[each.value] for each in setup.harden),
         by_byte=guest.code_policy == "byte",
     )
-    core = Core(config, guest.layout)
+    core = Core(config, guest.layout, _evaluated(guest))
     if setup.wx == AUTO:
         _announce_fallback(core.policy)
     guide = ProfileGuide(core)
     return core, Translator(
         guest, host, core.memory.code, is_mixed=core.is_mixed, is_hooked=core.is_hooked, guide=guide
     )
+
+
+def _evaluated(guest: Guest) -> Guest | None:
+    """The guest, if nothing was generated for it: of a package that dynarec was built without."""
+    return None if has_interpreter(guest.name) else guest
 
 
 def _announce_fallback(chosen: str) -> None:

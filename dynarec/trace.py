@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from dynarec.features import TRACES, UNROLLING
 from dynarec.ir.builder import Builder
 from dynarec.ir.ops import AND, EQ, NE, NEGATED, STORE32_IF, STORES
 from dynarec.ir.semantics import Value
@@ -170,12 +171,14 @@ class Limits(NamedTuple):
 
     is_hooked: what no trace runs across; it is entered by a unit of its own. left: addresses of instructions that are
     left to the interpreter. length: guest instructions of the longest trace. guide: what is known of the guest's ways.
+    without: see `Unit`.
     """
 
     is_hooked: IsHooked = unhooked
     left: Collection[int] = ()
     length: int = TRACE_LIMIT
     guide: Guide = NO_GUIDE
+    without: frozenset[str] = frozenset()
 
 
 ORDINARY = Limits()
@@ -227,6 +230,7 @@ class _Former:
         self.unit = self.builder.unit
         self.insns = self.unit.insns
         self.unit.hooked = limits.is_hooked(key, True)
+        self.unit.without = limits.without
         self.seen: set[int] = set()
         self.ranges: list[tuple[int, int]] = []
         self.source = bytearray()
@@ -332,6 +336,9 @@ class _Former:
         """Where the trace goes on behind the instruction just lifted; None: it ends, and its terminal is set."""
         builder = self.builder
         terminal: Terminal | None = builder.terminal
+        if terminal is not None and TRACES.name in self.limits.without:
+            self.unit.terminal = terminal
+            return None
         match terminal:
             case None:
                 return builder.next_pc
@@ -374,4 +381,6 @@ class _Former:
 
     def _unrolls(self) -> bool:
         """Whether one more round of the loop that has just been closed fits."""
+        if UNROLLING.name in self.limits.without:
+            return False
         return len(self.insns) * (self.rounds + 1) <= UNROLLED_LIMIT * self.rounds

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from time import thread_time
 
+from dynarec.features import PROFILE
 from dynarec.host.base import Host, HostCode
 from dynarec.host.moves import OutOfRegisters
 from dynarec.ir.unit import Unit
@@ -83,7 +84,7 @@ class Translator:
         is_hooked: IsHooked = unhooked,
         guide: Guide = NO_GUIDE,
     ) -> None:
-        """without: names of passes to leave out. limit: guest instructions of the longest trace.
+        """without: names of `dynarec.features` to leave out. limit: guest instructions of the longest trace.
 
         is_mixed: (address, size) -> whether the range is code and data alike; stores to it are not noticed.
         is_hooked: what no trace runs across. guide: what is known of the ways of the guest.
@@ -120,7 +121,9 @@ class Translator:
 
     def form(self, key: int, limit: int | None = None) -> Trace:
         """The trace from `key`, not yet optimised."""
-        limits = Limits(self.is_hooked, self.left, limit or self.limit, self.guide)
+        without = frozenset(self.left_out(key))
+        guide = NO_GUIDE if PROFILE.name in without else self.guide
+        limits = Limits(self.is_hooked, self.left, limit or self.limit, guide, without)
         trace = form_trace(self.guest, self.fetch, key, limits)
         if self.is_mixed is not None and any(self.is_mixed(*piece) for piece in trace.ranges):
             return form_checked_trace(self.guest, self.fetch, key, limits)

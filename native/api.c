@@ -101,7 +101,7 @@ struct dr_core *dr_create(const struct dr_config *config) {
     core->config = *config;
     dr_make_lock(core);
     dr_make_wakeup(core);
-    core->guest = config->guest ? dr_interpreter(config->guest) : NULL;
+    core->guest = config->evaluated ? &dr_evaluated : config->guest ? dr_interpreter(config->guest) : NULL;
     core->deadline = UINT64_MAX;
     core->clock.ticks_per_second = DR_USER_TICKS;
     dr_failure = core->guest ? set_up(core) : "the guest has no generated interpreter";

@@ -23,6 +23,17 @@ enum dr_stop {
     DR_STOP_READY,     /* dr_announce was called */
 };
 
+/* What one step of an interpreter came to. */
+enum dr_status {
+    DR_STEPPED, /* the next instruction follows */
+    DR_JUMPED,  /* control went elsewhere */
+    DR_FELL,    /* the next instruction follows, for a branch was not taken */
+    DR_SYNC,    /* the guest says that it changed code */
+    DR_WAITING, /* the next instruction follows, once there is an interrupt */
+    DR_TRAPPED, /* see `trap`; nothing of the instruction has happened */
+    DR_HELD,    /* neither, for an access of it is hooked */
+};
+
 /* What a run is to stop behind, as bits. */
 enum dr_catch {
     DR_CATCH_TRAP = 1,      /* the guest's own handler is about to run, for an instruction that trapped */
@@ -217,6 +228,7 @@ struct dr_config {
     uint32_t harden;        /* enum dr_harden bits */
     uint32_t host_page;     /* 0, or what host pages are taken to be, no smaller than they are: for tests */
     int by_byte;            /* all memory is code and data alike (small guests) */
+    int evaluated;          /* no interpreter was generated for the guest: a function of Python executes its instructions */
 };
 
 /* One exit of a unit. */
@@ -402,6 +414,13 @@ struct dr_plic *dr_get_plic(struct dr_core *core);
 struct dr_uart *dr_get_uart(struct dr_core *core);
 uint32_t dr_off_status(const struct dr_core *core);
 uint64_t dr_slow_sites(struct dr_core *core, uint32_t *pcs, uint32_t *count); /* at most *count; how often they have changed */
+
+/* For a function of Python that executes the instruction at pc, of a guest that nothing was generated for (evaluated.c). 1, or 0: it
+ * cannot be fetched, or the access fails or is held. dr_step_fail: what the step comes to then, an enum dr_status. */
+int dr_step_fetch(struct dr_core *core, uint32_t pc, uint32_t size, uint32_t *word);
+int dr_step_load(struct dr_core *core, uint32_t address, uint32_t size, int writes, uint32_t *value); /* writes: too, later */
+int dr_step_store(struct dr_core *core, uint32_t address, uint32_t size, uint32_t value);
+int dr_step_fail(struct dr_core *core, uint32_t cause, uint32_t value, uint32_t length);
 
 int dr_bind_thread(struct dr_core *core); /* the calling thread is the CPU thread from now on */
 /* Installs units in one batch: 0 and their serials, or -1 and dr_error. A serial of 0: the unit's guest bytes have changed

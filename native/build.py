@@ -25,9 +25,9 @@ MODULE = "dynarec._native"
 
 SHARED = (
     "api", "background", "blocks", "codemem", "codemem_dualmap", "codemem_split", "conditions", "decoded", "device",
-    "devices/clint", "devices/finisher", "devices/plic", "devices/uart", "dispatch", "fault", "gdb_jit", "hooks",
-    "interp", "link", "memory", "mirrors", "observe", "pages", "record", "region", "sites", "snapshot", "traps", "unit",
-    "verify_arm64", "verify_x86_64",
+    "devices/clint", "devices/finisher", "devices/plic", "devices/uart", "dispatch", "evaluated", "fault", "gdb_jit",
+    "hooks", "interp", "link", "memory", "mirrors", "observe", "pages", "record", "region", "sites", "snapshot",
+    "traps", "unit", "verify_arm64", "verify_x86_64",
 )  # fmt: skip
 HOSTS = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 SYSTEMS = {
@@ -65,20 +65,30 @@ extern "Python" int dynarec_read_device(void *, uint32_t, uint32_t, uint32_t *);
 extern "Python" int dynarec_write_device(void *, uint32_t, uint32_t, uint32_t);
 extern "Python" void dynarec_uart_send(void *, const uint8_t *, uint32_t);
 extern "Python" uint32_t dynarec_uart_source(void *, uint8_t *, uint32_t);
+extern "Python" int dynarec_step(void *);
 int dynarec_add_device(struct dr_core *core, uint32_t address, uint32_t size, void *handle);
 void dynarec_connect_uart(struct dr_core *core, void *handle, int always_ready);
+void dynarec_connect_stepper(struct dr_core *core, void *handle);
 """
 
 CONNECT = """
+#include "api.h"
+#include "device.h"
+#include "evaluated.h"
+
 static int dynarec_read_device(void *, uint32_t, uint32_t, uint32_t *);
 static int dynarec_write_device(void *, uint32_t, uint32_t, uint32_t);
 static void dynarec_uart_send(void *, const uint8_t *, uint32_t);
 static uint32_t dynarec_uart_source(void *, uint8_t *, uint32_t);
+static int dynarec_step(void *);
 static int dynarec_add_device(struct dr_core *core, uint32_t address, uint32_t size, void *handle) {
     return dr_add_python(core, address, size, handle, dynarec_read_device, dynarec_write_device);
 }
 static void dynarec_connect_uart(struct dr_core *core, void *handle, int always_ready) {
     dr_connect_uart(core, handle, dynarec_uart_send, always_ready ? dynarec_uart_source : NULL);
+}
+static void dynarec_connect_stepper(struct dr_core *core, void *handle) {
+    dr_connect_stepper(core, handle, dynarec_step);
 }
 """
 
@@ -130,7 +140,7 @@ def generate(folder: Path) -> list[Path]:
         (folder / name).write_text(text)
     module = cffi.FFI()
     module.cdef(declarations())
-    module.set_source(MODULE, '#include "api.h"\n#include "device.h"\n' + CONNECT, py_limited_api=True)
+    module.set_source(MODULE, CONNECT, py_limited_api=True)
     module.emit_c_code(str(folder / "_native.c"))
     return [folder / name for name in (*files, "_native.c")]
 

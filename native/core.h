@@ -11,6 +11,7 @@
 #include "codemem.h"
 #include "decoded.h"
 #include "device.h"
+#include "evaluated.h"
 #include "guest.h"
 #include "hooks.h"
 #include "host.h"
@@ -64,6 +65,8 @@ struct dr_core {
     DR_VECTOR(uint8_t) counting; /* the code of a unit with the counters that are its own */
     struct dr_config config;
     const struct dr_guest *guest;
+    dr_stepper *stepper; /* for `dr_evaluated` */
+    void *stepper_handle;
     uint32_t fault_registers[DR_HOST_REGISTERS]; /* the homes, and then the others, when generated code faulted */
     int fault_signal;
     volatile bool in_code; /* a fault now is generated code's */

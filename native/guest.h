@@ -5,18 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct dr_core;
-
-/* What one step of an interpreter came to. */
-enum dr_status {
-    DR_STEPPED, /* the next instruction follows */
-    DR_JUMPED,  /* control went elsewhere */
-    DR_FELL,    /* the next instruction follows, for a branch was not taken */
-    DR_SYNC,    /* the guest says that it changed code */
-    DR_WAITING, /* the next instruction follows, once there is an interrupt */
-    DR_TRAPPED, /* see `trap`; nothing of the instruction has happened */
-    DR_HELD,    /* neither, for an access of it is hooked */
-};
+#include "api.h"
 
 /* Executes the instruction at pc, which has these bytes. */
 typedef enum dr_status dr_handler(struct dr_core *core, uint32_t word);

@@ -12,7 +12,9 @@
 #define NS_PER_SECOND UINT64_C(1000000000)
 
 int dr_set_own_traps(struct dr_core *core, int own) {
-    dr_failure = own && !core->guest->take_trap ? "the guest has no machine mode" : NULL;
+    const char *why = core->config.evaluated ? "a machine mode needs an interpreter that is built in: this guest has none"
+                                             : "the guest has no machine mode";
+    dr_failure = own && !core->guest->take_trap ? why : NULL;
     core->own_traps = own && !dr_failure;
     return dr_failure ? -1 : 0;
 }

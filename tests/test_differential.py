@@ -1,45 +1,43 @@
-"""Random programs on everything that can run them: the evaluator, the C interpreter, each host's code, Unicorn's RV32.
+"""Random programs on everything that can run them, each once; what they come to is compared over all pairs.
 
-`DYNAREC_SEED=n` runs the one program with that seed. A failure tells how to repeat it, where the first difference is,
-and what was made of the code there.
+`DYNAREC_SEED=n` runs the one program with that seed. A failure names the pairs, and tells how to repeat it, where the
+first difference of two of them is, and what was made of the code there.
 """
 
 from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import combinations
 
 import pytest
 
 from dynarec.core import Tier
 from tests.differential.executors import (
+    BackgroundExecutor,
     CoreExecutor,
     EmulatedExecutor,
     Evaluator,
     Executor,
-    Peer,
     View,
-    other_hosts,
+    all_executors,
 )
 from tests.differential.programs import CODE, Program, random_program
 
 FIRST_SEED = 1
-INSTRUCTIONS = 120_000 if "CI" in os.environ else 8_000
+INSTRUCTIONS = 40_000 if "CI" in os.environ else 3_000
 """Guest instructions that each of them runs."""
 LONGEST_RUN = 10_000
 ROOM = 1000
+MOST_PAIRS = 6
+"""That a failure names."""
 
 
 @pytest.fixture(scope="module")
 def executors() -> list[Executor]:
-    return [
-        CoreExecutor(Tier.INTERP),
-        CoreExecutor(Tier.JIT),
-        *(EmulatedExecutor(name) for name in other_hosts()),
-        Peer(),
-    ]
+    return all_executors()
 
 
 def programs() -> Iterator[Program]:
@@ -53,49 +51,107 @@ def programs() -> Iterator[Program]:
         seed += 1
 
 
-def compare(program: Program, executor: Executor, counts: list[int], wanted: list[View]) -> None:
-    """Fail with the story if the executor does not come to what the evaluator came to."""
-    found = executor.run(program, counts)
-    if isinstance(executor, Peer):
-        wanted = wanted[-1:]
-        found = [replace(found[0], retired=wanted[0].retired)]
-    texts = [text for mine, reference in zip(found, wanted, strict=False) if (text := mine.differences(reference))]
-    if len(found) != len(wanted):
-        texts.append(f"it ends after {found[-1].retired} instructions, not {wanted[-1].retired}")
-    if texts:
-        story = first_difference(program, executor, counts[-1])
-        raise AssertionError(f"{executor.name}: DYNAREC_SEED={program.seed}\n{texts[0]}\n{story}")
+def difference(one: Executor, ones: Sequence[View], other: Executor, others: Sequence[View]) -> str:
+    """What the first differs in from the second, in words; "" if in nothing."""
+    if one.is_plain or other.is_plain:
+        ones, others = [replace(ones[-1], retired=others[-1].retired)], others[-1:]
+    texts = [text for mine, theirs in zip(ones, others, strict=False) if (text := mine.differences(theirs))]
+    if len(ones) != len(others):
+        texts.append(f"it ends after {ones[-1].retired} instructions, not {others[-1].retired}")
+    return texts[0] if texts else ""
 
 
-def first_difference(program: Program, executor: Executor, most: int) -> str:
-    """After how many instructions the executor first is not where the evaluator is, and the code there."""
-    evaluator, pc = Evaluator(), CODE
+def compare(program: Program, executors: Sequence[Executor], counts: Sequence[int]) -> int:
+    """Run the program on each; how many pairs were compared. Fails with the story of the first two that differ."""
+    able = [each for each in executors if not (program.has_bits and each.is_plain)]
+    views = {each: each.run(program, counts) for each in able}
+    pairs = list(combinations(able, 2))
+    bad = {pair: text for a, b in pairs if (text := difference(b, views[b], a, views[a])) for pair in [(a, b)]}
+    if not bad:
+        return len(pairs)
+    names = [f"{b.name} is not as {a.name}" for a, b in bad]
+    (one, other), text = next(iter(bad.items()))
+    lines = [f"DYNAREC_SEED={program.seed}: {len(bad)} of {len(pairs)} pairs differ", *names[:MOST_PAIRS], text]
+    raise AssertionError("\n".join([*lines, first_difference(program, one, other, counts[-1])]))
+
+
+def first_difference(program: Program, one: Executor, other: Executor, most: int) -> str:
+    """After how many instructions the two first are not in the same place, and the code there."""
+    pc = CODE
     for count in range(1, most):
-        wanted, found = evaluator.run(program, [count])[0], executor.run(program, [count])[0]
-        if text := replace(found, retired=wanted.retired).differences(wanted):
+        wanted, found = one.run(program, [count]), other.run(program, [count])
+        if text := difference(other, found, one, wanted):
             where = f"first after {count} instructions, the last one at {pc:#x}:\n{text}"
-            return f"{where}\n{program.listing()}\n{executor.story(program, pc)}"
-        if wanted.trap is not None:
+            return f"{where}\n{program.listing()}\n{_stories(program, pc, one, other)}"
+        if wanted[-1].trap is not None:
             break
-        pc = wanted.pc
-    return f"not if it is stopped in between\n{program.listing()}\n{executor.story(program, CODE)}"
+        pc = wanted[-1].pc
+    return f"not if they are stopped in between\n{program.listing()}\n{_stories(program, CODE, one, other)}"
+
+
+def _stories(program: Program, pc: int, *executors: Executor) -> str:
+    return "\n".join(each.story(program, pc) for each in executors)
 
 
 def test_random_programs(executors: list[Executor]) -> None:
     evaluator = Evaluator()
-    total = ran = faults = 0
+    total = ran = faults = pairs = 0
     for program in programs():
-        count = evaluator.count(program, LONGEST_RUN)
+        count, ways = evaluator.watch(program, LONGEST_RUN)
         rng = random.Random(program.seed)
         # Traces run as they are only where the budget has room for them.
         counts = [*sorted(rng.sample(range(count + 1), min(2, count))), count + ROOM]
-        wanted = evaluator.run(program, counts)
-        for executor in executors:
-            if program.has_bits and isinstance(executor, Peer):
-                continue
-            compare(program, executor, counts, wanted)
-        total, ran, faults = total + count, ran + 1, faults + (wanted[-1].pc != program.end)
+        for each in executors:
+            each.guide = ways
+        pairs += compare(program, executors, counts)
+        faults += evaluator.run(program, counts)[-1].pc != program.end
+        total, ran = total + count, ran + 1
         if total >= INSTRUCTIONS:
             break
-    print(f"seeds {FIRST_SEED} to {FIRST_SEED + ran - 1}: {total} instructions, {faults} accesses that fault")
+    seeds = f"seeds {FIRST_SEED} to {FIRST_SEED + ran - 1}"
+    print(f"{seeds}: {total} instructions, {faults} accesses that fault, {pairs} pairs of tiers")
     assert "DYNAREC_SEED" in os.environ or faults > 0
+
+
+class Wrong(Evaluator):
+    """Is wrong about a register from an instruction on."""
+
+    name = "wrong"
+    since = 3
+
+    def run(self, program: Program, counts: Sequence[int]) -> list[View]:
+        def spoilt(view: View) -> View:
+            registers = (view.registers[0] ^ 1, *view.registers[1:])
+            return replace(view, registers=registers) if view.retired >= self.since else view
+
+        return [spoilt(view) for view in super().run(program, counts)]
+
+
+def test_who_is_wrong_is_named(executors: list[Executor]) -> None:
+    program = random_program(FIRST_SEED)
+    with pytest.raises(AssertionError) as failure:
+        compare(program, [executors[0], Wrong(), executors[1]], [2, 10])
+    text = str(failure.value)
+    assert text.startswith(f"DYNAREC_SEED={FIRST_SEED}: 2 of 3 pairs differ\nwrong is not as evaluator\n")
+    assert "interpreter is not as wrong" in text
+    assert "first after 3 instructions" in text
+    assert program.listing() in text
+
+
+def test_the_tiers_differ_in_what_they_run(executors: list[Executor]) -> None:
+    assert len({each.name for each in executors}) == len(executors)
+    for seed in range(FIRST_SEED, FIRST_SEED + 5):
+        program = random_program(seed)
+        count, ways = Evaluator().watch(program, LONGEST_RUN)
+        for each in executors:
+            each.guide = ways
+            each.run(program, [count + ROOM])
+    cores = {each.core.tier: each.core.stats() for each in executors if isinstance(each, CoreExecutor)}
+    assert cores[Tier.INTERP]["installed"] == 0 < cores[Tier.INTERP]["interpreted"]
+    assert cores[Tier.AUTO]["installed"] > 0 < cores[Tier.AUTO]["interpreted"]
+    assert cores[Tier.JIT]["interpreted"] < cores[Tier.JIT]["instructions"]
+    background = [each.machine.stats() for each in executors if isinstance(each, BackgroundExecutor)]
+    assert all(stats.translated > 0 for stats in background)
+    guided = [each for each in executors if isinstance(each, EmulatedExecutor) and each.guided]
+    assert all(each.translator.guide is ways for each in guided)
+    assert guided

@@ -47,24 +47,24 @@ class RatioMeans:
     geometric: float
 
 
-def count_program(program: BenchProgram, folder: Path) -> Counted:
-    """Run a program on each emulated host. folder: for temporary files.
+def count_program(program: BenchProgram, folder: Path, without: Sequence[str] = ()) -> Counted:
+    """Run a program on each emulated host. folder: for temporary files. without: what is left out (`dynarec.features`).
 
     Raises WrongResult when it prints something else than it must, or when hosts disagree about the guest instructions,
     DynarecError when a host cannot be emulated.
     """
-    counts = {host: count_on(program, host, folder) for host in COUNTED_HOSTS}
+    counts = {host: count_on(program, host, folder, without) for host in COUNTED_HOSTS}
     guest = {host: count.guest for host, count in counts.items()}
     if len(set(guest.values())) > 1:
         raise WrongResult(f"{program.name}: the hosts disagree about the guest instructions: {guest}")
     return Counted(program, counts)
 
 
-def count_on(program: BenchProgram, host: str, folder: Path) -> Count:
+def count_on(program: BenchProgram, host: str, folder: Path, without: Sequence[str] = ()) -> Count:
     """As `count_program`, on one host. A process of its own, so that what the program prints can be read."""
     path = folder / f"{program.name}.{host}.json"
     module = "dynarec.bench.emulation"
-    done = run([sys.executable, "-m", module, program.elf, host, str(program.rounds), path])
+    done = run([sys.executable, "-m", module, program.elf, host, str(program.rounds), path, *without])
     if done.status == STATUS_FAILED:
         raise DynarecError(last_line(done.errors))
     who = f"dynarec on emulated {host}"

@@ -1,6 +1,7 @@
-"""`python -m dynarec.bench.emulation ELF HOST ROUNDS RESULT`: one program on an emulated host.
+"""`python -m dynarec.bench.emulation ELF HOST ROUNDS RESULT [PASS...]`: one program on an emulated host.
 
 The program's output is this process's. RESULT becomes a JSON object: `guest` and `host`, instructions executed.
+The passes are left out.
 The exit status is the program's, and 125 when dynarec could not run it.
 """
 
@@ -19,9 +20,9 @@ def main(arguments: Sequence[str]) -> int:
     """Run it; the exit status."""
     from dynarec.emulated import run_emulated
 
-    elf, host, rounds, result = arguments
+    elf, host, rounds, result, *without = arguments
     try:
-        counts = run_emulated(Path(elf), host, [rounds])
+        counts = run_emulated(Path(elf), host, [rounds], without)
     except DynarecError as error:
         print(error, file=sys.stderr)
         return STATUS_FAILED

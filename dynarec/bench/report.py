@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from dynarec.bench import plot, results_file, tables
+from dynarec.bench import plot, results_file, savings, tables
 from dynarec.bench.compare import compare, comparison_text
 from dynarec.bench.counts import mean_ratios
 from dynarec.bench.results_file import Results
@@ -74,9 +74,16 @@ def table(results: Results) -> str:
     """The lines of all programs."""
     if results.kind == results_file.COUNTS:
         counts = tables.CountTable(results.subjects)
-        return "\n".join([counts.head(), *map(counts.row, results.counted)])
+        return "\n".join([counts.head(), *map(counts.row, results.counted), *_savings(results)])
     times = tables.TimingTable(results.subjects, list(results.timings[0].runs) if results.timings else [])
     return "\n".join([times.head(), *map(times.row, results.timings)])
+
+
+def _savings(results: Results) -> list[str]:
+    if not results.savings:
+        return []
+    whole = savings.geometric_means(results.counted)
+    return ["", savings.head(), *(savings.row(each, whole) for each in results.savings)]
 
 
 def ending(results: Results) -> str:
@@ -84,7 +91,7 @@ def ending(results: Results) -> str:
     if results.kind == results_file.COUNTS:
         hosts = list(results.counted[0].counts) if results.counted else []
         means = [tables.ratio_means_text(host, mean_ratios(results.counted, host)) for host in hosts]
-        return "\n".join([tables.COUNT_LEGEND, *means])
+        return "\n".join([tables.COUNT_LEGEND, *([savings.LEGEND] if results.savings else []), *means])
     lines = [tables.TIMING_LEGEND, *([tables.SMALL_LEGEND] if results.rounds == "small" else []), *results.lines]
     for clock in ("wall", "cpu") if results.timings else ():
         lines.append(tables.means_text(mean_slowdowns(results.timings, clock)))

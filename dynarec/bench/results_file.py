@@ -16,7 +16,8 @@ W^X policy), `snapshots`, `devices`, `conditions`, `debugging`, `counting`: what
 `debugging.DebuggingCosts` and `counting.CountingCosts`; `lines`: the last ones for people.
 
 Counts: `programs`, each with `name`, `kind`, `rounds` and `hosts`: by host `guest`, `host` (instructions executed) and
-`ratio`; `means`: by host `arithmetic` and `geometric`.
+`ratio`; `means`: by host `arithmetic` and `geometric`; `savings`: by pass or feature, what the geometric mean of each
+host is without it; nothing unless that was asked for.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from typing import Any
 from dynarec.bench.counts import COUNTED_HOSTS, Count, Counted, mean_ratios
 from dynarec.bench.programs import Subject
 from dynarec.bench.runners import DYNAREC, NATIVE, PEERS, QEMU, TIERS
+from dynarec.bench.savings import Saving
 from dynarec.bench.startup import Startup
 from dynarec.bench.timing import CLOCKS, Samples, Timing, Work, mean_slowdowns
 from dynarec.errors import DynarecError
@@ -61,6 +63,7 @@ class Results:
     counted: list[Counted] = field(default_factory=list)
     startup: list[float] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
+    savings: list[Saving] = field(default_factory=list)
 
     @property
     def subjects(self) -> list[Subject]:
@@ -81,11 +84,12 @@ def timings_json(timings: Sequence[Timing], startup: Startup | None) -> dict[str
     return {"programs": [_timing_json(timing) for timing in timings], "means": means, "hello": hello}
 
 
-def counts_json(counted: Sequence[Counted]) -> dict[str, object]:
+def counts_json(counted: Sequence[Counted], savings: Sequence[Saving] = ()) -> dict[str, object]:
     """The keys of counts."""
     programs = [{**asdict(_subject(each)), "hosts": _hosts_json(each)} for each in counted]
     means = {host: asdict(mean_ratios(counted, host)) for host in COUNTED_HOSTS if counted}
-    return {"programs": programs, "means": means}
+    found = {"savings": {each.name: dict(each.means) for each in savings}} if savings else {}
+    return {"programs": programs, "means": means, **found}
 
 
 def check_writable(path: Path) -> None:
@@ -136,6 +140,7 @@ def parse(path: Path, saved: dict[str, Any]) -> Results:
         [_counted(each) for each in programs] if is_counts else [],
         _startup(saved.get("hello") or {}),
         [str(line) for line in saved.get("lines", [])],
+        [_saving(name, means) for name, means in saved.get("savings", {}).items()],
     )
 
 
@@ -180,6 +185,10 @@ def _startup(saved: dict[str, Any]) -> list[float]:
         return []
     pairs = zip(_samples(saved).cpu, _samples(saved["python"]).cpu, strict=True)
     return [hello / python for hello, python in pairs]
+
+
+def _saving(name: str, means: dict[str, Any]) -> Saving:
+    return Saving(str(name), {str(host): float(mean) for host, mean in means.items()})
 
 
 def _hosts_json(counted: Counted) -> dict[str, object]:

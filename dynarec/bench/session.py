@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from dynarec.bench import computer, report, results_file, rivals, tables
+from dynarec.bench import computer, report, results_file, rivals, savings, tables
 from dynarec.bench.costs import Costs, measure_costs
 from dynarec.bench.counts import Counted, count_program
 from dynarec.bench.processes import WrongResult
 from dynarec.bench.programs import BenchProgram, Size, load_programs
 from dynarec.bench.results_file import Results
 from dynarec.bench.runners import Field, find_field
+from dynarec.bench.savings import Saving
 from dynarec.bench.startup import HELLO, measure_startup, startup_text
 from dynarec.bench.timing import Timing, time_program
 
@@ -31,7 +32,7 @@ class Plan:
     """What to measure. names: programs, none for all. json: file for the results. given_folder: not the default one.
 
     brief: nothing beside the programs. tiers: of dynarec, the first one is compared. peers: who is to be beside it;
-    None: those that are installed.
+    None: those that are installed. without: passes and features that counts do without; "all": one after the other.
     """
 
     names: tuple[str, ...]
@@ -44,12 +45,14 @@ class Plan:
     brief: bool
     tiers: tuple[str, ...]
     peers: tuple[str, ...] | None
+    without: tuple[str, ...] = ()
 
     @property
     def command(self) -> str:
         """The command line that measures this, with its defaults."""
         words = ["dynarec", "bench", *self.names, "--rounds", self.size]
         words += ["--counts"] if self.counts else ["--repeat", str(self.repeat), "--tiers", ",".join(self.tiers)]
+        words += ["--without", *self.without] if self.without else []
         words += ["--brief"] if self.brief else []
         words += ["--peers", ",".join(self.peers)] if self.peers is not None else []
         words += ["--bench-dir", str(self.folder)] if self.given_folder else []
@@ -97,10 +100,21 @@ def count(plan: Plan) -> Results:
     facts = computer.describe()
     print(report.preface(facts, plan.command, {}), "", sep="\n", flush=True)
     problems = Problems()
-    counted = list(_counted(programs, problems))
-    results = _saved(plan, facts, problems, results_file.counts_json(counted))
+    every = plan.without == (savings.EVERY,)
+    counted = list(_counted(programs, () if every else plan.without, problems))
+    saved = list(_savings(programs, counted)) if every and not problems.lines else []
+    results = _saved(plan, facts, problems, results_file.counts_json(counted, saved))
     print("", report.ending(results), sep="\n")
     return results
+
+
+def _savings(programs: Sequence[BenchProgram], counted: Sequence[Counted]) -> Iterator[Saving]:
+    """Counts with one thing after the other left out, and prints the table as it goes."""
+    whole = savings.geometric_means(counted)
+    print("", savings.head(), sep="\n", flush=True)
+    for saving in savings.measure_savings(programs):
+        print(savings.row(saving, whole), flush=True)
+        yield saving
 
 
 def _programs(plan: Plan) -> list[BenchProgram]:
@@ -124,14 +138,14 @@ def _timed(programs: Sequence[BenchProgram], field_: Field, plan: Plan, problems
                 yield timing
 
 
-def _counted(programs: Sequence[BenchProgram], problems: Problems) -> Iterator[Counted]:
+def _counted(programs: Sequence[BenchProgram], without: Sequence[str], problems: Problems) -> Iterator[Counted]:
     """Counts program after program, and prints the table as it goes."""
     table = tables.CountTable(programs)
     print(table.head(), flush=True)
     with tempfile.TemporaryDirectory(prefix="dynarec-bench-") as name:
         folder = Path(name)
         for program in programs:
-            counted = problems.guarded(count_program, program, folder)
+            counted = problems.guarded(count_program, program, folder, without)
             if counted is not None:
                 print(table.row(counted), flush=True)
                 yield counted

@@ -58,6 +58,12 @@ def place(text: str) -> int | str:
     return address
 
 
+def add_without(parser: argparse.ArgumentParser, more: str = "") -> None:
+    """Declare --without. more: what else it does."""
+    text = f"leave out optimisation passes, or other features{more}"
+    parser.add_argument("--without", action="extend", nargs="+", default=[], metavar="PASS", help=text)
+
+
 def _integer(text: str) -> int:
     try:
         return int(text, 0)

@@ -22,6 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--rounds", choices=("full", "small"), help="how long the programs run (default: full; with --counts: small)")
     add("--repeat", type=_repetitions, default=DEFAULT_REPEAT, metavar="N", help="runs of each kind (default: 5)")
     add("--counts", action="store_true", help="count executed host instructions by emulation; nothing is timed")
+    arguments.add_without(parser, "; with --counts: all for a table with each of them left out in turn")
     add("--brief", action="store_true", help="time the programs, and nothing beside them")
     add("--tiers", type=arguments.names, default=("auto",), metavar="T,...", help="auto, jit, interp (default: auto)")
     add("--peers", type=arguments.names, metavar="P,...", help="qemu, unicorn (default: those that are installed)")
@@ -62,7 +63,21 @@ def _plan(args: argparse.Namespace) -> Plan:
         brief=args.brief,
         tiers=args.tiers,
         peers=args.peers,
+        without=_without(args),
     )
+
+
+def _without(args: argparse.Namespace) -> tuple[str, ...]:
+    """What to leave out. Raises DynarecError."""
+    from dynarec.bench.savings import EVERY
+    from dynarec.errors import DynarecError
+    from dynarec.features import check_names
+
+    if args.without and not args.counts:
+        raise DynarecError("--without is for counts: add --counts")
+    if args.without != [EVERY]:
+        check_names(args.without)
+    return tuple(args.without)
 
 
 def _repetitions(text: str) -> int:

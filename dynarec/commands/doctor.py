@@ -24,7 +24,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """0 when programs can be translated here, 1 when they can only be interpreted."""
-    from dynarec.core import ELSEWHERE, has_interpreter, is_automatic, native_host, policies, probe_policy
+    from dynarec.commands.guests import interpreter_text
+    from dynarec.core import ELSEWHERE, is_automatic, native_host, policies, probe_policy
     from guest_isa import load_guests
 
     print(f"dynarec {_version('dynarec')}, Python {platform.python_version()} ({platform.python_implementation()})")
@@ -41,7 +42,7 @@ def main(args: argparse.Namespace) -> int:
         print(f"  {name}: is for {ELSEWHERE[name]}")
     print("guests:")
     for guest in load_guests().values():
-        print(f"  {guest.name}: interpreter {'built in' if has_interpreter(guest.name) else 'missing'}")
+        print(f"  {guest.name}: {interpreter_text(guest)}")
     print("libraries:")
     for name in LIBRARIES:
         print(f"  {name} {_version(name)}")

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from guest_isa.guest import Guest
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,4 +25,12 @@ def main(args: argparse.Namespace) -> int:
         print(f"  machines: {', '.join(guest.machines)}")
         print(f"  extensions: {', '.join(f'{name} ({count})' for name, count in extensions.items())}")
         print(f"  instructions: {extensions.total()}")
+        print(f"  {interpreter_text(guest)}")
     return 0
+
+
+def interpreter_text(guest: Guest) -> str:
+    """Whether an interpreter was generated for it."""
+    from dynarec.core import has_interpreter
+
+    return "interpreter built in" if has_interpreter(guest.name) else "no interpreter: runs on the translator alone"

@@ -22,14 +22,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--host", metavar="H", help="x86_64 or arm64 (default: this computer's)")
     parser.add_argument("--harden", type=arguments.names, default=(), metavar="H", help="arm64: bti, pac")
-    parser.add_argument(
-        "--without", action="extend", nargs="+", default=[], metavar="PASS", help="leave out optimisation passes"
-    )
+    arguments.add_without(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     """Show it; the exit status."""
     from dynarec.commands.code import ProgramCode
+    from dynarec.features import check_names
     from dynarec.loading import hardening, read_program
     from dynarec.translate import Translator
 
@@ -37,7 +36,7 @@ def main(args: argparse.Namespace) -> int:
     key = code.address(args.at)
     if not code.fetch(key, 1):
         raise DynarecError(f"{code.program.name}: there is no code at {key:#010x}")
-    _check_passes(args.without)
+    check_names(args.without)
     host = _host(args.host, code, hardening(args.harden))
     _show(Translator(code.guest, host, code.fetch, without=args.without), key)
     return 0
@@ -47,14 +46,6 @@ def _host(name: str | None, code: ProgramCode, harden: frozenset[Hardening]) -> 
     from dynarec.host import make_host, make_native_host
 
     return make_native_host(code.guest, harden) if name is None else make_host(name, code.guest, harden=harden)
-
-
-def _check_passes(names: list[str]) -> None:
-    from dynarec.opt import PASS_NAMES
-
-    for name in names:
-        if name not in PASS_NAMES:
-            raise DynarecError(f"unknown pass {name!r}: choose from {', '.join(PASS_NAMES)}")
 
 
 def _show(translator: Translator, key: int) -> None:

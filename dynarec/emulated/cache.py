@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from dynarec.emulated.cpu import EmulatedCpu, find_site
 from dynarec.errors import DynarecError
+from dynarec.features import EDGES
 from dynarec.host import layout
 from dynarec.host.base import Exit, ExitKind, HostCode, Site
 from dynarec.translate import Translation
@@ -119,7 +120,8 @@ class CodeCache:
         code = block.translation.code
         charge = block.translation.unit.retired - link.exit.refund
         at = link.block.start + link.exit.link
-        if self._cpu.target.reaches(charge, block.start + code.body - at):
+        reaches = self._cpu.target.reaches(charge, block.start + code.body - at)
+        if reaches and EDGES.name not in block.translation.unit.without:
             self._patch(link, block.start + code.body, charge)
         else:
             self._patch(link, block.start, -link.exit.refund)

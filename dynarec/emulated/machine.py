@@ -13,12 +13,11 @@ from dynarec import loading
 from dynarec.emulated.cache import Block, CodeCache, Link
 from dynarec.emulated.cpu import DEFAULT_CODE_SIZE, EmulatedCpu
 from dynarec.errors import DynarecError
+from dynarec.evaluated import lift_one
 from dynarec.guest_state import Registers
 from dynarec.host import make_host
 from dynarec.host.base import ExitKind
-from dynarec.ir.builder import Builder
 from dynarec.ir.evaluate import Left, Outcome, evaluate
-from dynarec.ir.unit import Jump, Unit
 from dynarec.machine.base import AccessFault, Continue, Died, Exited, Interrupts, Options, Profile, Trap
 from dynarec.machine.base import Outcome as Answer
 from dynarec.trace import NO_GUIDE, Guide
@@ -87,8 +86,8 @@ class EmulatedMachine:
     ) -> EmulatedMachine:
         """Load a program into a machine on the named host.
 
-        args: of the program, if `options` does not say more. without: names of passes to leave out. bmi2: x86-64 only.
-        count_instructions: keep `cpu.executed`. guide: of the traces; see `profiled`.
+        args: of the program, if `options` does not say more. without: names of `dynarec.features` to leave out.
+        bmi2: x86-64 only. count_instructions: keep `cpu.executed`. guide: of the traces; see `profiled`.
 
         Raises DynarecError, also when Unicorn is not installed.
         """
@@ -256,15 +255,6 @@ class EmulatedMachine:
         self._ending = None if isinstance(answer, Continue) else answer
 
 
-def lift_one(insn: Insn, pc: int) -> Unit:
-    """The unit of one instruction."""
-    builder = Builder(pc)
-    builder.begin(pc, insn.length)
-    insn.lift(builder)
-    builder.unit.terminal = builder.terminal or Jump(builder.next_pc)
-    return builder.unit
-
-
 @contextmanager
 def profiled(path: Path | str | bytes, args: Sequence[str] = ()) -> Iterator[Guide]:
     """What this host's interpreter counts in the first instructions of a program. Raises DynarecError."""
@@ -276,13 +266,15 @@ def profiled(path: Path | str | bytes, args: Sequence[str] = ()) -> Iterator[Gui
         yield ProfileGuide(machine.core)
 
 
-def run_emulated(path: Path | str | bytes, host: str, args: Sequence[str] = ()) -> Counts:
+def run_emulated(
+    path: Path | str | bytes, host: str, args: Sequence[str] = (), without: Collection[str] = ()
+) -> Counts:
     """Run a program to its end on an emulated host, counting instructions. Raises DynarecError.
 
-    Its traces go where the interpreter has gone before, as they do when a program becomes hot.
+    Its traces go where the interpreter has gone before, as they do when a program becomes hot. without: see `load`.
     """
     with profiled(path, args) as guide:
-        machine = EmulatedMachine.load(path, host, args, count_instructions=True, guide=guide)
+        machine = EmulatedMachine.load(path, host, args, without=without, count_instructions=True, guide=guide)
         try:
             ending = machine.run()
         finally:

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
+from dynarec.features import COMPARES
 from dynarec.host import layout
 from dynarec.host.allocate import Allocator
 from dynarec.host.base import EXITS, HEAD, Counter, Exit, ExitKind, HostCode, Mark, Site
@@ -344,7 +345,7 @@ class UnitEmitter(ABC, Generic[Cond]):
         swapped = type(a) is int
         if swapped:
             a, b = b, a
-        if self.compared != (a, b):
+        if self.compared != (a, b) or COMPARES.name in self.unit.without:
             self._set_flags(a, b)
             self.compared = (a, b)
         return self._condition_code(op.kind, a, b, swapped)

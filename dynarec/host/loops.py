@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from dynarec.features import LOANS
 from dynarec.ir.ops import GET, SET
 from dynarec.ir.state import Field
 from dynarec.ir.unit import Op, Unit
@@ -31,7 +32,7 @@ class Loan(NamedTuple):
 
 def loans(unit: Unit, homes: Mapping[Field, int]) -> list[Loan]:
     """The loans for a unit: none unless it loops, and mostly repeats."""
-    if not (unit.is_loop and unit.repeats):
+    if not (unit.is_loop and unit.repeats) or LOANS.name in unit.without:
         return []
     uses = _uses(unit)
     borrowers = [field for field, count in uses.most_common() if field not in homes and count >= MIN_USES]

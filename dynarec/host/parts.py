@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from dynarec.features import PARTS
 from dynarec.ir.ops import GET, MASK32, MUL, ROR, SAR, SET, SHIFT_MASK, SHL, SHR, XOR, OpKind
 from dynarec.ir.state import Field
 from dynarec.ir.unit import Op, Operand, Unit
@@ -55,6 +56,8 @@ Accepts = Callable[[Op, Part], bool]
 def find_parts(unit: Unit, uses: Mapping[Op, int], accepts: Mapping[OpKind, Accepts]) -> Parts:
     """The parts in a unit. uses: of each op. accepts: by the kinds of ops that can have a part."""
     found = Parts()
+    if PARTS.name in unit.without:
+        return found
     parts = {
         op: part for op in unit.ops if op.kind in accepts and (part := _part(op, uses, accepts[op.kind])) is not None
     }

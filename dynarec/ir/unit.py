@@ -120,6 +120,7 @@ class Unit:
     hooked: something looks at the guest whenever control comes to the head, also from within.
     cut: the terminal is a jump to what follows, in the middle of a basic block.
     repeats: if it loops, it mostly goes round at least once before it is left.
+    without: names of features (`dynarec.features`) that it and its code are to do without.
     """
 
     key: int
@@ -129,6 +130,7 @@ class Unit:
     hooked: bool = False
     cut: bool = False
     repeats: bool = True
+    without: frozenset[str] = frozenset()
 
     @property
     def is_loop(self) -> bool:

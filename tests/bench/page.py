@@ -1,7 +1,7 @@
 """`python -m tests.bench.page [TIMES.json]`: make the page about speed, from a saved run of `dynarec bench`.
 
-Writes tests/bench/README.md and tests/bench/speed.svg, from tests/bench/counts.json and tests/bench/times.json, which
-the run that is given becomes.
+Writes tests/bench/README.md and tests/bench/speed.svg, from tests/bench/counts.json, tests/bench/without.json and
+tests/bench/times.json, which the run that is given becomes.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from dynarec.bench import plot, results_file
 from dynarec.bench.counts import Counted, mean_ratios
 from dynarec.bench.results_file import Results
 from dynarec.bench.runners import DYNAREC, NATIVE
+from dynarec.bench.savings import doc, geometric_means
 from dynarec.bench.tables import NAMES, TIMING_LEGEND, means_text
 from dynarec.bench.timing import Timing, mean_slowdowns
 from tests.bench.recorded import COUNTS
 
 FOLDER = Path(__file__).parent
 PAGE, PICTURE, TIMES = FOLDER / "README.md", FOLDER / "speed.svg", FOLDER / "times.json"
+WITHOUT = FOLDER / "without.json"
 TEXT = """\
 # How fast it is
 
@@ -44,6 +46,13 @@ the same on every computer, so tests compare them with what is recorded in [coun
 
 {counts}
 
+## What each pass buys
+
+Host instructions for each guest instruction with one pass, or one thing that traces, emitters and links do, left out;
+geometric means of all programs, from [without.json](without.json), which `{without_command}` has written.
+
+{savings}
+
 ## Commands
 
     dynarec bench --json new.json --plot new.svg            # all programs, five rounds
@@ -51,11 +60,12 @@ the same on every computer, so tests compare them with what is recorded in [coun
     dynarec bench --compare old.json --fail-over 3          # status 1 if a program has become more than 3 % slower
     dynarec bench --from new.json --compare old.json        # without measuring again
     dynarec bench --counts --compare tests/bench/counts.json --fail-over 1
+    dynarec bench --counts --without all --json tests/bench/without.json
     python -m tests.bench.page new.json                     # this page, from another run
 """
 
 
-def page(times: Results, counts: Results) -> str:
+def page(times: Results, counts: Results, without: Results) -> str:
     """The page, in Markdown."""
     return TEXT.format(
         command=times.command,
@@ -66,6 +76,8 @@ def page(times: Results, counts: Results) -> str:
         means=_paragraphs(means_text(mean_slowdowns(times.timings, clock)) for clock in ("cpu", "wall")),
         lines=f"## Beside the programs\n\n{_paragraphs(times.lines)}\n\n" if times.lines else "",
         counts=_counts(counts.counted),
+        without_command=without.command,
+        savings=_savings(without),
     )
 
 
@@ -96,6 +108,16 @@ def _counts(counted: Sequence[Counted]) -> str:
     return _table(["program", *hosts], "-" + ":" * len(hosts), rows)
 
 
+def _savings(results: Results) -> str:
+    whole = geometric_means(results.counted)
+    rows = [["nothing", "", *(text for mean in whole.values() for text in (f"{mean:.3f}", ""))]]
+    for each in results.savings:
+        pairs = ((f"{each.means[host]:.3f}", f"{each.more(host, whole):+.1f} %") for host in whole)
+        rows.append([f"`{each.name}`", doc(each.name), *(text for pair in pairs for text in pair)])
+    heads = ["without", "what it does", *(text for host in whole for text in (host, "more"))]
+    return _table(heads, "--" + ":" * 2 * len(whole), rows)
+
+
 def _table(heads: Sequence[str], sides: str, rows: Iterable[Iterable[str]]) -> str:
     """sides: for each column, "-" for text and ":" for numbers."""
     marks = ["---" if side == "-" else "--:" for side in sides]
@@ -110,7 +132,7 @@ def make() -> None:
     """Write page and picture."""
     times = results_file.read(TIMES)
     plot.draw(times, PICTURE)
-    PAGE.write_text(page(times, results_file.read(COUNTS)))
+    PAGE.write_text(page(times, results_file.read(COUNTS), results_file.read(WITHOUT)))
 
 
 def main() -> None:

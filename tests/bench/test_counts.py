@@ -45,7 +45,7 @@ def test_counts(bench: Bench, folder: Path, tmp_path: Path, monkeypatch: pytest.
 
 def test_hosts_that_disagree(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     guests = {"arm64": 100, "x86_64": 101}
-    monkeypatch.setattr(counts, "count_on", lambda program, host, folder: counts.Count(guests[host], 300))
+    monkeypatch.setattr(counts, "count_on", lambda program, host, folder, without: counts.Count(guests[host], 300))
     with pytest.raises(WrongResult, match=r"crc32: the hosts disagree .*'x86_64': 101"):
         counts.count_program(load_programs(folder, [], "small")[0], tmp_path)
 

@@ -48,7 +48,7 @@ def test_pictures_that_cannot_be(bench: Bench, tmp_path: Path, monkeypatch: pyte
 
 def test_page(tmp_path: Path) -> None:
     results = results_file.read(saved(tmp_path, "times", times(aes=spread(2.0), vm=spread(8.0))))
-    text = page.page(results, recorded())
+    text = page.page(results, recorded(), results_file.read(page.WITHOUT))
     assert "| `aes` |  | 1.00 | 2.00 | 1.96 | **2.00** | 1.96 to 2.04 | 100.0 | 0 |\n" in text
     assert "- geometric means of 2 programs, processor time: dynarec 4.00 x native\n" in text
     assert all(f"| `{each.program.name}` |" in text for each in recorded().counted)
@@ -56,7 +56,10 @@ def test_page(tmp_path: Path) -> None:
 
 
 def test_the_page_is_what_it_is_made_from() -> None:
-    assert page.PAGE.read_text() == page.page(results_file.read(page.TIMES), recorded()), "python -m tests.bench.page"
+    without = results_file.read(page.WITHOUT)
+    assert page.PAGE.read_text() == page.page(results_file.read(page.TIMES), recorded(), without), (
+        "python -m tests.bench.page"
+    )
     assert page.PICTURE.exists()
 
 

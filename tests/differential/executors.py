@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -13,20 +15,29 @@ from unicorn import riscv_const
 
 from dynarec.core import Core, CoreConfig, CoreStop, Tier
 from dynarec.emulated import EmulatedCpu, EmulatedMachine
+from dynarec.engine import Machine
 from dynarec.host import make_host, make_native_host, native_host_name
 from dynarec.host.base import Host
 from dynarec.ir.evaluate import Left, MemoryFault
 from dynarec.ir.ops import MASK32
 from dynarec.ir.text import format_unit
 from dynarec.machine.base import Access, Continue, Died, Outcome, Profile, Trap
+from dynarec.profiles import ProfileGuide
 from dynarec.program import Program as LoadedProgram
+from dynarec.trace import NO_GUIDE, Guide
 from dynarec.translate import Translator
 from guest_isa.rv32 import GUEST
 from tests.differential.programs import CODE, DATA, DATA_SIZE, Program
+from tests.machine.elf import Part, R, W, X, build
 from tests.reference import Reference, Region, Regions
 
 CODE_SIZE = 0x1000
 CACHE_SIZE = 1 << 20
+HOT = 2
+WARM_ROUNDS = 4
+"""Runs of a program behind which the core has counted where its branches go."""
+PAUSE, PATIENCE = 0.0005, 10
+"""Seconds between two looks at the background, and until it is not waited for."""
 REGISTERS = tuple(f"x{number}" for number in range(1, 32))
 JUMP_SHIFT = GUEST.isa.parcel.bit_length() - 1
 CAUSES = (GUEST.access_causes.fetch, GUEST.access_causes.read, GUEST.access_causes.write)
@@ -57,10 +68,31 @@ class View:
         return "\n".join(lines)
 
 
+class Ways:
+    """Where control went in a run: a guide that believes what happened once."""
+
+    def __init__(self) -> None:
+        self.seen: dict[int, Counter[int]] = {}
+
+    def note(self, pc: int, target: int) -> None:
+        """Behind the instruction at pc, it went there."""
+        self.seen.setdefault(pc, Counter())[target] += 1
+
+    def way(self, index: int, pc: int, ways: Sequence[int]) -> int | None:
+        """See `dynarec.trace.Guide`."""
+        seen = self.seen.get(pc)
+        return seen.most_common(1)[0][0] if seen else None
+
+
 class Executor(ABC):
-    """A way to run programs; one object runs many, one after the other."""
+    """A way to run programs; one object runs many, one after the other.
+
+    guide: of the traces of one that is guided, set before it runs a program. is_plain: it tells less (see `Peer`).
+    """
 
     name: str
+    guide: Guide = NO_GUIDE
+    is_plain = False
 
     @abstractmethod
     def run(self, program: Program, counts: Sequence[int]) -> list[View]:
@@ -93,12 +125,16 @@ class Evaluator(Executor):
             cpu[name] = value
         return cpu, data
 
-    def count(self, program: Program, limit: int) -> int:
-        """Instructions until the program traps; at most `limit`."""
+    def watch(self, program: Program, limit: int) -> tuple[int, Ways]:
+        """Instructions until the program traps, at most `limit`, and where it goes."""
         cpu, _ = self.start(program)
+        ways = Ways()
         for retired in range(limit):
-            if cpu.step().left is Left.TRAP:
-                return retired
+            pc = cpu.pc
+            outcome = cpu.step()
+            if outcome.left is Left.TRAP:
+                return retired, ways
+            ways.note(pc, outcome.pc)
         raise AssertionError(f"program {program.seed} does not end within {limit} instructions")
 
     def run(self, program: Program, counts: Sequence[int]) -> list[View]:
@@ -118,22 +154,35 @@ class Evaluator(Executor):
 
 
 class CoreExecutor(Executor):
-    """The C core: the generated interpreter alone, or the native host's code."""
+    """The C core in one of its tiers."""
 
-    def __init__(self, tier: Tier) -> None:
+    def __init__(self, tier: Tier, *, evaluated: bool = False, guided: bool = False, rounds: int = 1) -> None:
+        """evaluated: as if no interpreter had been built. guided: the traces follow `guide`, or else, in tier "auto",
+        what the core has counted. rounds: runs of each program in one cache, of which the last is looked at.
+        """
         self.host = host = make_native_host(GUEST)
-        self.name = "interpreter" if tier is Tier.INTERP else f"{host.name}, native"
-        homes = host.home_fields if tier is Tier.JIT else ()
-        config = CoreConfig(GUEST.name, JUMP_SHIFT, CAUSES, tier, cache_size=CACHE_SIZE, homes=homes)
-        self.core = Core(config, GUEST.layout)
+        self.name = _name(tier, host.name, evaluated, guided, rounds)
+        self.guided, self.rounds = guided, rounds
+        fields = () if tier is Tier.INTERP else host.home_fields
+        config = CoreConfig(GUEST.name, JUMP_SHIFT, CAUSES, tier, cache_size=CACHE_SIZE, hot=HOT, homes=fields)
+        self.core = Core(config, GUEST.layout, GUEST if evaluated else None)
         self.core.bind_thread()
         self.core.memory.map(CODE, CODE_SIZE, Access.READ | Access.EXECUTE)
         self.core.memory.map(DATA, DATA_SIZE, Access.READ | Access.WRITE)
         self.translator = Translator(GUEST, host, self.core.memory.code, is_mixed=self.core.is_mixed)
+        if tier is Tier.AUTO:
+            self.translator.guide = ProfileGuide(self.core)
 
     def run(self, program: Program, counts: Sequence[int]) -> list[View]:
+        if self.guided:
+            self.translator.guide = self.guide
+        self.core.flush()
+        for _ in range(self.rounds):
+            views = self._run_once(program, counts)
+        return views
+
+    def _run_once(self, program: Program, counts: Sequence[int]) -> list[View]:
         core = self.core
-        core.flush()
         core.memory.write(CODE, program.code.ljust(CODE_SIZE, b"\0"))
         core.memory.write(DATA, program.data)
         for name, value in zip(("pc", *REGISTERS), (CODE, *program.registers), strict=True):
@@ -161,7 +210,63 @@ class CoreExecutor(Executor):
         return View(retired, core.regs["pc"], registers, core.memory.read(DATA, DATA_SIZE), trap)
 
     def story(self, program: Program, pc: int) -> str:
-        return translations(self.host, program, pc) if self.core.tier is Tier.JIT else ""
+        return "" if self.core.tier is Tier.INTERP else translations(self.host, program, pc, self.translator.guide)
+
+
+def _name(tier: Tier, host: str, evaluated: bool, guided: bool, rounds: int) -> str:
+    names = {Tier.INTERP: "interpreter", Tier.AUTO: f"auto, {host}", Tier.JIT: f"{host}, native"}
+    return (
+        names[tier]
+        + (", with profile" if guided else "")
+        + (f", round {rounds}" if rounds > 1 else "")
+        + (", no interpreter built" if evaluated else "")
+    )
+
+
+class BackgroundExecutor(Executor):
+    """A machine that translates in the background: what is looked at is its last run, when translations have come."""
+
+    name = "auto, translated in the background"
+    rounds = 3
+
+    def __init__(self) -> None:
+        parts = [Part(CODE, size=CODE_SIZE, flags=R | X), Part(DATA, size=DATA_SIZE, flags=R | W)]
+        self.machine = Machine.load(build(parts, CODE), hot=HOT, cache_size=CACHE_SIZE)
+        self.machine.memory.unmap(0, 1 << 32)
+        self.machine.memory.map(CODE, CODE_SIZE, Access.READ | Access.EXECUTE)
+        self.machine.memory.map(DATA, DATA_SIZE, Access.READ | Access.WRITE)
+        self.machine.answer_by(_Traps(cast("Any", self.machine), cast("Any", None)))
+
+    def run(self, program: Program, counts: Sequence[int]) -> list[View]:
+        self.machine.perform(self.machine.core.flush)
+        for _ in range(self.rounds):
+            views = self._run_once(program, counts)
+            self._wait()
+        return views
+
+    def _wait(self) -> None:
+        """Until what was asked for has been translated; the next run installs it."""
+        end = time.monotonic() + PATIENCE
+        while self.machine.core.wanted and time.monotonic() < end:
+            time.sleep(PAUSE)
+
+    def _run_once(self, program: Program, counts: Sequence[int]) -> list[View]:
+        machine = self.machine
+        machine.memory.write(CODE, program.code.ljust(CODE_SIZE, b"\0"))
+        machine.memory.write(DATA, program.data)
+        for name, value in zip(("pc", *REGISTERS), (CODE, *program.registers), strict=True):
+            machine.regs[name] = value
+        machine.regs["reserved"] = 0
+        first, views = machine.instructions, []
+        for count in counts:
+            trap = machine.run(first + count - machine.instructions).trap
+            registers = tuple(machine.regs[name] for name in REGISTERS)
+            data = machine.memory.read(DATA, DATA_SIZE)
+            cause = None if trap is None else trap.cause
+            views.append(View(machine.instructions - first, machine.pc, registers, data, cause))
+            if trap is not None:
+                break
+        return views
 
 
 class _Traps(Profile):
@@ -183,17 +288,19 @@ class _Traps(Profile):
 class EmulatedExecutor(Executor):
     """A host's code under Unicorn."""
 
-    def __init__(self, host: str) -> None:
-        self.name = f"{host}, emulated"
+    def __init__(self, host: str, guided: bool = False) -> None:
+        self.name = f"{host}, emulated" + (", with profile" if guided else "")
+        self.guided = guided
         self.host = make_host(host, GUEST, bmi2=True)
         cpu = EmulatedCpu(self.host, CACHE_SIZE)
         cpu.memory.map(CODE, CODE_SIZE, Access.READ | Access.EXECUTE)
         cpu.memory.map(DATA, DATA_SIZE, Access.READ | Access.WRITE)
-        translator = Translator(GUEST, self.host, cpu.memory.code)
-        self.machine = EmulatedMachine(cast("LoadedProgram", SimpleNamespace()), GUEST, translator, cpu)
+        self.translator = Translator(GUEST, self.host, cpu.memory.code)
+        self.machine = EmulatedMachine(cast("LoadedProgram", SimpleNamespace()), GUEST, self.translator, cpu)
 
     def run(self, program: Program, counts: Sequence[int]) -> list[View]:
         machine = self.machine
+        self.translator.guide = self.guide if self.guided else NO_GUIDE
         machine.cache.flush()
         machine.profile = _Traps(machine, None)  # type: ignore[arg-type]
         machine.forget_end()
@@ -214,13 +321,14 @@ class EmulatedExecutor(Executor):
         return views
 
     def story(self, program: Program, pc: int) -> str:
-        return translations(self.host, program, pc)
+        return translations(self.host, program, pc, self.translator.guide)
 
 
 class Peer(Executor):
     """Unicorn's own RV32: QEMU's translator, an independent reading of the manual, without B."""
 
     name = "Unicorn RV32"
+    is_plain = True
     numbers = tuple(riscv_const.UC_RISCV_REG_X0 + number for number in range(1, 32))
 
     def __init__(self) -> None:
@@ -254,7 +362,7 @@ class Peer(Executor):
         return None if count else GUEST.illegal
 
 
-def translations(host: Host, program: Program, pc: int) -> str:
+def translations(host: Host, program: Program, pc: int, guide: Guide) -> str:
     """The traces from the start and from `pc`: as lifted, after the passes, as host code."""
 
     def fetch(address: int, size: int) -> bytes:
@@ -262,13 +370,31 @@ def translations(host: Host, program: Program, pc: int) -> str:
 
     lines = []
     for key in dict.fromkeys((CODE, pc)):
-        translator = Translator(GUEST, host, fetch)
+        translator = Translator(GUEST, host, fetch, guide=guide)
         stages = [(name, format_unit(unit)) for name, unit in translator.stages(key)]
         for name, text in (stages[0], stages[-1]):
             lines.append(f"{host.name}, trace from {key:#x}, {name}:\n{text}")
         code = translator.translate(key).code
         lines += [f"{offset:5x}  {text}" for offset, _, text in host.disassemble(code.code)]
     return "\n".join(lines)
+
+
+def all_executors() -> list[Executor]:
+    """Every tier, on every host, and a peer. The first is the reference."""
+    emulated = [EmulatedExecutor(name, guided) for name in other_hosts() for guided in (False, True)]
+    return [
+        Evaluator(),
+        CoreExecutor(Tier.INTERP),
+        CoreExecutor(Tier.AUTO),
+        CoreExecutor(Tier.AUTO, rounds=WARM_ROUNDS),
+        CoreExecutor(Tier.JIT),
+        CoreExecutor(Tier.JIT, guided=True),
+        CoreExecutor(Tier.JIT, evaluated=True),
+        BackgroundExecutor(),
+        EmulatedExecutor(native_host_name()),
+        *emulated,
+        Peer(),
+    ]
 
 
 def other_hosts() -> list[str]:

@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 
 from dynarec.engine import Machine, StopReason
-from dynarec.errors import DynarecError
 from dynarec.machine.base import Access
 from dynarec.profiles import MOST, BranchProfile, JumpProfile
-from guest_isa.rv32 import GUEST
 from tests.machine.elf import Part, R, W, X, build
 from tests.native.guests import CODE, DATA, PAGE, asm, li, load, lui, registers
 
@@ -227,9 +225,3 @@ def test_profiles_are_read_while_the_guest_runs() -> None:
             assert profile is None or (isinstance(profile, BranchProfile) and profile.taken >= last)
             last = profile.taken if isinstance(profile, BranchProfile) else last
         run.wait()
-
-
-def test_a_guest_that_the_core_was_built_without() -> None:
-    stranger = GUEST._replace(name="stranger")
-    with pytest.raises(DynarecError, match=r"without an interpreter for guest stranger.*build dynarec again"):
-        load(FOREVER, guest=stranger)
