@@ -17,13 +17,14 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from dynarec.code_cache import NativeUnit
 from dynarec.cpu_thread import OWN
 from dynarec.errors import DynarecError
 
 if TYPE_CHECKING:
+    from dynarec.code_cache import NativeUnit
     from dynarec.core import Core
-    from dynarec.translate import Translator
+    from dynarec.disk.record import KeptUnit
+    from dynarec.maker import UnitMaker
 
 THREAD_NAME = "dynarec-translator"
 BATCH_SECONDS = 0.001
@@ -38,7 +39,7 @@ class Finished:
 
     key: int
     epoch: int
-    unit: NativeUnit | None
+    unit: NativeUnit | KeptUnit | None
 
 
 class _EndError(Exception):
@@ -48,9 +49,9 @@ class _EndError(Exception):
 class Background:
     """Of one machine. `start` and `take` belong to the CPU thread."""
 
-    def __init__(self, core: Core, translator: Translator) -> None:
+    def __init__(self, core: Core, maker: UnitMaker) -> None:
         self._core = core
-        self._translator = translator
+        self._maker = maker
         self._process = 0
         self._thread: threading.Thread | None = None
         self._forget()
@@ -129,8 +130,7 @@ class Background:
         """A failure may be that of a moment, for what it reads changes meanwhile: the CPU thread will see."""
         epoch = self._core.epoch
         try:
-            self._translator.left = self._core.left_alone()
-            return Finished(key, epoch, NativeUnit(self._translator.translate(key, self._breathe), epoch))
+            return Finished(key, epoch, self._maker.make(key, self._breathe))
         except Exception:
             if self._ended:
                 raise _EndError from None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from dynarec.background import Background, Finished
 from dynarec.code_cache import NativeUnit
 from dynarec.core import Core, CoreStop, Tier
 from dynarec.cpu_thread import Requests
+from dynarec.disk.record import KeptUnit
 from dynarec.errors import DynarecError
 from dynarec.hooks import Hook, Hooks
 from dynarec.machine.base import Answers, Continue, Died, Exited, Outcome, Trap, TrapKind
@@ -21,6 +23,8 @@ from dynarec.tuning import SAMPLE_INTERVAL, HomeTuner
 MAKES_UNITS = (CoreStop.TRANSLATE, CoreStop.READY)
 
 if TYPE_CHECKING:
+    from dynarec.disk.cache import DiskCache
+    from dynarec.maker import UnitMaker
     from dynarec.program import Program
     from dynarec.translate import Translator
     from dynarec.watcher import Watcher
@@ -34,24 +38,43 @@ class RunLoop:
     """Who answers what the guest traps with."""
 
     def __init__(
-        self, program: Program, guest: Guest, core: Core, translator: Translator | None, hooks: Hooks, sync: bool
-    ) -> None:
-        """translator: None when everything is interpreted. sync: the guest waits for translations."""
+        self, program: Program, guest: Guest, core: Core, translator: Translator | None, hooks: Hooks, sync: bool,
+        disk: Path | None,
+    ) -> None:  # fmt: skip
+        """translator: None when everything is interpreted. sync: the guest waits for translations.
+
+        disk: the folder of the persistent translation cache; None: there is none.
+        """
         self._program = program
         self._guest = guest
         self._core = core
-        self._translator = translator
         self._hooks = hooks
+        self.tuner: HomeTuner | None = None
+        self._disk: DiskCache | None = None
+        self._maker: UnitMaker | None = None
         self._background: Background | None = None
-        if translator is not None and core.tier is Tier.AUTO and not sync:
-            self._background = Background(core, translator)
-        self.tuner = HomeTuner(guest, core, translator) if translator is not None else None
+        self._has_begun = False
         self.counters = Counters()
         self.requests = Requests()
         self.watchers: list[Watcher] = []
         self.answered = 0
         self.exited: Exited | None = None
         self.stop_reason: StopReason | None = None
+        if translator is not None:
+            self._prepare(translator, sync, disk)
+
+    def _prepare(self, translator: Translator, sync: bool, disk: Path | None) -> None:
+        """For translations."""
+        from dynarec.maker import UnitMaker
+
+        self.tuner = HomeTuner(self._guest, self._core, translator)
+        if disk is not None:
+            from dynarec.disk.cache import DiskCache
+
+            self._disk = DiskCache(disk, self._program, self._core, translator, self.tuner)
+        self._maker = UnitMaker(self._core, translator, self._disk, self._is_looked_at)
+        if self._core.tier is Tier.AUTO and not sync:
+            self._background = Background(self._core, self._maker)
 
     @property
     def instructions(self) -> int:
@@ -61,6 +84,7 @@ class RunLoop:
     def run(self, limit: int, until: int | None) -> Stop:
         """Run so many instructions at most, up to an address; see `Machine.run`."""
         since = time.perf_counter()
+        self._begin()
         if self._background is not None:
             self._background.start()
         self.requests.open()
@@ -76,6 +100,8 @@ class RunLoop:
         """The machine is closed."""
         if self._background is not None:
             self._background.close()
+        if self._disk is not None:
+            self._disk.close()
 
     def _run_loop(self, limit: int, until: int | None) -> Stop:
         first = self.instructions
@@ -191,16 +217,13 @@ class RunLoop:
         return ending
 
     def _translate_block(self, key: int) -> StopReason | None:
-        assert self._translator is not None
-        epoch = self._core.epoch
-        self._translator.left = self._core.left_alone()
-        return self._install([NativeUnit(self._translator.translate(key), epoch)])
+        assert self._maker is not None
+        return self._install_all([self._maker.make(key)])
 
     def _take_finished(self) -> StopReason | None:
         """Install what has been translated in the background; one by one, if somebody looks at each."""
         assert self._background is not None
-        looked_at = bool(self.watchers) or Catch.TRANSLATION in self._core.observer.catches
-        finished = self._background.take(1 if looked_at else None)
+        finished = self._background.take(1 if self._is_looked_at() else None)
         try:
             return self._install_finished(finished)
         finally:
@@ -208,11 +231,45 @@ class RunLoop:
             self.counters.pauses.note(self._core.nanoseconds_out)
 
     def _install_finished(self, finished: Sequence[Finished]) -> StopReason | None:
-        ending = self._install([each.unit for each in finished if each.unit is not None])
+        ending = self._install_all([each.unit for each in finished if each.unit is not None])
         for each in finished:
             if each.unit is None and each.epoch == self._core.epoch:
                 ending = self._translate_block(each.key)  # it fails again, unless it was for what another thread did
         return ending
+
+    def _is_looked_at(self) -> bool:
+        """Whether somebody wants to know of each translation. Any thread."""
+        return bool(self.watchers) or Catch.TRANSLATION in self._core.observer.catches
+
+    def _begin(self) -> None:
+        """Before the guest runs first: what earlier runs have kept."""
+        if self._has_begun or self._disk is None or self._is_looked_at():
+            return
+        self._has_begun = True
+        for batch in self._disk.load():
+            self._install_kept(batch)
+
+    def _install_all(self, units: Sequence[NativeUnit | KeptUnit]) -> StopReason | None:
+        """Put them into the code cache; whether the run is to stop for it."""
+        kept = [unit for unit in units if isinstance(unit, KeptUnit)]
+        if kept and not self._is_looked_at():
+            for unit, serial in zip(kept, self._install_kept(kept), strict=True):
+                if not serial and self._disk is not None:
+                    self._disk.refuse(unit.key)
+        translated = [unit for unit in units if isinstance(unit, NativeUnit)]
+        return self._install(translated) if translated else None
+
+    def _install_kept(self, units: Sequence[KeptUnit]) -> list[int]:
+        """The serials of units of earlier runs; 0 for those that have to be translated anew."""
+        assert self._disk is not None
+        since = time.perf_counter()
+        try:
+            serials = self._core.install_all(units)
+        except DynarecError as error:
+            self._disk.distrust(error)
+            serials = [0] * len(units)
+        self.counters.count_kept(serials, time.perf_counter() - since)
+        return serials
 
     def _install(self, units: Sequence[NativeUnit]) -> StopReason | None:
         """Put them into the code cache; whether the run is to stop for it."""
@@ -224,6 +281,8 @@ class RunLoop:
             self.counters.count(unit.translation, serial, seconds)
             for watcher in self.watchers:
                 watcher.installed(unit.translation, serial, seconds)
+            if serial and self._disk is not None and not self.watchers:
+                self._disk.keep(unit)
             if self._core.observer.note_translation(unit.translation.unit.key):
                 ending = StopReason.CAUGHT
         return ending

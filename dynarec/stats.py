@@ -30,6 +30,7 @@ class Stats(NamedTuple):
     install_seconds: of these, in the core, while it waited.
     translated: units; translated_instructions: the guest instructions in them. stale: of these units, those that were
     dropped because what they were made from had changed meanwhile.
+    kept: units of earlier runs, from the persistent translation cache, that were installed.
     pauses: how often the guest stood still for translations, for less than 2 ** i microseconds and no less than
     2 ** (i - 1), with i the index; longest_pause: in seconds.
     blocks: units in the cache now. code_bytes: host code in it, with code_dead, that of units that have died.
@@ -49,6 +50,7 @@ class Stats(NamedTuple):
     translated: int
     translated_instructions: int
     stale: int
+    kept: int
     pauses: Sequence[int]
     longest_pause: float
     blocks: int
@@ -81,6 +83,7 @@ class Counters:
 
     answered: int = 0
     stale: int = 0
+    kept: int = 0
     pauses: Pauses = field(default_factory=Pauses)
     run_seconds: float = 0.0
     translation_seconds: float = 0.0
@@ -96,6 +99,11 @@ class Counters:
         self.stale += not serial
         self.translated_instructions += len(translation.unit.insns)
 
+    def count_kept(self, serials: Sequence[int], seconds: float) -> None:
+        """Units of earlier runs, installed in so many seconds; those with a serial."""
+        self.install_seconds += seconds
+        self.kept += sum(map(bool, serials))
+
 
 def collect(core: Core, counters: Counters) -> Stats:
     """The numbers of the core and of the engine in one."""
@@ -108,6 +116,7 @@ def collect(core: Core, counters: Counters) -> Stats:
         translated=counters.translated,
         translated_instructions=counters.translated_instructions,
         stale=counters.stale,
+        kept=counters.kept,
         pauses=tuple(counters.pauses.counts),
         longest_pause=counters.pauses.longest / NS_PER_SECOND,
         deaths=dict(zip(DEATHS, cast("list[int]", native["deaths"]), strict=True)),

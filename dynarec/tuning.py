@@ -9,6 +9,7 @@ takes is to empty the code cache.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dynarec.ir.state import Field
@@ -35,7 +36,16 @@ class HomeTuner:
         self._translator = translator
         self._samples: Counter[int] = Counter()
         self._count = 0
+        self.decided = 0
+        """So many samples had been taken when a choice was made last."""
         self.finished = len(translator.host.home_registers) >= len(guest.layout.fields)
+
+    def resume(self, fields: Sequence[Field], decided: int) -> None:
+        """Go on from the choice that an earlier run of the program had come to."""
+        if tuple(fields) != self._translator.host.home_fields:
+            self._choose(fields)
+        self._count = self.decided = decided
+        self.finished = self.finished or decided >= DECISIONS[-1]
 
     def sample(self, pc: int) -> None:
         """The guest is at `pc`."""
@@ -43,6 +53,7 @@ class HomeTuner:
         self._count += 1
         if self._count in DECISIONS:
             self._decide()
+            self.decided = self._count
             self._samples.clear()
         self.finished = self._count >= DECISIONS[-1]
 
@@ -53,8 +64,11 @@ class HomeTuner:
         chosen = order[: len(now)]
         gain = sum(uses[field] for field in chosen) - sum(uses[field] for field in now)
         if gain > WORTH * uses.total():
-            self._translator.host.set_homes(chosen)
-            self._core.set_homes(chosen)
+            self._choose(chosen)
+
+    def _choose(self, fields: Sequence[Field]) -> None:
+        self._translator.host.set_homes(fields)
+        self._core.set_homes(fields)
 
     def _uses(self) -> Counter[Field]:
         """How often the code at the samples names each field, weighted by the samples."""

@@ -25,6 +25,7 @@ def as_text(stats: Stats) -> str:
         "wall time": f"{stats.run_seconds:.3f} s, {stats.mips:.1f} MIPS",
         "translated": f"{stats.translated:,} blocks of {stats.translated_instructions:,} guest instructions, "
         f"{stats.stale:,} outdated",
+        "of earlier runs": f"{stats.kept:,} blocks",
         "translation time": f"{stats.translation_seconds:.3f} s, {each:.1f} us a guest instruction",
         "pauses": _pauses(stats),
         "code cache": f"{stats.blocks:,} blocks, {stats.code_bytes:,} bytes ({stats.code_dead:,} of dead blocks), "

@@ -1,0 +1,37 @@
+"""Where units come from: earlier runs have kept them, or they are translated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from dynarec.code_cache import NativeUnit
+from dynarec.translate import Translator, go_on
+
+if TYPE_CHECKING:
+    from dynarec.core import Core
+    from dynarec.disk.cache import DiskCache
+    from dynarec.disk.record import KeptUnit
+
+
+class UnitMaker:
+    """Of one machine; one thread at a time may use it."""
+
+    def __init__(
+        self, core: Core, translator: Translator, disk: DiskCache | None, is_looked_at: Callable[[], bool]
+    ) -> None:
+        """is_looked_at: whether somebody wants to know how units were made: then all are translated."""
+        self._core = core
+        self._translator = translator
+        self._disk = disk
+        self._is_looked_at = is_looked_at
+
+    def make(self, key: int, breathe: Callable[[], None] = go_on) -> NativeUnit | KeptUnit:
+        """The unit of a block, for the core as it is now. breathe: see Translator.translate."""
+        epoch = self._core.epoch
+        if self._disk is not None and not self._is_looked_at():
+            kept = self._disk.find(key, epoch)
+            if kept is not None:
+                return kept
+        self._translator.left = self._core.left_alone()
+        return NativeUnit(self._translator.translate(key, breathe), epoch)
