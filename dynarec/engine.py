@@ -54,9 +54,15 @@ class Machine(Hookable, Restorable):
     profile: Profile
     _closed = True  # until load has succeeded
 
-    def __init__(self, program: Program, guest: Guest, core: Core, translator: Translator | None, sync: bool,
-        disk: Path | None,
-    ) -> None:  # fmt: skip
+    def __init__(
+        self,
+        program: Program,
+        guest: Guest,
+        core: Core,
+        translator: Translator | None,
+        sync: bool,
+        disk: Path | None = None,
+    ) -> None:
         """For `load`, which makes machines."""
         self.program = program
         self.guest = guest

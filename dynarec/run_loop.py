@@ -38,9 +38,15 @@ class RunLoop:
     """Who answers what the guest traps with."""
 
     def __init__(
-        self, program: Program, guest: Guest, core: Core, translator: Translator | None, hooks: Hooks, sync: bool,
+        self,
+        program: Program,
+        guest: Guest,
+        core: Core,
+        translator: Translator | None,
+        hooks: Hooks,
+        sync: bool,
         disk: Path | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """translator: None when everything is interpreted. sync: the guest waits for translations.
 
         disk: the folder of the persistent translation cache; None: there is none.

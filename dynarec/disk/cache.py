@@ -244,7 +244,7 @@ class DiskCache:
 
 
 def make_room(folder: PrivateFolder, most: int, beside: str = "") -> None:
-    """Let so many bytes of files remain at the most; one of them in any case."""
+    """Let so many bytes of files remain at the most, and one file in any case, if it is named."""
     entries = folder.entries(SUFFIX)
     size = sum(entry.size for entry in entries)
     for entry in entries:
