@@ -20,9 +20,7 @@ PROBLEM = 1
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
-        "--clear-cache", action="store_true", help="remove the translations on disk"
-    )
+    parser.add_argument("--clear-cache", action="store_true", help="remove the translations on disk")
 
 
 def main(args: argparse.Namespace) -> int:

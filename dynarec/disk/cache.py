@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from dynarec.disk import units_file
 from dynarec.disk.folder import PrivateFolder
 from dynarec.disk.identity import identity_of
-from dynarec.disk.places import own_key
+from dynarec.disk.places import VARIABLE, own_key
 from dynarec.disk.record import KeptUnit, pack, ranges_of
 from dynarec.disk.units_file import BadUnits, Record, Units
 from dynarec.errors import DynarecError
@@ -39,6 +39,7 @@ MOST_FILES = 64 * MEBI
 SUFFIX = ".units"
 SAVE_SECONDS = 10.0
 """So long after it was made, a unit is on disk though the machine goes on."""
+ELSEWHERE = f"name a folder of your own in {VARIABLE}, or run with --no-disk-cache"
 BATCH = 256
 """Units that are installed at a time."""
 
@@ -61,6 +62,7 @@ class DiskCache:
         self._unsaved = 0
         self._seen: tuple[int, int] | None = None
         """The file as it was when it was read or written last."""
+        self._has_noted = False
         self._lock = threading.Lock()
         self._saving = threading.Lock()
         self._timer: threading.Timer | None = None
@@ -76,12 +78,17 @@ class DiskCache:
                 self._adopt(self._read(self._identity))
         except FileNotFoundError:
             return
-        except (OSError, DynarecError) as error:
-            self._note(f"{self._file}: not used: {_reason(error)}")
+        except OSError as error:
+            self._note(f"{self._file}: not used: {_reason(error)}: {ELSEWHERE}")
+            return
+        except DynarecError as error:
+            self.distrust(error)
             return
         room = self._core.cache_size // 2  # or what is installed last pushes out what was first
         fitting = list(islice(self._records.values(), _count_within(self._records.values(), room)))
         for start in range(0, len(fitting), BATCH):
+            if not self._records:
+                return  # the core did not accept the ones before
             yield [KeptUnit(record, self._core.epoch) for record in fitting[start : start + BATCH]]
 
     def find(self, key: int, epoch: int) -> KeptUnit | None:
@@ -103,7 +110,7 @@ class DiskCache:
         with self._lock:
             self._records.clear()
             self._size = 0
-        self._note(f"{self._file}: not used: {_reason(error)}")
+        self._note(f"{self._file}: not used, and written anew: {error}")
 
     def _read(self, identity: bytes) -> Units:
         with PrivateFolder(self._path, create=False) as folder:
@@ -191,7 +198,7 @@ class DiskCache:
                 self._write(units, self._identity)
             except OSError as error:
                 self._identity = None
-                self._note(f"{self._path}: translations are not kept: {_reason(error)}")
+                self._note(f"{self._path}: translations are not kept: {_reason(error)}: {ELSEWHERE}")
 
     def _take_unsaved(self) -> Units | None:
         """All units, if one of them is not in the file."""
@@ -240,7 +247,10 @@ class DiskCache:
         return self._path / ((self._identity or b"").hex()[:32] + SUFFIX)
 
     def _note(self, text: str) -> None:
-        print(f"dynarec: {text}", file=sys.stderr)
+        """What goes wrong first is why the rest does."""
+        if not self._has_noted:
+            print(f"dynarec: {text}", file=sys.stderr)
+        self._has_noted = True
 
 
 def make_room(folder: PrivateFolder, most: int, beside: str = "") -> None:
@@ -266,5 +276,5 @@ def _holds_any(record: Record, pcs: frozenset[int]) -> bool:
     return any(address <= pc < address + size for address, size in ranges_of(record) for pc in pcs)
 
 
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)

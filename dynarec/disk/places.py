@@ -30,14 +30,22 @@ def cache_folder() -> Path | None:
 
 def own_key() -> bytes:
     """The user's key, which is made if there is none. Raises OSError."""
-    with PrivateFolder(_place(*STATE)) as folder:
-        try:
-            key = folder.read(KEY_NAME, KEY_SIZE, secret=True)
-        except FileNotFoundError:
-            key = _make_key(folder)
+    path = _place(*STATE)
+    try:
+        with PrivateFolder(path) as folder:
+            key = _read_key(folder)
+    except OSError as error:
+        raise OSError(f"the key {path / KEY_NAME}: {error.strerror or error}") from error
     if len(key) != KEY_SIZE:
-        raise OSError(f"{folder.path / KEY_NAME} is no key: remove it")
+        raise OSError(f"the key {path / KEY_NAME} is none")
     return key
+
+
+def _read_key(folder: PrivateFolder) -> bytes:
+    try:
+        return folder.read(KEY_NAME, KEY_SIZE, secret=True)
+    except FileNotFoundError:
+        return _make_key(folder)
 
 
 def _make_key(folder: PrivateFolder) -> bytes:
