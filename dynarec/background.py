@@ -110,7 +110,7 @@ class Background:
                 self._translate_next()
 
     def _translate_next(self) -> None:
-        key = None if self._ended else self._core.await_wanted()
+        key = None if self._ended else self._next_key()
         if key is None or self._ended:
             raise _EndError
         if key not in self._under_way and self._core.find(key) is None:  # it may have become hot once more meanwhile
@@ -119,6 +119,10 @@ class Background:
             self._finished.append(self._translate(key))
         if not self._core.wanted or monotonic() - self._announced >= BATCH_SECONDS:
             self._announce()
+
+    def _next_key(self) -> int | None:
+        idle = None if self._core.wanted else self._maker.next_idle()
+        return self._core.await_wanted() if idle is None else idle
 
     def _announce(self) -> None:
         self.working = False

@@ -26,6 +26,10 @@ class UnitMaker:
         self._disk = disk
         self._is_looked_at = is_looked_at
 
+    def next_idle(self) -> int | None:
+        """A block to translate while none is asked for, so that a later run finds it; None: there is none."""
+        return self._disk.next_outdated() if self._disk is not None and not self._is_looked_at() else None
+
     def make(self, key: int, breathe: Callable[[], None] = go_on) -> NativeUnit | KeptUnit:
         """The unit of a block, for the core as it is now. breathe: see Translator.translate."""
         epoch = self._core.epoch

@@ -58,6 +58,8 @@ class DiskCache:
         self._homes: tuple[int, ...] = ()
         self._left: frozenset[int] = frozenset()
         self._records: dict[int, Record] = {}
+        self._outdated: list[int] = []
+        """Keys of units that were made for another map."""
         self._size = 0
         self._unsaved = 0
         self._seen: tuple[int, int] | None = None
@@ -99,6 +101,15 @@ class DiskCache:
         if record is None or self._homes != self._homes_now() or key in self._translator.overrides:
             return None
         return None if self._translator.host.counting else KeptUnit(record, epoch)
+
+    def next_outdated(self) -> int | None:
+        """A block that had a unit until the map changed. Once each; None: there are no more."""
+        with self._lock:
+            while self._outdated:
+                key = self._outdated.pop()
+                if key not in self._records:
+                    return key
+        return None
 
     def refuse(self, key: int) -> None:
         """It is not what would be made now."""
@@ -164,6 +175,7 @@ class DiskCache:
         homes = self._homes_now()
         if homes != self._homes:
             self._homes = homes
+            self._outdated += self._records
             self._records.clear()
             self._size = 0
 
