@@ -62,6 +62,8 @@ class Background:
         self._announced = 0.0
         """When the CPU thread was called last."""
         self._ended = False
+        self._adopted = threading.Event()
+        """The machine goes on from what earlier runs have kept."""
         self.working = False
         """Whether something is being translated: then whoever runs Python may have to wait for the GIL."""
 
@@ -86,6 +88,10 @@ class Background:
             self._core.announce()
         return taken
 
+    def note_adoption(self) -> None:
+        """What the maker has read has been adopted."""
+        self._adopted.set()
+
     def settle(self, taken: Iterable[Finished]) -> None:
         """What was taken is installed, or not: the blocks may be asked for again."""
         self._under_way.difference_update(each.key for each in taken)
@@ -93,6 +99,7 @@ class Background:
     def close(self) -> None:
         """End the thread: what it translates is dropped. May be called twice."""
         self._ended = True
+        self._adopted.set()
         atexit.unregister(self.close)
         if self._thread is None or self._process != os.getpid():
             return
@@ -113,12 +120,21 @@ class Background:
         key = None if self._ended else self._next_key()
         if key is None or self._ended:
             raise _EndError
+        self._begin()
         if key not in self._under_way and self._core.find(key) is None:  # it may have become hot once more meanwhile
             self._under_way.add(key)
-            self.working = True
             self._finished.append(self._translate(key))
         if not self._core.wanted or monotonic() - self._announced >= BATCH_SECONDS:
             self._announce()
+
+    def _begin(self) -> None:
+        """With the first block, which may be there then."""
+        self.working = True
+        if self._maker.read_kept():
+            self._core.announce()
+            self._adopted.wait()
+        if self._ended:
+            raise _EndError
 
     def _next_key(self) -> int | None:
         idle = None if self._core.wanted else self._maker.next_idle()

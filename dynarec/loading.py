@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dynarec.core import ELSEWHERE, Core, CoreConfig, Tier, has_interpreter, passed_over, policies, probe_policy
-from dynarec.disk.places import VARIABLE as CACHE_VARIABLE
-from dynarec.disk.places import cache_folder
 from dynarec.errors import BadProgram, DynarecError
 from dynarec.guest_state import PAGE
 from dynarec.host.base import Hardening
@@ -75,12 +73,14 @@ def wanted_policy(name: str) -> str:
 
 def disk_folder(guest: Guest) -> Path | None:
     """Where translations of a guest are kept; None: nowhere."""
+    from dynarec.disk.places import VARIABLE, cache_folder
+
     if guest.code_policy == "byte":
         return None  # all of its memory is code and data alike, and what is made from such is not kept
     try:
         return cache_folder()
     except OSError as error:
-        print(f"dynarec: translations are not kept: {error}: set {CACHE_VARIABLE}", file=sys.stderr)
+        print(f"dynarec: translations are not kept: {error}: set {VARIABLE}", file=sys.stderr)
         return None
 
 

@@ -56,10 +56,8 @@ class RunLoop:
         self._core = core
         self._hooks = hooks
         self.tuner: HomeTuner | None = None
-        self._disk: DiskCache | None = None
         self._maker: UnitMaker | None = None
         self._background: Background | None = None
-        self._has_begun = False
         self.counters = Counters()
         self.requests = Requests()
         self.watchers: list[Watcher] = []
@@ -73,14 +71,21 @@ class RunLoop:
         """For translations."""
         from dynarec.maker import UnitMaker
 
-        self.tuner = HomeTuner(self._guest, self._core, translator)
-        if disk is not None:
+        self.tuner = tuner = HomeTuner(self._guest, self._core, translator)
+
+        def open_disk() -> DiskCache:
             from dynarec.disk.cache import DiskCache
 
-            self._disk = DiskCache(disk, self._program, self._core, translator, self.tuner)
-        self._maker = UnitMaker(self._core, translator, self._disk, self._is_looked_at)
+            assert disk is not None
+            return DiskCache(disk, self._program, self._core, translator, tuner)
+
+        self._maker = UnitMaker(self._core, translator, open_disk if disk is not None else None, self._is_looked_at)
         if self._core.tier is Tier.AUTO and not sync:
             self._background = Background(self._core, self._maker)
+
+    @property
+    def _disk(self) -> DiskCache | None:
+        return self._maker.disk if self._maker is not None else None
 
     @property
     def instructions(self) -> int:
@@ -90,7 +95,6 @@ class RunLoop:
     def run(self, limit: int, until: int | None) -> Stop:
         """Run so many instructions at most, up to an address; see `Machine.run`."""
         since = time.perf_counter()
-        self._begin()
         if self._background is not None:
             self._background.start()
         self.requests.open()
@@ -218,7 +222,12 @@ class RunLoop:
 
     def _translate(self) -> StopReason | None:
         """The guest waits for the block at pc."""
-        ending = self._translate_block(self._core.regs["pc"])
+        assert self._maker is not None
+        ending = None
+        if self._maker.read_kept():
+            self._adopt_kept()  # perhaps it is there
+        else:
+            ending = self._translate_block(self._core.regs["pc"])
         self.counters.pauses.note(self._core.nanoseconds_out)
         return ending
 
@@ -229,6 +238,8 @@ class RunLoop:
     def _take_finished(self) -> StopReason | None:
         """Install what has been translated in the background; one by one, if somebody looks at each."""
         assert self._background is not None
+        self._adopt_kept()
+        self._background.note_adoption()
         finished = self._background.take(1 if self._is_looked_at() else None)
         try:
             return self._install_finished(finished)
@@ -247,13 +258,11 @@ class RunLoop:
         """Whether somebody wants to know of each translation. Any thread."""
         return bool(self.watchers) or Catch.TRANSLATION in self._core.observer.catches
 
-    def _begin(self) -> None:
-        """Before the guest runs first: what earlier runs have kept."""
-        if self._has_begun or self._disk is None or self._is_looked_at():
-            return
-        self._has_begun = True
-        for batch in self._disk.load():
-            self._install_kept(batch)
+    def _adopt_kept(self) -> None:
+        """Install what earlier runs have kept, before anything else."""
+        if self._disk is not None and self._disk.is_to_be_adopted and not self._is_looked_at():
+            for batch in self._disk.adopt():
+                self._install_kept(batch)
 
     def _install_all(self, units: Sequence[NativeUnit | KeptUnit]) -> StopReason | None:
         """Put them into the code cache; whether the run is to stop for it."""

@@ -1,9 +1,9 @@
 """The persistent translation cache of one machine.
 
-Before the guest runs first, `load` finds the units of earlier runs of the program, and the map of home registers that
-they are for. They are looked up by key, and installed as everything is: verified, and only where the guest's bytes are
-theirs. What is translated beside them is kept, and saved when the machine is closed and, in a long run, from time to
-time. Whatever goes wrong is told once, and never stops a run.
+When the guest has its first hot block, `read` finds the units of earlier runs of the program, and the map of home
+registers that they are for, which the CPU thread adopts. They are looked up by key, and installed as everything is:
+verified, and only where the guest's bytes are theirs. What is translated beside them is kept, and saved when the
+machine is closed and, in a long run, from time to time. Whatever goes wrong is told once, and never stops a run.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ BATCH = 256
 
 
 class DiskCache:
-    """`load` and `keep` belong to the CPU thread; any thread may call the others."""
+    """`adopt` and `keep` belong to the CPU thread; any thread may call the others."""
 
     def __init__(self, path: Path, program: Program, core: Core, translator: Translator, tuner: HomeTuner) -> None:
         """path: the folder."""
@@ -58,6 +58,7 @@ class DiskCache:
         self._homes: tuple[int, ...] = ()
         self._left: frozenset[int] = frozenset()
         self._records: dict[int, Record] = {}
+        self._found: Units | None = None
         self._outdated: list[int] = []
         """Keys of units that were made for another map."""
         self._size = 0
@@ -71,21 +72,33 @@ class DiskCache:
 
     # -- what there is ------------------------------------------------------------------------------------------------
 
-    def load(self) -> Iterator[list[KeptUnit]]:
-        """Make the machine go on where earlier runs have come to; their units, in batches to be installed."""
+    def read(self) -> None:
+        """Look for what earlier runs have kept."""
         self._homes = self._homes_now()
         try:
             self._identity = identity_of(self._program, self._translator)
             if self._identity is not None:
-                self._adopt(self._read(self._identity))
+                self._found = self._read(self._identity)
         except FileNotFoundError:
             return
         except OSError as error:
             self._note(f"{self._file}: not used: {_reason(error)}: {ELSEWHERE}")
-            return
         except DynarecError as error:
             self.distrust(error)
-            return
+
+    @property
+    def is_to_be_adopted(self) -> bool:
+        """Whether there is something that the machine does not go on from yet."""
+        return self._found is not None
+
+    def adopt(self) -> Iterator[list[KeptUnit]]:
+        """Make the machine go on where earlier runs have come to; their units, in batches to be installed."""
+        found, self._found = self._found, None
+        try:
+            if found is not None:
+                self._adopt(found)
+        except DynarecError as error:
+            self.distrust(error)
         room = self._core.cache_size // 2  # or what is installed last pushes out what was first
         fitting = list(islice(self._records.values(), _count_within(self._records.values(), room)))
         for start in range(0, len(fitting), BATCH):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import stat
 import time
 from collections.abc import Iterator
@@ -70,7 +69,7 @@ class PrivateFolder:
 
     def write(self, name: str, data: bytes, *, replace: bool = True) -> None:
         """Let a file appear that is complete. Without `replace`, one that is there stays: FileExistsError."""
-        partial = PARTIAL + secrets.token_hex(8)
+        partial = PARTIAL + os.urandom(8).hex()
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | OWN
             with open(os.open(partial, flags, PRIVATE_FILE, dir_fd=self._fd), "wb") as file:

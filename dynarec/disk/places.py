@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -51,7 +50,7 @@ def _read_key(folder: PrivateFolder) -> bytes:
 def _make_key(folder: PrivateFolder) -> bytes:
     """Of two processes that make one at the same time, both get the first one's."""
     with suppress(FileExistsError):
-        folder.write(KEY_NAME, secrets.token_bytes(KEY_SIZE), replace=False)
+        folder.write(KEY_NAME, os.urandom(KEY_SIZE), replace=False)
     return folder.read(KEY_NAME, KEY_SIZE, secret=True)
 
 

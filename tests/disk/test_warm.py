@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from dynarec import run_loop, tuning
+from dynarec.background import THREAD_NAME
 from dynarec.core import policies, probe_policy
 from dynarec.disk import cache
 from dynarec.engine import Machine, StopReason
@@ -18,6 +20,7 @@ from dynarec.tuning import DECISIONS
 from tests.disk.runs import CODE, HOT, finish, load, loop, run
 from tests.native import guests
 from tests.native.guests import EXIT, asm, li, registers
+from tests.native.test_background import LOOP, PATIENCE, run_until_translated
 from tests.native.test_devices import DEVICE, Register
 from tests.native.test_devices import loop as device_loop
 from tests.native.test_self_modifying import load_pair, random_program
@@ -26,6 +29,7 @@ from tests.test_tuning import INTERVAL, LATE, loop_with
 ROMS = Path(__file__).parents[2] / "roms"
 POLICIES = [name for name in policies() if probe_policy(name) is None]
 SEED = 5
+ODD = 4001
 PAGES = (guests.CODE, guests.DATA)
 
 
@@ -43,10 +47,32 @@ def test_the_second_run_translates_nothing(tier: str, folder: Path) -> None:
 
 
 def test_in_the_background() -> None:
-    cold, first = run()
-    warm, second = run(sync=False)
-    assert warm == cold
-    assert (second.kept, second.translated) == (first.blocks, 0)
+    """The first block that is hot brings the units of earlier runs along; the guest goes on meanwhile."""
+    for kept in (0, 1):
+        with load(LOOP, hot=HOT, sync=False) as machine:
+            run_until_translated(machine)
+            stats = machine.stats()
+            assert (stats.kept, stats.translated) == (kept, 1 - kept)
+            machine.run(ODD - machine.instructions % ODD)
+            assert machine.regs.s0 == (machine.instructions + 1) // 2
+
+
+def test_a_machine_that_is_closed_before_it_adopts_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    with load(LOOP, hot=HOT, sync=False) as machine:
+        run_until_translated(machine)
+    has_read = threading.Event()
+
+    def read(disk: cache.DiskCache) -> None:
+        read_file(disk)
+        has_read.set()
+
+    read_file = cache.DiskCache.read
+    monkeypatch.setattr(cache.DiskCache, "read", read)
+    machine = load(LOOP, hot=HOT, sync=False)
+    machine.run(100)
+    assert has_read.wait(PATIENCE)
+    machine.close()
+    assert not any(thread.name == THREAD_NAME for thread in threading.enumerate())
 
 
 @pytest.mark.parametrize("policy", POLICIES)
