@@ -21,7 +21,7 @@ from dynarec.disk.folder import PrivateFolder
 from dynarec.disk.identity import identity_of
 from dynarec.disk.places import VARIABLE, own_key
 from dynarec.disk.record import KeptUnit, pack, ranges_of
-from dynarec.disk.units_file import BadUnits, Record, Units
+from dynarec.disk.units_file import MOST_FRONT, BadUnits, Record, Units
 from dynarec.errors import DynarecError
 from dynarec.ir.unit import Jump
 
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from dynarec.tuning import HomeTuner
 
 MEBI = 1 << 20
-MOST_FILE = 32 * MEBI
+MOST_UNITS = 32 * MEBI
+"""Bytes of the units of a program."""
+MOST_FILE = MOST_UNITS + MOST_FRONT
 MOST_FILES = 64 * MEBI
 """Bytes of all files together: of more, those go that were used longest ago."""
 SUFFIX = ".units"
@@ -166,7 +168,7 @@ class DiskCache:
             self._forget_changed()
             self._change_homes()
             self._drop(key)
-            if self._size + len(record) <= MOST_FILE:
+            if self._size + len(record) <= MOST_UNITS:
                 self._records[key] = record
                 self._size += len(record)
                 self._unsaved += 1
@@ -262,7 +264,7 @@ class DiskCache:
             theirs = units_file.read(folder.read(self._file.name, MOST_FILE), identity, own_key())
         if theirs.homes != units.homes:
             return None if theirs.decided > units.decided else units
-        room = MOST_FILE - sum(map(len, units.records.values()))
+        room = MOST_UNITS - sum(map(len, units.records.values()))
         others = {key: record for key, record in theirs.records.items() if key not in units.records}
         some = dict(islice(others.items(), _count_within(others.values(), room)))
         return Units(units.homes, max(units.decided, theirs.decided), units.left, {**some, **units.records})

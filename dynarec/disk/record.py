@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from dynarec.code_cache import NativeUnit
     from dynarec.disk.units_file import Record
 
-UNIT = struct.Struct("<8I")
-"""key, instructions, bytes of code, bytes of source, exits, sites, ranges, loans."""
+UNIT = struct.Struct("<9I")
+"""key, instructions, body, bytes of code, bytes of source, exits, sites, ranges, loans."""
 ALIGNMENT = 4
 EXIT, SITE, RANGE, LOAN = 24, 12, 8, 8
 """Bytes of struct dr_exit, and so on."""
@@ -34,7 +34,7 @@ def pack(unit: NativeUnit) -> bytes:
     native = unit.pointer
     sizes = native.code_size, native.source_size
     counts = native.exit_count, native.site_count, native.range_count, native.loan_count
-    parts = [UNIT.pack(native.key, native.insns, *sizes, *counts)]
+    parts = [UNIT.pack(native.key, native.insns, native.body, *sizes, *counts)]
     for array, size in (
         (native.exits, native.exit_count * EXIT), (native.sites, native.site_count * SITE),
         (native.ranges, native.range_count * RANGE), (native.loans, native.loan_count * LOAN),
@@ -58,7 +58,7 @@ class KeptUnit:
 
 def _unpack(record: Record, epoch: int) -> tuple[Any, Any]:
     """A struct dr_unit, and what has to live as long as it."""
-    key, insns, code_size, source_size, exits, sites, ranges, loans = UNIT.unpack_from(record)
+    key, insns, body, code_size, source_size, exits, sites, ranges, loans = UNIT.unpack_from(record)
     data = ffi.from_buffer("uint8_t[]", record)
     at = data + UNIT.size
     site = at + exits * EXIT
@@ -68,7 +68,7 @@ def _unpack(record: Record, epoch: int) -> tuple[Any, Any]:
     native = ffi.new(
         "struct dr_unit *",
         (
-            key, code, code_size, insns,
+            key, code, code_size, insns, body,
             ffi.cast("struct dr_exit *", at), exits, ffi.cast("struct dr_site *", site), sites,
             ffi.cast("struct dr_range *", range_), ranges, code + code_size, source_size,
             ffi.cast("struct dr_loan *", loan), loans, 0, ffi.NULL, 0, 0, epoch, 1,
@@ -79,6 +79,6 @@ def _unpack(record: Record, epoch: int) -> tuple[Any, Any]:
 
 def ranges_of(record: Record) -> Iterator[tuple[int, int]]:
     """The guest bytes that the unit was made from, as (address, size)."""
-    _, _, _, _, exits, sites, ranges, _ = UNIT.unpack_from(record)
+    _, _, _, _, _, exits, sites, ranges, _ = UNIT.unpack_from(record)
     start = UNIT.size + exits * EXIT + sites * SITE
     return struct.iter_unpack("<2I", record[start : start + ranges * RANGE])

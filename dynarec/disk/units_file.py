@@ -11,7 +11,7 @@
               units    u32
     left      u32, each
     units, each
-              key, instructions, bytes of code, bytes of source, exits, sites, ranges, loans: u32
+              key, instructions, body, bytes of code, bytes of source, exits, sites, ranges, loans: u32
               the exits, sites, ranges and loans: u32, as struct dr_exit, dr_site, dr_range and dr_loan have them
               code, source, and zeros up to a multiple of 4 bytes
 
@@ -40,6 +40,8 @@ MAC_END = HEAD.size + MAC_SIZE
 START = MAC_END + BODY.size
 MOST_HOMES = 32
 MOST_LEFT = 1024
+MOST_FRONT = START + MOST_LEFT * WORD
+"""Bytes before the units."""
 Record: TypeAlias = "bytes | memoryview"
 
 
@@ -105,7 +107,7 @@ def _records(data: memoryview, count: int) -> dict[int, Record]:
         if len(data) - at < UNIT.size:
             raise BadUnits("its units are cut off")
         numbers = UNIT.unpack_from(data, at)
-        end = at + record_size(*numbers[2:])
+        end = at + record_size(*numbers[3:])
         if end > len(data) or end % ALIGNMENT:
             raise BadUnits("a unit of it is cut off")
         found[numbers[0]] = data[at:end]

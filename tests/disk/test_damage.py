@@ -21,7 +21,7 @@ from tests.disk.runs import run
 
 KEY = bytes(KEY_SIZE)
 IDENTITY = bytes(range(32))
-RECORD = UNIT.pack(0x10000, 1, 4, 4, 1, 0, 1, 0) + bytes(24 + 8 + 4 + 4)
+RECORD = UNIT.pack(0x10000, 1, 0, 4, 4, 1, 0, 1, 0) + bytes(24 + 8 + 4 + 4)
 SMALL = Units((1, 2), 48, (8, 12), {0x10000: RECORD})
 
 
@@ -82,11 +82,9 @@ def test_another_key_and_another_identity() -> None:
         units_file.read(data, bytes(32), KEY)
 
 
-@pytest.mark.parametrize("at", range(0, UNIT.size, 4))
+@pytest.mark.parametrize("at", range(12, UNIT.size, 4))
 def test_sizes_that_do_not_fit(at: int) -> None:
-    """The mac is right: somebody has written it so."""
-    if at < 8:
-        return  # the key and the number of instructions are no sizes
+    """The mac is right: somebody has written it so. Before the sizes are the key, the instructions and the body."""
     for wrong in (0xFFFF_FFFF, 1 << 20, 5):
         record = RECORD[:at] + wrong.to_bytes(4, "little") + RECORD[at + 4 :]
         with pytest.raises(BadUnits):
@@ -160,12 +158,13 @@ def rewrite(file: Path, change: Callable[[bytes], bytes]) -> None:
 
 def hostile(record: bytes) -> Iterator[bytes]:
     """Units that differ from a good one in one thing each."""
-    _, _, code, source, exits, sites, ranges, _ = UNIT.unpack_from(record)
+    _, _, _, code, source, exits, sites, ranges, _ = UNIT.unpack_from(record)
     at_exits = UNIT.size
     at_sites = at_exits + exits * 24
     at_ranges = at_sites + sites * 12
     at_code = len(record) - -(-(code + source) // 4) * 4
     changes = [(at_code, b"\x0f\x05\xc3\x90"), (at_code, b"\xc0\x03\x5f\xd6")]  # syscall; ret, on either host
+    changes += [(8, b"\xff\xff\xff\x7f"), (8, b"\1\0\0\0")]  # where it is entered
     changes += [(at_exits + field, b"\xff\xff\xff\x7f") for field in (0, 4, 8)]
     changes += [(at_sites, b"\xff\xff\xff\x7f")] * (sites > 0)
     changes += [(at_ranges, b"\xff\xff\xff\xff"), (at_ranges + 4, b"\xff\xff\xff\x7f")] * (ranges > 0)

@@ -15,6 +15,7 @@ from dynarec.disk import cache
 from dynarec.disk.cache import make_room
 from dynarec.disk.folder import PARTIAL, PrivateFolder
 from dynarec.disk.places import own_key
+from dynarec.disk.units_file import START
 from tests.disk.runs import CODE, HOT, finish, load, loop, run
 from tests.native import guests
 from tests.native.guests import EXIT, asm
@@ -143,11 +144,13 @@ def test_the_folder_is_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_program_is_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cold, _ = run(disk_cache=False)
-    monkeypatch.setattr(cache, "MOST_FILE", 400)
-    run()
+    cold, _ = run()
     (file,) = folder.iterdir()
-    assert file.stat().st_size < 1000
+    size = file.stat().st_size
+    file.unlink()
+    monkeypatch.setattr(cache, "MOST_UNITS", size - START - 1)
+    run()
+    assert 0 < file.stat().st_size < size
     warm, stats = run()
     assert warm == cold
     assert stats.translated > 0
