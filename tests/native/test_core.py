@@ -174,8 +174,8 @@ def test_links_have_one_price() -> None:
         assert translator is not None
         translate = translator.translate
 
-        def dearer(key: int) -> Translation:
-            made = translate(key)
+        def dearer(key: int, *breathe: Callable[[], None]) -> Translation:
+            made = translate(key, *breathe)
             made.code.exits[:] = [
                 each._replace(refund=each.refund + 1) if each.link else each for each in made.code.exits
             ]
