@@ -179,9 +179,9 @@ def test_run(tmp_path: Path, folder: Path) -> None:
 
 def test_a_program_that_does_little_does_not_pay_for_it(folder: Path) -> None:
     code = "import sys; from dynarec.cli import main; main(sys.argv[1:]); print(*sys.modules)"
-    words = [sys.executable, "-c", code, "run", str(ROMS / "hello.elf")]
+    words = [sys.executable, "-c", code, "run", str(ROMS / "hello.elf"), "--max-instructions", "100"]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
-    imported = set(done.stdout.splitlines()[1].split())
+    imported = set(done.stdout.split())
     assert "dynarec.maker" in imported
     assert not imported & {"dynarec.disk.cache", "dynarec.disk.identity", "hashlib"}
     assert not folder.exists()
