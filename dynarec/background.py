@@ -130,7 +130,7 @@ class Background:
     def _begin(self) -> None:
         """With the first block, which may be there then."""
         self.working = True
-        if self._maker.read_kept():
+        if self._maker.read_kept(self._breathe):
             self._core.announce()
             self._adopted.wait()
         if self._ended:

@@ -35,12 +35,16 @@ class UnitMaker:
         self.disk: DiskCache | None = None
         """There is none before the first block is hot: a program that does little does not pay for it."""
 
-    def read_kept(self) -> bool:
-        """Read, once, what earlier runs have kept; whether there is something for the CPU thread to adopt."""
+    def read_kept(self, breathe: Callable[[], None] = go_on) -> bool:
+        """Read, once, what earlier runs have kept; whether there is something for the CPU thread to adopt.
+
+        breathe: see Translator.translate.
+        """
         if self._open_disk is None or self.disk is not None or self._is_looked_at():
             return False
         disk = self._open_disk()
-        disk.read()
+        breathe()
+        disk.read(breathe)
         self.disk = disk
         return disk.is_to_be_adopted
 

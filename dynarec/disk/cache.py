@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -74,11 +74,12 @@ class DiskCache:
 
     # -- what there is ------------------------------------------------------------------------------------------------
 
-    def read(self) -> None:
-        """Look for what earlier runs have kept."""
+    def read(self, breathe: Callable[[], None]) -> None:
+        """Look for what earlier runs have kept. breathe: is called between two steps, and may raise."""
         self._homes = self._homes_now()
         try:
             self._identity = identity_of(self._program, self._translator)
+            breathe()
             if self._identity is not None:
                 self._found = self._read(self._identity)
         except FileNotFoundError:

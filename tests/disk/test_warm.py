@@ -62,8 +62,8 @@ def test_a_machine_that_is_closed_before_it_adopts_them(monkeypatch: pytest.Monk
         run_until_translated(machine)
     has_read = threading.Event()
 
-    def read(disk: cache.DiskCache) -> None:
-        read_file(disk)
+    def read(disk: cache.DiskCache, breathe: Callable[[], None]) -> None:
+        read_file(disk, breathe)
         has_read.set()
 
     read_file = cache.DiskCache.read
