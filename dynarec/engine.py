@@ -123,7 +123,7 @@ class Machine(Hookable, Restorable):
         program, declaration = loading.read_program(source, guest)
         profile, convention = loading.choose_profile(program, declaration, machine)
         core, translator = loading.make_core(declaration, setup)
-        disk = loading.disk_folder(declaration) if disk_cache else None
+        disk = loading.disk_folder() if disk_cache else None
         made = cls(program, declaration, core, translator, sync, disk)
         made.convention = convention
         host_root = Path(root) if root is not None else None

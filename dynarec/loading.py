@@ -71,12 +71,10 @@ def wanted_policy(name: str) -> str:
     return os.environ.get(POLICY_VARIABLE, AUTO) if name == AUTO else name
 
 
-def disk_folder(guest: Guest) -> Path | None:
-    """Where translations of a guest are kept; None: nowhere."""
+def disk_folder() -> Path | None:
+    """Where translations are kept; None: nowhere."""
     from dynarec.disk.places import VARIABLE, cache_folder
 
-    if guest.code_policy == "byte":
-        return None  # all of its memory is code and data alike, and what is made from such is not kept
     try:
         return cache_folder()
     except OSError as error:

@@ -24,9 +24,9 @@ MAKES_UNITS = (CoreStop.TRANSLATE, CoreStop.READY)
 
 if TYPE_CHECKING:
     from dynarec.disk.cache import DiskCache
-    from dynarec.maker import UnitMaker
     from dynarec.program import Program
     from dynarec.translate import Translator
+    from dynarec.unit_source import UnitSource
     from dynarec.watcher import Watcher
     from guest_isa.guest import Guest
 
@@ -56,7 +56,7 @@ class RunLoop:
         self._core = core
         self._hooks = hooks
         self.tuner: HomeTuner | None = None
-        self._maker: UnitMaker | None = None
+        self._source: UnitSource | None = None
         self._background: Background | None = None
         self.counters = Counters()
         self.requests = Requests()
@@ -69,7 +69,7 @@ class RunLoop:
 
     def _prepare(self, translator: Translator, sync: bool, disk: Path | None) -> None:
         """For translations."""
-        from dynarec.maker import UnitMaker
+        from dynarec.unit_source import UnitSource
 
         self.tuner = tuner = HomeTuner(self._guest, self._core, translator)
 
@@ -79,13 +79,9 @@ class RunLoop:
             assert disk is not None
             return DiskCache(disk, self._program, self._core, translator, tuner)
 
-        self._maker = UnitMaker(self._core, translator, open_disk if disk is not None else None, self._is_looked_at)
+        self._source = UnitSource(self._core, translator, open_disk if disk is not None else None, self._is_looked_at)
         if self._core.tier is Tier.AUTO and not sync:
-            self._background = Background(self._core, self._maker)
-
-    @property
-    def _disk(self) -> DiskCache | None:
-        return self._maker.disk if self._maker is not None else None
+            self._background = Background(self._core, self._source)
 
     @property
     def instructions(self) -> int:
@@ -110,8 +106,8 @@ class RunLoop:
         """The machine is closed."""
         if self._background is not None:
             self._background.close()
-        if self._disk is not None:
-            self._disk.close()
+        if self._source is not None:
+            self._source.close()
 
     def _run_loop(self, limit: int, until: int | None) -> Stop:
         first = self.instructions
@@ -222,24 +218,24 @@ class RunLoop:
 
     def _translate(self) -> StopReason | None:
         """The guest waits for the block at pc."""
-        assert self._maker is not None
+        assert self._source is not None
         ending = None
-        if self._maker.read_kept():
-            self._adopt_kept()  # perhaps it is there
+        self._source.read_kept()
+        if self._source.is_waiting:
+            self._install_waiting()  # perhaps it is there
         else:
             ending = self._translate_block(self._core.regs["pc"])
         self.counters.pauses.note(self._core.nanoseconds_out)
         return ending
 
     def _translate_block(self, key: int) -> StopReason | None:
-        assert self._maker is not None
-        return self._install_all([self._maker.make(key)])
+        assert self._source is not None
+        return self._install_all([self._source.make(key)])
 
     def _take_finished(self) -> StopReason | None:
         """Install what has been translated in the background; one by one, if somebody looks at each."""
         assert self._background is not None
-        self._adopt_kept()
-        self._background.note_adoption()
+        self._install_batch()
         finished = self._background.take(1 if self._is_looked_at() else None)
         try:
             return self._install_finished(finished)
@@ -258,30 +254,44 @@ class RunLoop:
         """Whether somebody wants to know of each translation. Any thread."""
         return bool(self.watchers) or Catch.TRANSLATION in self._core.observer.catches
 
-    def _adopt_kept(self) -> None:
-        """Install what earlier runs have kept, before anything else."""
-        if self._disk is not None and self._disk.is_to_be_adopted and not self._is_looked_at():
-            for batch in self._disk.adopt():
-                self._install_kept(batch)
+    def _install_waiting(self) -> None:
+        """All units of earlier runs that are for the machine as it is."""
+        assert self._source is not None
+        while self._source.is_waiting:
+            self._install_batch()
+
+    def _install_batch(self) -> None:
+        """Some of them."""
+        disk = self._disk
+        if disk is not None and disk.is_waiting:
+            self._install_kept(disk, disk.next_batch())
+
+    @property
+    def _disk(self) -> DiskCache | None:
+        return self._source.disk if self._source is not None else None
 
     def _install_all(self, units: Sequence[NativeUnit | KeptUnit]) -> StopReason | None:
         """Put them into the code cache; whether the run is to stop for it."""
         kept = [unit for unit in units if isinstance(unit, KeptUnit)]
-        if kept and not self._is_looked_at():
-            for unit, serial in zip(kept, self._install_kept(kept), strict=True):
-                if not serial and self._disk is not None:
-                    self._disk.refuse(unit.key)
+        if kept and self._disk is not None:
+            self._install_found(self._disk, kept)
         translated = [unit for unit in units if isinstance(unit, NativeUnit)]
         return self._install(translated) if translated else None
 
-    def _install_kept(self, units: Sequence[KeptUnit]) -> list[int]:
-        """The serials of units of earlier runs; 0 for those that have to be translated anew."""
-        assert self._disk is not None
+    def _install_found(self, disk: DiskCache, units: Sequence[KeptUnit]) -> None:
+        """Those that are not what would be made now are to be translated."""
+        epoch = self._core.epoch
+        for unit, serial in zip(units, self._install_kept(disk, units), strict=True):
+            if not serial and unit.epoch == epoch:
+                disk.refuse(unit.key)
+
+    def _install_kept(self, disk: DiskCache, units: Sequence[KeptUnit]) -> list[int]:
+        """The serials of units of earlier runs; 0 for those that are not installed."""
         since = time.perf_counter()
         try:
             serials = self._core.install_all(units)
         except DynarecError as error:
-            self._disk.distrust(error)
+            disk.distrust(error)
             serials = [0] * len(units)
         self.counters.count_kept(serials, time.perf_counter() - since)
         return serials
@@ -296,7 +306,7 @@ class RunLoop:
             self.counters.count(unit.translation, serial, seconds)
             for watcher in self.watchers:
                 watcher.installed(unit.translation, serial, seconds)
-            if serial and self._disk is not None and not self.watchers:
+            if serial and self._disk is not None:
                 self._disk.keep(unit)
             if self._core.observer.note_translation(unit.translation.unit.key):
                 ending = StopReason.CAUGHT

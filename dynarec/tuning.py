@@ -2,14 +2,14 @@
 
 A program starts with the guest's default order. Samples, taken every so many guest instructions and so the same in
 every run, tell where it spends its time; the registers that the code there names are counted. Where another choice
-saves enough, the machine changes to it: state in memory is exact between two entries of generated code, so that all it
-takes is to empty the code cache.
+saves enough, the machine changes to it, or to one that earlier runs have chosen if that is hardly worse: state in
+memory is exact between two entries of generated code, so that all it takes is to empty the code cache.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from dynarec.ir.state import Field
@@ -36,16 +36,9 @@ class HomeTuner:
         self._translator = translator
         self._samples: Counter[int] = Counter()
         self._count = 0
-        self.decided = 0
-        """So many samples had been taken when a choice was made last."""
+        self.known: Sequence[Sequence[Field]] = ()
+        """What earlier runs of the program have chosen: there is code for it."""
         self.finished = len(translator.host.home_registers) >= len(guest.layout.fields)
-
-    def resume(self, fields: Sequence[Field], decided: int) -> None:
-        """Go on from the choice that an earlier run of the program had come to."""
-        if tuple(fields) != self._translator.host.home_fields:
-            self._choose(fields)
-        self._count = self.decided = decided
-        self.finished = self.finished or decided >= DECISIONS[-1]
 
     def sample(self, pc: int) -> None:
         """The guest is at `pc`."""
@@ -53,7 +46,6 @@ class HomeTuner:
         self._count += 1
         if self._count in DECISIONS:
             self._decide()
-            self.decided = self._count
             self._samples.clear()
         self.finished = self._count >= DECISIONS[-1]
 
@@ -61,14 +53,17 @@ class HomeTuner:
         uses = self._uses()
         now = self._translator.host.homes
         order = sorted(self._guest.layout.fields, key=lambda field: (-uses[field], field not in now, field.index))
-        chosen = order[: len(now)]
-        gain = sum(uses[field] for field in chosen) - sum(uses[field] for field in now)
-        if gain > WORTH * uses.total():
-            self._choose(chosen)
 
-    def _choose(self, fields: Sequence[Field]) -> None:
-        self._translator.host.set_homes(fields)
-        self._core.set_homes(fields)
+        def worth(fields: Iterable[Field]) -> int:
+            return sum(uses[field] for field in fields)
+
+        enough = WORTH * uses.total()
+        best: Sequence[Field] = order[: len(now)]
+        known = max(self.known, key=worth, default=best)
+        chosen = known if worth(best) - worth(known) <= enough else best
+        if worth(chosen) - worth(now) > enough:
+            self._translator.host.set_homes(chosen)
+            self._core.set_homes(chosen)
 
     def _uses(self) -> Counter[Field]:
         """How often the code at the samples names each field, weighted by the samples."""

@@ -77,10 +77,10 @@ static bool is_hooked(const struct dr_core *core, const struct dr_range *range) 
     return false;
 }
 
-/* Units are kept that were made of code alone, and with no hooks near: where that is not so now, they are made anew. */
+/* Units are kept that were made with no hooks near: where there are some now, they are made anew. */
 bool dr_unit_suits(struct dr_core *core, const struct dr_unit *unit) {
     for (uint32_t i = 0; i < unit->range_count; i++)
         if (is_hooked(core, &unit->ranges[i]))
             return false;
-    return unit->range_count && !is_mixed(core, unit) && dr_unit_is_current(core, unit);
+    return unit->range_count && (unit->checked || !is_mixed(core, unit)) && dr_unit_is_current(core, unit);
 }

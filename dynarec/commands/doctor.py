@@ -55,9 +55,9 @@ def main(args: argparse.Namespace) -> int:
 
 def _print_cache(clear: bool) -> None:
     """Where translations are kept, and of how much. clear: remove them first."""
-    from dynarec.disk.cache import SUFFIX, make_room
     from dynarec.disk.folder import PrivateFolder
     from dynarec.disk.places import VARIABLE, cache_folder
+    from dynarec.disk.store import SUFFIX, make_room
 
     try:
         path = cache_folder()

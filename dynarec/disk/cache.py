@@ -1,53 +1,47 @@
 """The persistent translation cache of one machine.
 
-When the guest has its first hot block, `read` finds the units of earlier runs of the program, and the map of home
-registers that they are for, which the CPU thread adopts. They are looked up by key, and installed as everything is:
-verified, and only where the guest's bytes are theirs. What is translated beside them is kept, and saved when the
-machine is closed and, in a long run, from time to time. Whatever goes wrong is told once, and never stops a run.
+When the guest has its first hot block, `read` finds the units of earlier runs of the program. Those for the map of home
+registers that the machine has are installed, some at a time, as everything is: verified, and only where the guest's
+bytes are theirs; so are those for another map when the machine comes to that one. What is translated beside them is
+kept, and saved when the machine is closed and, in a long run, from time to time.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterator
-from contextlib import suppress
-from itertools import islice
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dynarec.disk import units_file
-from dynarec.disk.folder import PrivateFolder
+from dynarec._native import ffi
+from dynarec.code_cache import home_words
 from dynarec.disk.identity import identity_of
-from dynarec.disk.places import VARIABLE, own_key
-from dynarec.disk.record import KeptUnit, pack, ranges_of
-from dynarec.disk.units_file import MOST_FRONT, BadUnits, Record, Units
-from dynarec.errors import DynarecError
+from dynarec.disk.record import KeptUnit, Purpose, Record, pack, purpose_of, ranges_of
+from dynarec.disk.store import MOST_UNITS, UnitStore, newest
+from dynarec.disk.units_file import Units
 from dynarec.ir.unit import Jump
 
 if TYPE_CHECKING:
     from dynarec.code_cache import NativeUnit
     from dynarec.core import Core
+    from dynarec.ir.state import Field
     from dynarec.program import Program
     from dynarec.translate import Translation, Translator
     from dynarec.tuning import HomeTuner
 
-MEBI = 1 << 20
-MOST_UNITS = 32 * MEBI
-"""Bytes of the units of a program."""
-MOST_FILE = MOST_UNITS + MOST_FRONT
-MOST_FILES = 64 * MEBI
-"""Bytes of all files together: of more, those go that were used longest ago."""
-SUFFIX = ".units"
 SAVE_SECONDS = 10.0
 """So long after it was made, a unit is on disk though the machine goes on."""
-ELSEWHERE = f"name a folder of your own in {VARIABLE}, or run with --no-disk-cache"
-BATCH = 256
+BATCH = 32
 """Units that are installed at a time."""
+PATIENCE = 256
+"""So often a block has to be hot that no earlier run has translated: it is likely to be one that traces go through, and
+were not there so early."""
 
 
 class DiskCache:
-    """`adopt` and `keep` belong to the CPU thread; any thread may call the others."""
+    """`next_batch` and `keep` belong to the CPU thread; any thread may call the others."""
 
     def __init__(self, path: Path, program: Program, core: Core, translator: Translator, tuner: HomeTuner) -> None:
         """path: the folder."""
@@ -56,155 +50,143 @@ class DiskCache:
         self._core = core
         self._translator = translator
         self._tuner = tuner
-        self._identity: bytes | None = None
-        self._homes: tuple[int, ...] = ()
-        self._left: frozenset[int] = frozenset()
-        self._records: dict[int, Record] = {}
+        self._store: UnitStore | None = None
         self._found: Units | None = None
-        self._outdated: list[int] = []
-        """Keys of units that were made for another map."""
-        self._size = 0
+        """What has been read, until the machine goes on from it."""
+        self._records: dict[Purpose, Record] = {}
+        self._left: frozenset[int] = frozenset()
+        self._maps: set[bytes] = set()
+        """Maps of home registers that earlier runs have had."""
+        self._homes = b""
+        self._waiting: list[Purpose] = []
+        """Units to be installed while that is the map."""
+        self._hot: Counter[int] = Counter()
         self._unsaved = 0
-        self._seen: tuple[int, int] | None = None
-        """The file as it was when it was read or written last."""
-        self._has_noted = False
         self._lock = threading.Lock()
-        self._saving = threading.Lock()
         self._timer: threading.Timer | None = None
 
     # -- what there is ------------------------------------------------------------------------------------------------
 
     def read(self, breathe: Callable[[], None]) -> None:
         """Look for what earlier runs have kept. breathe: is called between two steps, and may raise."""
-        self._homes = self._homes_now()
-        try:
-            self._identity = identity_of(self._program, self._translator)
-            breathe()
-            if self._identity is not None:
-                self._found = self._read(self._identity)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            self._note(f"{self._file}: not used: {_reason(error)}: {ELSEWHERE}")
-        except DynarecError as error:
-            self.distrust(error)
+        identity = identity_of(self._program, self._translator)
+        breathe()
+        if identity is not None:
+            self._store = UnitStore(self._path, identity)
+            self._found = self._store.read(breathe)
 
     @property
-    def is_to_be_adopted(self) -> bool:
-        """Whether there is something that the machine does not go on from yet."""
-        return self._found is not None
+    def is_waiting(self) -> bool:
+        """Whether there may be units to install."""
+        return self._found is not None or bool(self._waiting) or self._homes != self._homes_now()
 
-    def adopt(self) -> Iterator[list[KeptUnit]]:
-        """Make the machine go on where earlier runs have come to; their units, in batches to be installed."""
+    def next_batch(self) -> list[KeptUnit]:
+        """Some units of earlier runs, to install before anything else."""
         found, self._found = self._found, None
-        try:
-            if found is not None:
-                self._adopt(found)
-        except DynarecError as error:
-            self.distrust(error)
-        room = self._core.cache_size // 2  # or what is installed last pushes out what was first
-        fitting = list(islice(self._records.values(), _count_within(self._records.values(), room)))
-        for start in range(0, len(fitting), BATCH):
-            if not self._records:
-                return  # the core did not accept the ones before
-            yield [KeptUnit(record, self._core.epoch) for record in fitting[start : start + BATCH]]
+        if found is not None:
+            self._adopt(found)
+        with self._lock:
+            self._follow_map()
+            batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            records = [self._records[each] for each in batch if each in self._records]
+        return [KeptUnit(record, self._core.epoch) for record in records]
+
+    def is_due(self, key: int) -> bool:
+        """Whether a hot block is to have its unit: there is one, or no earlier run could do without."""
+        with self._lock:
+            self._hot[key] += 1
+            patience = PATIENCE if self._homes_now() in self._maps else 1
+            return self._hot[key] >= patience or self._find(key) is not None
 
     def find(self, key: int, epoch: int) -> KeptUnit | None:
         """The unit of an earlier run, or of this one. epoch: of the core, read before."""
-        with self._lock:
-            self._forget_changed()
-            record = self._records.get(key)
-        if record is None or self._homes != self._homes_now() or key in self._translator.overrides:
+        if key in self._translator.overrides or self._translator.host.counting:
             return None
-        return None if self._translator.host.counting else KeptUnit(record, epoch)
-
-    def next_outdated(self) -> int | None:
-        """A block that had a unit until the map changed. Once each; None: there are no more."""
         with self._lock:
-            while self._outdated:
-                key = self._outdated.pop()
-                if key not in self._records:
-                    return key
-        return None
+            record = self._find(key)
+        return KeptUnit(record, epoch) if record is not None else None
 
     def refuse(self, key: int) -> None:
         """It is not what would be made now."""
         with self._lock:
-            self._drop(key)
+            for checked in (0, 1):
+                self._drop(Purpose(self._homes_now(), key, checked))
 
     def distrust(self, error: Exception) -> None:
         """The core did not accept what there was."""
         with self._lock:
             self._records.clear()
-            self._size = 0
-        self._note(f"{self._file}: not used, and written anew: {error}")
+            self._waiting.clear()
+            self._maps.clear()
+        if self._store is not None:
+            self._store.distrust(error)
 
-    def _read(self, identity: bytes) -> Units:
-        with PrivateFolder(self._path, create=False) as folder:
-            self._seen = folder.changed(self._file.name)
-            data = folder.read(self._file.name, MOST_FILE, touch=True)
-        return units_file.read(data, identity, own_key())
-
-    def _adopt(self, units: Units) -> None:
-        fields = {field.index: field for field in self._translator.guest.layout.fields}
-        count = len(self._homes)
-        if not fields.keys() >= set(units.homes) or not len(units.homes) == len(set(units.homes)) == count:
-            raise BadUnits("its homes are none of this guest on this host")
-        self._tuner.resume([fields[index] for index in units.homes], units.decided)
-        for pc in units.left:
+    def _adopt(self, found: Units) -> None:
+        for pc in found.left:
             self._core.leave_alone(pc)
-        self._left = self._core.left_alone()
-        self._homes = units.homes
-        self._records = dict(units.records)
-        self._size = sum(map(len, self._records.values()))
+        with self._lock:
+            self._left = self._core.left_alone()
+            self._records = dict(found.records)
+            self._maps = {purpose.homes for purpose in self._records}
+        self._tuner.known = [fields for fields in map(self._fields, self._maps) if fields is not None]
+
+    def _fields(self, homes: bytes) -> tuple[Field, ...] | None:
+        """What a map holds, if it is one of this guest on this host."""
+        fields = {field.index: field for field in self._translator.guest.layout.fields}
+        mine = tuple(fields[word] for word in homes[: len(self._translator.host.home_fields)] if word in fields)
+        return mine if len(set(mine)) == len(mine) and _homes_of(mine) == homes else None
+
+    def _homes_now(self) -> bytes:
+        return _homes_of(self._translator.host.home_fields)
+
+    def _follow_map(self) -> None:
+        """Units that compare their bytes wait until they are asked for: most of the others never have to."""
+        homes = self._homes_now()
+        if homes != self._homes:
+            self._homes = homes
+            mine = {each: it for each, it in self._records.items() if each.homes == homes and not each.checked}
+            self._waiting = [*newest(mine, self._core.cache_size // 2)]  # or what comes last pushes out what came first
+
+    def _find(self, key: int) -> Record | None:
+        self._forget_changed()
+        homes = self._homes_now()
+        record = self._records.get(Purpose(homes, key, 0))
+        if record is None or any(self._core.is_mixed(*each) for each in ranges_of(record)):
+            return self._records.get(Purpose(homes, key, 1))
+        return record
 
     # -- what is new --------------------------------------------------------------------------------------------------
 
     def keep(self, unit: NativeUnit) -> None:
         """A unit that has been installed, and at which nobody looks."""
-        if self._identity is None or not self._is_ordinary(unit.translation):
+        if self._store is None or not self._is_ordinary(unit.translation):
             return
-        key, record = unit.translation.unit.key, pack(unit)
+        record = pack(unit, self._homes_now())
         with self._lock:
             self._forget_changed()
-            self._change_homes()
-            self._drop(key)
-            if self._size + len(record) <= MOST_UNITS:
-                self._records[key] = record
-                self._size += len(record)
-                self._unsaved += 1
-                self._save_later()
+            self._records.pop(purpose_of(record), None)
+            self._records[purpose_of(record)] = record
+            self._unsaved += 1
+            self._save_later()
 
     def _is_ordinary(self, translation: Translation) -> bool:
-        """Whether it is what another run would make, too: of code alone, with nothing to count and no hook near."""
+        """Whether it is what another run would make, too: with nothing to count and no hook near."""
         unit, translator = translation.unit, self._translator
-        if translation.checked or not translation.source or translation.code.counters:
-            return False
-        if unit.hooked or unit.key in translator.overrides:
+        if not translation.source or translation.code.counters or unit.hooked or unit.key in translator.overrides:
             return False
         return not (isinstance(unit.terminal, Jump) and translator.is_hooked(unit.terminal.target, not unit.cut))
-
-    def _homes_now(self) -> tuple[int, ...]:
-        return tuple(field.index for field in self._translator.host.home_fields)
-
-    def _change_homes(self) -> None:
-        homes = self._homes_now()
-        if homes != self._homes:
-            self._homes = homes
-            self._outdated += self._records
-            self._records.clear()
-            self._size = 0
 
     def _forget_changed(self) -> None:
         """Units with instructions that have come to reach devices, or no longer do, are made in another way now."""
         left = self._core.left_alone()
         changed, self._left = left ^ self._left, left
         if changed:
-            for key in [key for key, record in self._records.items() if _holds_any(record, changed)]:
-                self._drop(key)
+            for purpose in [each for each, record in self._records.items() if _holds_any(record, changed)]:
+                self._drop(purpose)
 
-    def _drop(self, key: int) -> None:
-        self._size -= len(self._records.pop(key, b""))
+    def _drop(self, purpose: Purpose) -> None:
+        if self._records.pop(purpose, None) is not None:
+            self._hot[purpose.key] = PATIENCE
 
     # -- saving -------------------------------------------------------------------------------------------------------
 
@@ -218,23 +200,14 @@ class DiskCache:
 
     def save(self) -> None:
         """Write what is new, with what is there."""
-        with self._saving:
-            units = self._take_unsaved()
-            if units is None or self._identity is None:
-                return
-            try:
-                self._write(units, self._identity)
-            except OSError as error:
-                self._identity = None
-                self._note(f"{self._path}: translations are not kept: {_reason(error)}: {ELSEWHERE}")
-
-    def _take_unsaved(self) -> Units | None:
-        """All units, if one of them is not in the file."""
         with self._lock:
             if not self._unsaved:
-                return None
+                return
             self._unsaved = 0
-            return Units(self._homes, self._tuner.decided, tuple(sorted(self._left)), dict(self._records))
+            self._records = newest(self._records, MOST_UNITS)
+            units = Units(tuple(sorted(self._left)), dict(self._records))
+        if self._store is not None:
+            self._store.write(units)
 
     def _save_later(self) -> None:
         if self._timer is None:
@@ -247,62 +220,10 @@ class DiskCache:
             self._timer = None
         self.save()
 
-    def _write(self, units: Units, identity: bytes) -> None:
-        with PrivateFolder(self._path) as folder:
-            merged = self._merged(folder, units, identity)
-            if merged is None:
-                return
-            folder.write(self._file.name, units_file.write(merged, identity, own_key()))
-            self._seen = folder.changed(self._file.name)
-            make_room(folder, MOST_FILES, self._file.name)
 
-    def _merged(self, folder: PrivateFolder, units: Units, identity: bytes) -> Units | None:
-        """With what others have written meanwhile; None: theirs is for a map of more samples."""
-        if folder.changed(self._file.name) == self._seen:
-            return units
-        theirs = Units()
-        with suppress(OSError, BadUnits):
-            theirs = units_file.read(folder.read(self._file.name, MOST_FILE), identity, own_key())
-        if theirs.homes != units.homes:
-            return None if theirs.decided > units.decided else units
-        room = MOST_UNITS - sum(map(len, units.records.values()))
-        others = {key: record for key, record in theirs.records.items() if key not in units.records}
-        some = dict(islice(others.items(), _count_within(others.values(), room)))
-        return Units(units.homes, max(units.decided, theirs.decided), units.left, {**some, **units.records})
-
-    @property
-    def _file(self) -> Path:
-        return self._path / ((self._identity or b"").hex()[:32] + SUFFIX)
-
-    def _note(self, text: str) -> None:
-        """What goes wrong first is why the rest does."""
-        if not self._has_noted:
-            print(f"dynarec: {text}", file=sys.stderr)
-        self._has_noted = True
-
-
-def make_room(folder: PrivateFolder, most: int, beside: str = "") -> None:
-    """Let so many bytes of files remain at the most, and one file in any case, if it is named."""
-    entries = folder.entries(SUFFIX)
-    size = sum(entry.size for entry in entries)
-    for entry in entries:
-        if size > most and entry.name != beside:
-            folder.remove(entry.name)
-            size -= entry.size
-
-
-def _count_within(records: Collection[Record], room: int) -> int:
-    """How many of the first records have no more bytes."""
-    for count, record in enumerate(records):
-        room -= len(record)
-        if room < 0:
-            return count
-    return len(records)
+def _homes_of(fields: tuple[Field, ...]) -> bytes:
+    return bytes(ffi.buffer(home_words(fields)))
 
 
 def _holds_any(record: Record, pcs: frozenset[int]) -> bool:
     return any(address <= pc < address + size for address, size in ranges_of(record) for pc in pcs)
-
-
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error)

@@ -25,7 +25,7 @@ def identity_of(program: Program, translator: Translator) -> bytes | None:
     """32 bytes; None where it cannot be told what the translations would come from."""
     guest, host = translator.guest, translator.host
     sources = _sources(guest)
-    if sources is None:
+    if sources is None or not all(source.is_file() for source in sources):
         return None
     parts = [
         lib.dr_abi_version(), program.digest().hex(), guest.name, host.name, host.jump_shift, sorted(host.features),
