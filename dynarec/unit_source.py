@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from dynarec.code_cache import NativeUnit
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from dynarec.core import Core
     from dynarec.disk.cache import DiskCache
     from dynarec.disk.record import KeptUnit
+
+PARTS = ("hashlib", *(f"dynarec.disk.{name}" for name in ("units_file", "identity", "folder", "store", "cache")))
+"""What the persistent translation cache is made of: several milliseconds of the GIL together."""
 
 
 class UnitSource:
@@ -55,8 +59,10 @@ class UnitSource:
         """Read, once, what earlier runs have kept. breathe: see Translator.translate."""
         if self._open_disk is None or self._opened is not None or self._is_looked_at():
             return
+        for name in PARTS:
+            import_module(name)
+            breathe()
         disk = self._open_disk()
-        breathe()
         disk.read(breathe)
         self._opened = disk
 

@@ -36,8 +36,10 @@ SAVE_SECONDS = 10.0
 BATCH = 32
 """Units that are installed at a time."""
 PATIENCE = 256
-"""So often a block has to be hot that no earlier run has translated: it is likely to be one that traces go through, and
-were not there so early."""
+"""So often a block has to be hot that earlier runs have not translated, in what they went through: it was not worth it
+then, or traces go through it that were not there so early."""
+REACH = 2
+"""In so many times the instructions of the longest run, it is taken to be what earlier runs went through."""
 
 
 class DiskCache:
@@ -57,6 +59,8 @@ class DiskCache:
         self._left: frozenset[int] = frozenset()
         self._maps: set[bytes] = set()
         """Maps of home registers that earlier runs have had."""
+        self._length = 0
+        """Guest instructions of the longest of them."""
         self._homes = b""
         self._waiting: list[Purpose] = []
         """Units to be installed while that is the map."""
@@ -92,11 +96,11 @@ class DiskCache:
         return [KeptUnit(record, self._core.epoch) for record in records]
 
     def is_due(self, key: int) -> bool:
-        """Whether a hot block is to have its unit: there is one, or no earlier run could do without."""
+        """Whether a hot block is to have its unit: there is one, or earlier runs have not shown that it can wait."""
+        known = self._homes_now() in self._maps and self._core.instructions <= REACH * self._length
         with self._lock:
             self._hot[key] += 1
-            patience = PATIENCE if self._homes_now() in self._maps else 1
-            return self._hot[key] >= patience or self._find(key) is not None
+            return not known or self._hot[key] >= PATIENCE or self._find(key) is not None
 
     def find(self, key: int, epoch: int) -> KeptUnit | None:
         """The unit of an earlier run, or of this one. epoch: of the core, read before."""
@@ -128,13 +132,14 @@ class DiskCache:
             self._left = self._core.left_alone()
             self._records = dict(found.records)
             self._maps = {purpose.homes for purpose in self._records}
-        self._tuner.known = [fields for fields in map(self._fields, self._maps) if fields is not None]
+            self._length = found.length
+        for samples, homes in found.choices.items():
+            self._tuner.choices[samples] = self._fields(homes)
 
-    def _fields(self, homes: bytes) -> tuple[Field, ...] | None:
-        """What a map holds, if it is one of this guest on this host."""
+    def _fields(self, homes: bytes) -> tuple[Field, ...]:
+        """What a map holds."""
         fields = {field.index: field for field in self._translator.guest.layout.fields}
-        mine = tuple(fields[word] for word in homes[: len(self._translator.host.home_fields)] if word in fields)
-        return mine if len(set(mine)) == len(mine) and _homes_of(mine) == homes else None
+        return tuple(fields[word] for word in homes if word in fields)
 
     def _homes_now(self) -> bytes:
         return _homes_of(self._translator.host.home_fields)
@@ -205,7 +210,9 @@ class DiskCache:
                 return
             self._unsaved = 0
             self._records = newest(self._records, MOST_UNITS)
-            units = Units(tuple(sorted(self._left)), dict(self._records))
+            length = max(self._length, self._core.instructions)
+            choices = {samples: _homes_of(fields) for samples, fields in self._tuner.choices.items()}
+            units = Units(length, choices, tuple(sorted(self._left)), dict(self._records))
         if self._store is not None:
             self._store.write(units)
 

@@ -5,11 +5,12 @@
     size      u32       bytes behind the head
     mac       32 bytes  keyed BLAKE2b of all that is before it, and all that is behind it
     body      identity 32 bytes: of what the translations are for, see dynarec/disk/identity.py
-              left     u32: how many addresses of instructions are left to the interpreter, for they reach devices
-              units    u32
-    left      u32, each
-    units, each
-              homes    32 bytes: the word of the guest's state in each home register
+              length   u64: guest instructions of the longest run
+              choices, left, units: u32, how many there are
+    choices   u32: samples of the guest, see dynarec/tuning.py
+              homes    32 bytes: the word of the guest's state in each home register, as chosen then
+    left      u32: address of an instruction that is left to the interpreter, for it reaches devices
+    units     homes    as above
               key, whether it is checked, instructions, offset of its body: u32
               how many exits, sites, ranges, loans, bytes of code, and bytes of source: u32
               these, as struct dr_unit has them, and zeros up to a multiple of 4 bytes (dynarec/disk/record.py)
@@ -34,11 +35,13 @@ VERSION = 1
 HEAD = struct.Struct("<8s2I")
 MAC_SIZE = 32
 WORD = 4
-BODY = struct.Struct("<32s2I")
+BODY = struct.Struct("<32sQ3I")
+CHOICE = struct.Struct("<I32s")
 MAC_END = HEAD.size + MAC_SIZE
 START = MAC_END + BODY.size
+MOST_CHOICES = 8
 MOST_LEFT = 1024
-MOST_FRONT = START + MOST_LEFT * WORD
+MOST_FRONT = START + MOST_CHOICES * CHOICE.size + MOST_LEFT * WORD
 """Bytes before the units."""
 STEP = 64
 """Units that are looked at between two breaths."""
@@ -52,18 +55,22 @@ class BadUnits(DynarecError):  # noqa: N818
 class Units:
     """What a file holds.
 
-    left: addresses of instructions that are left to the interpreter. records: those that were made first come first.
+    length: guest instructions of the longest run. choices: of homes, by samples. left: addresses of instructions that
+    are left to the interpreter. records: those that were made first come first.
     """
 
+    length: int = 0
+    choices: Mapping[int, bytes] = field(default_factory=dict)
     left: tuple[int, ...] = ()
     records: Mapping[Purpose, Record] = field(default_factory=dict)
 
 
 def write(units: Units, identity: bytes, key: bytes) -> bytes:
     """The file, authenticated with a key of up to 64 bytes."""
-    left = units.left[:MOST_LEFT]
-    numbers = BODY.pack(identity, len(left), len(units.records))
-    body = [numbers, struct.pack(f"<{len(left)}I", *left), *units.records.values()]
+    choices = [CHOICE.pack(*each) for each in units.choices.items()][:MOST_CHOICES]
+    left = [struct.pack("<I", pc) for pc in units.left[:MOST_LEFT]]
+    numbers = BODY.pack(identity, units.length, len(choices), len(left), len(units.records))
+    body = [numbers, *choices, *left, *units.records.values()]
     head = HEAD.pack(MAGIC, VERSION, sum(map(len, body)))
     return b"".join([head, _mac(key, [head, *body]), *body])
 
@@ -84,12 +91,15 @@ def read(data: bytes, identity: bytes, key: bytes, breathe: Callable[[], None] =
 
 
 def _units(body: memoryview, breathe: Callable[[], None]) -> Units:
-    _, left_count, count = BODY.unpack_from(body)
-    end = BODY.size + left_count * WORD
-    if left_count > MOST_LEFT or end > len(body):
-        raise BadUnits("it is cut off, or has too many addresses")
-    left = struct.unpack_from(f"<{left_count}I", body, BODY.size)
-    return Units(left, _records(body[end:], count, breathe))
+    _, length, choices, left, units = BODY.unpack_from(body)
+    at_left = BODY.size + choices * CHOICE.size
+    at_units = at_left + left * WORD
+    if choices > MOST_CHOICES or left > MOST_LEFT or at_units > len(body):
+        raise BadUnits("it is cut off, or has too many choices or addresses")
+    chosen = dict(CHOICE.iter_unpack(body[BODY.size : at_left]))
+    return Units(
+        length, chosen, struct.unpack_from(f"<{left}I", body, at_left), _records(body[at_units:], units, breathe)
+    )
 
 
 def _mac(key: bytes, parts: Sequence[Record]) -> bytes:
