@@ -35,7 +35,7 @@ SAVE_SECONDS = 10.0
 """So long after it was made, a unit is on disk though the machine goes on."""
 BATCH = 32
 """Units that are installed at a time."""
-PATIENCE = 256
+PATIENCE = 512
 """So often a block has to be hot that earlier runs have not translated, in what they went through: it was not worth it
 then, or traces go through it that were not there so early."""
 REACH = 2

@@ -95,7 +95,7 @@ def _unpack(record: Record, epoch: int) -> tuple[Any, Any]:
     data = ffi.from_buffer("uint8_t[]", record)
     native = ffi.new("struct dr_unit *", {"epoch": epoch, "kept": 1})
     for name, number in zip(NUMBERS, HEAD.unpack_from(record)[1:], strict=False):
-        setattr(native, name, number)
+        setattr(native, name, ffi.cast(FIELDS[name].type, number))
     for name, at, count in _arrays(record):
         setattr(native, name, ffi.cast(POINTERS[name], data + at))
         setattr(native, ARRAYS[name], count)

@@ -12,17 +12,22 @@ import pytest
 
 from dynarec.disk import folder as folders
 from dynarec.disk import identity, units_file
+from dynarec.disk import record as records
 from dynarec.disk.folder import PrivateFolder
 from dynarec.disk.places import KEY_NAME, KEY_SIZE, own_key
-from dynarec.disk.record import UNIT
+from dynarec.disk.record import ARRAYS, NUMBERS, SIZES, Purpose, purpose_of
 from dynarec.disk.units_file import BODY, HEAD, MAC_END, START, BadUnits, Units
 from dynarec.host import cpu_has_bmi2
 from tests.disk.runs import run
 
 KEY = bytes(KEY_SIZE)
 IDENTITY = bytes(range(32))
-RECORD = UNIT.pack(0x10000, 1, 0, 4, 4, 1, 0, 1, 0) + bytes(24 + 8 + 4 + 4)
-SMALL = Units((1, 2), 48, (8, 12), {0x10000: RECORD})
+HOMES = bytes(range(32))
+COUNTS = {"exits": 1, "sites": 0, "ranges": 1, "loans": 0, "code": 4, "source": 4}
+RECORD = records.HEAD.pack(HOMES, 0x10000, 0, 1, 0, *COUNTS.values())
+RECORD += bytes(sum(SIZES[name] * count for name, count in COUNTS.items()))
+SMALL = Units(1000, {48: HOMES, 400: bytes(32)}, (8, 12), {Purpose(HOMES, 0x10000, 0): RECORD})
+FIRST_COUNT = records.HEAD.size - 4 * len(ARRAYS)
 
 
 @pytest.fixture
@@ -82,13 +87,13 @@ def test_another_key_and_another_identity() -> None:
         units_file.read(data, bytes(32), KEY)
 
 
-@pytest.mark.parametrize("at", range(12, UNIT.size, 4))
+@pytest.mark.parametrize("at", range(FIRST_COUNT, records.HEAD.size, 4))
 def test_sizes_that_do_not_fit(at: int) -> None:
-    """The mac is right: somebody has written it so. Before the sizes are the key, the instructions and the body."""
+    """The mac is right: somebody has written it so."""
     for wrong in (0xFFFF_FFFF, 1 << 20, 5):
         record = RECORD[:at] + wrong.to_bytes(4, "little") + RECORD[at + 4 :]
         with pytest.raises(BadUnits):
-            units_file.read(units_file.write(Units(records={1: record}), IDENTITY, KEY), IDENTITY, KEY)
+            units_file.read(units_file.write(Units(records={purpose_of(RECORD): record}), IDENTITY, KEY), IDENTITY, KEY)
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: b"", lambda data: data[:-9] + bytes(9)])
@@ -136,40 +141,47 @@ def test_of_another_dynarec(file: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     check_has_another_file(file, capsys)
 
 
-@pytest.mark.parametrize("count", [0, 1, 33])
-def test_homes_that_are_none(file: Path, count: int, capsys: pytest.CaptureFixture[str]) -> None:
-    def change(body: bytes) -> bytes:
-        owner, decided, _, homes, left, units = BODY.unpack_from(body)
-        return BODY.pack(owner, decided, count, homes, left, units) + body[BODY.size :]
-
-    rewrite(file, change)
-    check_ignored(capsys, "homes")
+@pytest.mark.parametrize("at", range(BODY.size - 12, BODY.size, 4))
+def test_more_choices_addresses_or_units_than_there_are(at: int) -> None:
+    body = units_file.write(SMALL, IDENTITY, KEY)[MAC_END:]
+    for wrong in (0xFFFF_FFFF, 1 << 16, 9):
+        with pytest.raises(BadUnits):
+            units_file.read(sealed(body[:at] + wrong.to_bytes(4, "little") + body[at + 4 :], KEY), IDENTITY, KEY)
 
 
-def rewrite(file: Path, change: Callable[[bytes], bytes]) -> None:
-    """Change what is in a file, and authenticate it as the user would."""
-    body = change(file.read_bytes()[MAC_END:])
+def sealed(body: bytes, key: bytes) -> bytes:
+    """The file, authenticated as the user would."""
     head = HEAD.pack(units_file.MAGIC, units_file.VERSION, len(body))
-    file.write_bytes(head + units_file._mac(own_key(), [head, body]) + body)
+    return head + units_file._mac(key, [head, body]) + body
 
 
 # -- units with a right mac --------------------------------------------------------------------------------------------
 
 
+def places(record: bytes) -> dict[str, int]:
+    """Where in a record its fields begin, and its arrays if there is something in them."""
+    _, *numbers = records.HEAD.unpack_from(record)
+    found = {name: 32 + 4 * number for number, name in enumerate(NUMBERS)}
+    at = records.HEAD.size
+    for name, count in zip(ARRAYS, numbers[len(NUMBERS) :], strict=True):
+        if count:
+            found[name] = at
+        at += count * SIZES[name]
+    return found
+
+
 def hostile(record: bytes) -> Iterator[bytes]:
     """Units that differ from a good one in one thing each."""
-    _, _, _, code, source, exits, sites, ranges, _ = UNIT.unpack_from(record)
-    at_exits = UNIT.size
-    at_sites = at_exits + exits * 24
-    at_ranges = at_sites + sites * 12
-    at_code = len(record) - -(-(code + source) // 4) * 4
-    changes = [(at_code, b"\x0f\x05\xc3\x90"), (at_code, b"\xc0\x03\x5f\xd6")]  # syscall; ret, on either host
-    changes += [(8, b"\xff\xff\xff\x7f"), (8, b"\1\0\0\0")]  # where it is entered
-    changes += [(at_exits + field, b"\xff\xff\xff\x7f") for field in (0, 4, 8)]
-    changes += [(at_sites, b"\xff\xff\xff\x7f")] * (sites > 0)
-    changes += [(at_ranges, b"\xff\xff\xff\xff"), (at_ranges + 4, b"\xff\xff\xff\x7f")] * (ranges > 0)
-    for at, data in changes:
-        yield record[:at] + data + record[at + len(data) :]
+    most, other = b"\xff\xff\xff\x7f", b"\1\0\0\0"
+    changes = [("code", 0, b"\x0f\x05\xc3\x90"), ("code", 0, b"\xc0\x03\x5f\xd6")]  # syscall; ret, on either host
+    changes += [("body", 0, most), ("body", 0, other), ("sites", 0, most)]
+    changes += [("exits", field, most) for field in (0, 4, 8)]
+    changes += [("ranges", 0, b"\xff\xff\xff\xff"), ("ranges", 4, most)]
+    there = places(record)
+    for name, field, data in changes:
+        if name in there:
+            at = there[name] + field
+            yield record[:at] + data + record[at + len(data) :]
 
 
 def test_what_is_hostile_is_not_installed(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -179,9 +191,9 @@ def test_what_is_hostile_is_not_installed(file: Path, capsys: pytest.CaptureFixt
     units = units_file.read(data, owner, own_key())
     expected, _ = run(disk_cache=False)
     count = 0
-    for key, record in units.records.items():
+    for purpose, record in units.records.items():
         for bad in hostile(bytes(record)):
-            file.write_bytes(units_file.write(Units(units.homes, 0, (), {key: bad}), owner, own_key()))
+            file.write_bytes(units_file.write(Units(records={purpose: bad}), owner, own_key()))
             result, stats = run()
             assert (result, stats.kept) == (expected, 0)
             assert "not used" in one_note(capsys)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from dynarec.disk import cache
-from dynarec.disk.cache import make_room
+from dynarec.disk import cache, store
 from dynarec.disk.folder import PARTIAL, PrivateFolder
 from dynarec.disk.places import own_key
+from dynarec.disk.store import make_room
 from dynarec.disk.units_file import START
 from tests.disk.runs import CODE, HOT, finish, load, loop, run
 from tests.native import guests
@@ -137,7 +137,7 @@ def test_the_folder_is_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     run()
     (first,) = folder.iterdir()
     os.utime(first, (0, 0))
-    monkeypatch.setattr(cache, "MOST_FILES", first.stat().st_size + 1)
+    monkeypatch.setattr(store, "MOST_FILES", first.stat().st_size + 1)
     run(TWO)
     (second,) = folder.iterdir()
     assert second != first
@@ -182,7 +182,7 @@ def test_a_program_that_does_little_does_not_pay_for_it(folder: Path) -> None:
     words = [sys.executable, "-c", code, "run", str(ROMS / "hello.elf"), "--max-instructions", "100"]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     imported = set(done.stdout.split())
-    assert "dynarec.maker" in imported
+    assert "dynarec.unit_source" in imported
     assert not imported & {"dynarec.disk.cache", "dynarec.disk.identity", "hashlib"}
     assert not folder.exists()
 

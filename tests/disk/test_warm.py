@@ -12,15 +12,18 @@ import pytest
 from dynarec import run_loop, tuning
 from dynarec.background import THREAD_NAME
 from dynarec.core import policies, probe_policy
-from dynarec.disk import cache
+from dynarec.disk import cache, units_file
+from dynarec.disk.places import own_key
+from dynarec.disk.record import KeptUnit, purpose_of
+from dynarec.disk.units_file import MAC_END, Units
 from dynarec.engine import Machine, StopReason
 from dynarec.hooks import Hook
 from dynarec.inspect.recorder import Recorder
 from dynarec.tuning import DECISIONS
-from tests.disk.runs import CODE, HOT, finish, load, loop, run
+from tests.disk.runs import CODE, HOT, ROUNDS, finish, load, loop, run
 from tests.native import guests
-from tests.native.guests import EXIT, asm, li, registers
-from tests.native.test_background import LOOP, PATIENCE, run_until_translated
+from tests.native.guests import EXIT, asm, li, lui, registers
+from tests.native.test_background import LOOP, PATIENCE, run_until, run_until_translated
 from tests.native.test_devices import DEVICE, Register
 from tests.native.test_devices import loop as device_loop
 from tests.native.test_self_modifying import load_pair, random_program
@@ -55,6 +58,28 @@ def test_in_the_background() -> None:
             assert (stats.kept, stats.translated) == (kept, 1 - kept)
             machine.run(ODD - machine.instructions % ODD)
             assert machine.regs.s0 == (machine.instructions + 1) // 2
+
+
+def test_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guest waits for a few units, and goes on before the next ones are installed."""
+    code = loop(asm("addi", rd="a1", rs1="a1", imm=1)) + loop(asm("addi", rd="a0", rs1="a0", imm=1)) + LOOP
+    with load(code, hot=HOT) as machine:
+        machine.run(ODD)
+        blocks = machine.stats().blocks
+    assert blocks > 2
+    monkeypatch.setattr(cache, "BATCH", 1)
+    batches: list[int] = []
+    install = run_loop.RunLoop._install_kept
+
+    def count(self: run_loop.RunLoop, disk: cache.DiskCache, units: list[KeptUnit]) -> list[int]:
+        batches.append(len(units))
+        return install(self, disk, units)
+
+    monkeypatch.setattr(run_loop.RunLoop, "_install_kept", count)
+    with load(code, hot=HOT, sync=False) as machine:
+        run_until(machine, lambda: machine.stats().kept == blocks)
+        assert machine.stats().translated == 0
+    assert batches == [1] * blocks
 
 
 def test_a_machine_that_is_closed_before_it_adopts_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +146,7 @@ def test_only_what_is_new_is_translated() -> None:
 
 
 def test_the_map_that_was_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is there from the beginning, with the code that was made for it, and is not chosen again."""
+    """It is chosen again, and the code that was made for it is there, as is that for the one before."""
     monkeypatch.setattr(run_loop, "SAMPLE_INTERVAL", INTERVAL)
     monkeypatch.setattr(tuning, "DECISIONS", (DECISIONS[0], 2 * DECISIONS[0]))
     code, instructions = loop_with(LATE), 3 * DECISIONS[0] * INTERVAL
@@ -129,13 +154,28 @@ def test_the_map_that_was_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
         machine.run(instructions)
         cold, homes = registers(machine), machine.translator.host.home_fields  # type: ignore[union-attr]
         assert machine.stats().flushes or len(homes) >= len(machine.guest.layout.fields)
+        translated = machine.stats().translated
     with load(code, hot=HOT) as machine:
-        machine.run(INTERVAL)
+        machine.run(instructions)
         assert machine.translator.host.home_fields == homes  # type: ignore[union-attr]
-        machine.run(instructions - INTERVAL)
         assert registers(machine) == cold
-        assert machine.stats().translated == 0
-        assert machine.stats().kept > 0
+        assert (machine.stats().translated, machine.stats().kept) == (0, translated)
+
+
+def test_units_for_another_map(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever wrote them: they are not installed."""
+    cold, first = run()
+    (file,) = folder.iterdir()
+    data = file.read_bytes()
+    identity = data[MAC_END : MAC_END + 32]
+    units = units_file.read(data, identity, own_key())
+    for homes in (bytes(32), b"\xff" * 32):
+        others = [homes + bytes(record[len(homes) :]) for record in units.records.values()]
+        changed = Units(1, {DECISIONS[0]: homes}, (), {purpose_of(record): record for record in others})
+        file.write_bytes(units_file.write(changed, identity, own_key()))
+        warm, stats = run()
+        assert (warm, stats.kept, stats.translated) == (cold, 0, first.translated)
+        assert capsys.readouterr().err == ""
 
 
 # -- when something is not as it was -----------------------------------------------------------------------------------
@@ -231,6 +271,61 @@ def test_hooks_that_answer_for_the_machine() -> None:
         machine.hook_syscall(handled, 93)
         assert machine.run().reason is StopReason.HOOK
         assert machine.stats().translated == 0
+
+
+def test_code_beside_data_that_is_stored_to() -> None:
+    """What compares its bytes is kept, and used when its page has become code and data alike once more."""
+    code = loop(lui("t2", guests.CODE) + asm("sw", rs1="t2", rs2="s0", imm=0x700), 10 * ROUNDS) + EXIT
+    for tier in ("auto", "jit"):
+        cold, first = run(code, tier=tier)
+        assert first.deaths["store"] > 0
+        run(code, tier=tier)  # it has units from the start, and so may store to its page where the first one did not
+        warm, third = run(code, tier=tier)
+        assert (warm, third.translated) == (cold, 0)
+        assert third.deaths["store"] > 0
+
+
+# -- blocks that earlier runs have not translated ---------------------------------------------------------------------
+
+UNKNOWN = guests.CODE + 0x800
+
+
+def asks_until_due(machine: Machine, most: int = 2 * cache.PATIENCE) -> int:
+    """How often a block that no run has come to has to be hot."""
+    source = machine._loop._source
+    assert source is not None
+    return next(number for number in range(1, most) if source.is_due(UNKNOWN))
+
+
+def test_they_have_to_be_hot_for_longer() -> None:
+    with load(CODE, hot=HOT) as machine:
+        finish(machine)
+        assert asks_until_due(machine) == 1
+    with load(CODE, hot=HOT) as machine:
+        finish(machine)
+        assert machine.stats().kept > 0
+        assert asks_until_due(machine) == cache.PATIENCE
+
+
+def test_but_not_in_a_run_that_is_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    run()
+    monkeypatch.setattr(cache, "REACH", 0.5)
+    with load(CODE, hot=HOT) as machine:
+        finish(machine)
+        assert asks_until_due(machine) == 1
+
+
+def test_nor_what_was_known_and_is_no_longer_right() -> None:
+    code = CODE.ljust(UNKNOWN - guests.CODE, b"\0") + loop(b"", 10) + EXIT
+    with load(code, hot=HOT) as machine:
+        machine.pc = UNKNOWN
+        finish(machine)
+    with load(code, hot=HOT) as machine:
+        machine.run(ROUNDS)
+        disk = machine._loop._disk
+        assert disk is not None
+        disk.refuse(UNKNOWN + 8)
+        assert disk.is_due(UNKNOWN + 8)
 
 
 # -- devices -----------------------------------------------------------------------------------------------------------

@@ -10,10 +10,11 @@ import random
 import struct
 from pathlib import Path
 
-from dynarec.code_cache import NativeUnit
+from dynarec._native import ffi
+from dynarec.code_cache import NativeUnit, home_words
 from dynarec.core import Core
 from dynarec.disk import units_file
-from dynarec.disk.record import KeptUnit, pack, ranges_of
+from dynarec.disk.record import KeptUnit, pack, purpose_of, ranges_of
 from dynarec.disk.units_file import HEAD, MAC_END, MAGIC, VERSION, Units
 from dynarec.engine import Machine
 from dynarec.errors import DynarecError
@@ -99,9 +100,10 @@ def write_corpus(folder: Path) -> None:
     with load(PROGRAM, tier="jit") as machine:
         assert machine.translator is not None
         for name, keys in (("loop", [CODE + 8]), ("two", [CODE, CODE + len(PROGRAM) - 4])):
-            records = {key: pack(NativeUnit(machine.translator.translate(key), 0)) for key in keys}
-            homes = tuple(field.index for field in machine.translator.host.home_fields)
-            folder.joinpath(name).write_bytes(units_file.write(Units(homes, 48, (CODE,), records), IDENTITY, KEY))
+            homes = bytes(ffi.buffer(home_words(machine.translator.host.home_fields)))
+            packed = [pack(NativeUnit(machine.translator.translate(key), 0), homes) for key in keys]
+            units = Units(1000, {48: homes}, (CODE,), {purpose_of(record): record for record in packed})
+            folder.joinpath(name).write_bytes(units_file.write(units, IDENTITY, KEY))
 
 
 if __name__ == "__main__":
