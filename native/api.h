@@ -465,6 +465,7 @@ void dr_set_deadline(struct dr_core *core, uint64_t ticks, uint32_t lines); /* t
 void dr_wait(struct dr_core *core, uint64_t instructions_per_second);
 void dr_trap_info(const struct dr_core *core, struct dr_trap *trap);
 void dr_get_stats(struct dr_core *core, struct dr_stats *stats);
+uint64_t dr_interpreted(const struct dr_core *core); /* instructions of the guest by the interpreter, ever */
 uint64_t dr_instructions(const struct dr_core *core); /* that the guest counts: a restore sets them back */
 uint32_t dr_deaths(struct dr_core *core, uint64_t first, struct dr_death_record *records, uint32_t count); /* how many */
 int dr_is_mixed(const struct dr_core *core, uint32_t address, uint64_t size);

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,11 +34,6 @@ SAVE_SECONDS = 10.0
 """So long after it was made, a unit is on disk though the machine goes on."""
 BATCH = 32
 """Units that are installed at a time."""
-PATIENCE = 512
-"""So often a block has to be hot that earlier runs have not translated, in what they went through: it was not worth it
-then, or traces go through it that were not there so early."""
-REACH = 2
-"""In so many times the instructions of the longest run, it is taken to be what earlier runs went through."""
 
 
 class DiskCache:
@@ -59,13 +53,15 @@ class DiskCache:
         self._left: frozenset[int] = frozenset()
         self._maps: set[bytes] = set()
         """Maps of home registers that earlier runs have had."""
-        self._length = 0
-        """Guest instructions of the longest of them."""
+        self._spared = 0
+        """Guest instructions that one of them has interpreted."""
         self._homes = b""
         self._waiting: list[Purpose] = []
         """Units to be installed while that is the map."""
-        self._hot: Counter[int] = Counter()
-        self._unsaved = 0
+        self._dropped: set[int] = set()
+        """Keys of units that are not what would be made now."""
+        self._has_made = self._is_new = False
+        """Whether there are units that this run has translated, and some that are not saved."""
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
 
@@ -96,11 +92,15 @@ class DiskCache:
         return [KeptUnit(record, self._core.epoch) for record in records]
 
     def is_due(self, key: int) -> bool:
-        """Whether a hot block is to have its unit: there is one, or earlier runs have not shown that it can wait."""
-        known = self._homes_now() in self._maps and self._core.instructions <= REACH * self._length
+        """Whether a hot block is to have its unit.
+
+        One that no earlier run has translated was not worth it then: traces go through it that were not there so early.
+        It is interpreted, as it was, until all that is interpreted is more than it was.
+        """
+        if self._homes_now() not in self._maps or self._core.interpreted > self._spared:
+            return True
         with self._lock:
-            self._hot[key] += 1
-            return not known or self._hot[key] >= PATIENCE or self._find(key) is not None
+            return key in self._dropped or self._find(key) is not None
 
     def find(self, key: int, epoch: int) -> KeptUnit | None:
         """The unit of an earlier run, or of this one. epoch: of the core, read before."""
@@ -132,7 +132,7 @@ class DiskCache:
             self._left = self._core.left_alone()
             self._records = dict(found.records)
             self._maps = {purpose.homes for purpose in self._records}
-            self._length = found.length
+            self._spared = found.interpreted
         for samples, homes in found.choices.items():
             self._tuner.choices[samples] = self._fields(homes)
 
@@ -171,7 +171,7 @@ class DiskCache:
             self._forget_changed()
             self._records.pop(purpose_of(record), None)
             self._records[purpose_of(record)] = record
-            self._unsaved += 1
+            self._has_made = self._is_new = True
             self._save_later()
 
     def _is_ordinary(self, translation: Translation) -> bool:
@@ -191,28 +191,31 @@ class DiskCache:
 
     def _drop(self, purpose: Purpose) -> None:
         if self._records.pop(purpose, None) is not None:
-            self._hot[purpose.key] = PATIENCE
+            self._dropped.add(purpose.key)
 
     # -- saving -------------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Save what is new, unless Python is about to end."""
-        with self._lock:
-            if self._timer is not None:
-                self._timer.cancel()
-        if not sys.is_finalizing():
-            self.save()
+        if sys.is_finalizing():
+            return
+        timer = self._timer
+        if timer is not None:
+            timer.cancel()
+            timer.join()
+        self._is_new = self._has_made
+        self.save()
 
     def save(self) -> None:
         """Write what is new, with what is there."""
         with self._lock:
-            if not self._unsaved:
+            if not self._is_new:
                 return
-            self._unsaved = 0
+            self._is_new = False
             self._records = newest(self._records, MOST_UNITS)
-            length = max(self._length, self._core.instructions)
+            interpreted = max(self._spared, self._core.interpreted)
             choices = {samples: _homes_of(fields) for samples, fields in self._tuner.choices.items()}
-            units = Units(length, choices, tuple(sorted(self._left)), dict(self._records))
+            units = Units(interpreted, choices, tuple(sorted(self._left)), dict(self._records))
         if self._store is not None:
             self._store.write(units)
 
@@ -223,9 +226,11 @@ class DiskCache:
             self._timer.start()
 
     def _on_time(self) -> None:
+        self.save()
         with self._lock:
             self._timer = None
-        self.save()
+            if self._is_new:
+                self._save_later()
 
 
 def _homes_of(fields: tuple[Field, ...]) -> bytes:

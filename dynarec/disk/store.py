@@ -83,7 +83,8 @@ class UnitStore:
         with suppress(OSError, BadUnits):
             theirs = units_file.read(folder.read(self.path.name, MOST_FILE), self._identity, own_key())
         records = newest({**theirs.records, **units.records}, MOST_UNITS)
-        return Units(max(theirs.length, units.length), {**theirs.choices, **units.choices}, units.left, records)
+        choices = {**theirs.choices, **units.choices}
+        return Units(max(theirs.interpreted, units.interpreted), choices, units.left, records)
 
     def _note(self, text: str) -> None:
         """Tell the user. What goes wrong first is why the rest does."""

@@ -5,7 +5,7 @@
     size      u32       bytes behind the head
     mac       32 bytes  keyed BLAKE2b of all that is before it, and all that is behind it
     body      identity 32 bytes: of what the translations are for, see dynarec/disk/identity.py
-              length   u64: guest instructions of the longest run
+              interpreted: u64, guest instructions of the run that interpreted most
               choices, left, units: u32, how many there are
     choices   u32: samples of the guest, see dynarec/tuning.py
               homes    32 bytes: the word of the guest's state in each home register, as chosen then
@@ -55,11 +55,11 @@ class BadUnits(DynarecError):  # noqa: N818
 class Units:
     """What a file holds.
 
-    length: guest instructions of the longest run. choices: of homes, by samples. left: addresses of instructions that
-    are left to the interpreter. records: those that were made first come first.
+    interpreted: guest instructions, by the run that interpreted most. choices: of homes, by samples. left: addresses of
+    instructions that are left to the interpreter. records: those that were made first come first.
     """
 
-    length: int = 0
+    interpreted: int = 0
     choices: Mapping[int, bytes] = field(default_factory=dict)
     left: tuple[int, ...] = ()
     records: Mapping[Purpose, Record] = field(default_factory=dict)
@@ -69,7 +69,7 @@ def write(units: Units, identity: bytes, key: bytes) -> bytes:
     """The file, authenticated with a key of up to 64 bytes."""
     choices = [CHOICE.pack(*each) for each in units.choices.items()][:MOST_CHOICES]
     left = [struct.pack("<I", pc) for pc in units.left[:MOST_LEFT]]
-    numbers = BODY.pack(identity, units.length, len(choices), len(left), len(units.records))
+    numbers = BODY.pack(identity, units.interpreted, len(choices), len(left), len(units.records))
     body = [numbers, *choices, *left, *units.records.values()]
     head = HEAD.pack(MAGIC, VERSION, sum(map(len, body)))
     return b"".join([head, _mac(key, [head, *body]), *body])
@@ -91,14 +91,14 @@ def read(data: bytes, identity: bytes, key: bytes, breathe: Callable[[], None] =
 
 
 def _units(body: memoryview, breathe: Callable[[], None]) -> Units:
-    _, length, choices, left, units = BODY.unpack_from(body)
+    _, interpreted, choices, left, units = BODY.unpack_from(body)
     at_left = BODY.size + choices * CHOICE.size
     at_units = at_left + left * WORD
     if choices > MOST_CHOICES or left > MOST_LEFT or at_units > len(body):
         raise BadUnits("it is cut off, or has too many choices or addresses")
     chosen = dict(CHOICE.iter_unpack(body[BODY.size : at_left]))
     return Units(
-        length, chosen, struct.unpack_from(f"<{left}I", body, at_left), _records(body[at_units:], units, breathe)
+        interpreted, chosen, struct.unpack_from(f"<{left}I", body, at_left), _records(body[at_units:], units, breathe)
     )
 
 

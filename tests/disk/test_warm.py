@@ -290,42 +290,40 @@ def test_code_beside_data_that_is_stored_to() -> None:
 UNKNOWN = guests.CODE + 0x800
 
 
-def asks_until_due(machine: Machine, most: int = 2 * cache.PATIENCE) -> int:
-    """How often a block that no run has come to has to be hot."""
-    source = machine._loop._source
-    assert source is not None
-    return next(number for number in range(1, most) if source.is_due(UNKNOWN))
+def is_due(machine: Machine, key: int = UNKNOWN) -> bool:
+    """Whether the translator's thread would make its unit, if it became hot."""
+    assert machine._loop._source is not None
+    return machine._loop._source.is_due(key)
 
 
-def test_they_have_to_be_hot_for_longer() -> None:
-    with load(CODE, hot=HOT) as machine:
-        finish(machine)
-        assert asks_until_due(machine) == 1
-    with load(CODE, hot=HOT) as machine:
-        finish(machine)
-        assert machine.stats().kept > 0
-        assert asks_until_due(machine) == cache.PATIENCE
+def test_they_can_wait_while_no_more_is_interpreted_than_then() -> None:
+    with load(LOOP, hot=HOT) as machine:
+        machine.run(10 * HOT)
+        assert machine.stats().translated
+        assert is_due(machine)
+        machine.run(1)
+        interpreted = machine.stats().interpreted
+    with load(LOOP, hot=HOT) as machine:
+        machine.run(10 * HOT)
+        assert machine.stats().kept
+        for _ in range(interpreted - machine.stats().interpreted):
+            assert not is_due(machine)
+            machine.run(1)  # is interpreted
+        assert not is_due(machine)
+        machine.run(1)
+        assert is_due(machine)
 
 
-def test_but_not_in_a_run_that_is_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    run()
-    monkeypatch.setattr(cache, "REACH", 0.5)
-    with load(CODE, hot=HOT) as machine:
-        finish(machine)
-        assert asks_until_due(machine) == 1
-
-
-def test_nor_what_was_known_and_is_no_longer_right() -> None:
+def test_but_not_what_was_known_and_is_no_longer_right() -> None:
     code = CODE.ljust(UNKNOWN - guests.CODE, b"\0") + loop(b"", 10) + EXIT
     with load(code, hot=HOT) as machine:
         machine.pc = UNKNOWN
         finish(machine)
     with load(code, hot=HOT) as machine:
         machine.run(ROUNDS)
-        disk = machine._loop._disk
-        assert disk is not None
-        disk.refuse(UNKNOWN + 8)
-        assert disk.is_due(UNKNOWN + 8)
+        assert machine._loop._disk is not None
+        machine._loop._disk.refuse(UNKNOWN + 8)
+        assert is_due(machine, UNKNOWN + 8)
 
 
 # -- devices -----------------------------------------------------------------------------------------------------------
@@ -410,6 +408,9 @@ def test_a_long_run_saves_from_time_to_time(folder: Path, monkeypatch: pytest.Mo
 
         def cancel(self) -> None:
             """It never fires by itself."""
+
+        def join(self) -> None:
+            """It has ended."""
 
     monkeypatch.setattr(cache.threading, "Timer", Timer)
     with load(CODE, hot=HOT) as machine:
