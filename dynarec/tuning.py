@@ -68,7 +68,7 @@ class HomeTuner:
             return missing <= times * WORTH * uses.total()
 
         earlier = self.choices.get(self._count)
-        if earlier is not None and len(set(earlier)) == len(now) and is_good(earlier, LOYALTY):
+        if earlier is not None and len(earlier) == len(set(earlier)) == len(now) and is_good(earlier, LOYALTY):
             return earlier
         return now if is_good(now, 1) else best
 

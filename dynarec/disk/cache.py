@@ -53,8 +53,8 @@ class DiskCache:
         self._left: frozenset[int] = frozenset()
         self._maps: set[bytes] = set()
         """Maps of home registers that earlier runs have had."""
-        self._spared = 0
-        """Guest instructions that one of them has interpreted."""
+        self._interpreted = self._enough = 0
+        """Guest instructions that one of them has interpreted; those until which this one does as they did."""
         self._homes = b""
         self._waiting: list[Purpose] = []
         """Units to be installed while that is the map."""
@@ -95,9 +95,9 @@ class DiskCache:
         """Whether a hot block is to have its unit.
 
         One that no earlier run has translated was not worth it then: traces go through it that were not there so early.
-        It is interpreted, as it was, until all that is interpreted is more than it was.
+        It is interpreted, as it was, until all that has been since they were adopted is more than it was.
         """
-        if self._homes_now() not in self._maps or self._core.interpreted > self._spared:
+        if self._homes_now() not in self._maps or self._core.interpreted > self._enough:
             return True
         with self._lock:
             return key in self._dropped or self._find(key) is not None
@@ -132,7 +132,8 @@ class DiskCache:
             self._left = self._core.left_alone()
             self._records = dict(found.records)
             self._maps = {purpose.homes for purpose in self._records}
-            self._spared = found.interpreted
+            self._interpreted = found.interpreted
+            self._enough = self._core.interpreted + found.interpreted
         for samples, homes in found.choices.items():
             self._tuner.choices[samples] = self._fields(homes)
 
@@ -213,7 +214,7 @@ class DiskCache:
                 return
             self._is_new = False
             self._records = newest(self._records, MOST_UNITS)
-            interpreted = max(self._spared, self._core.interpreted)
+            interpreted = max(self._interpreted, self._core.interpreted)
             choices = {samples: _homes_of(fields) for samples, fields in self._tuner.choices.items()}
             units = Units(interpreted, choices, tuple(sorted(self._left)), dict(self._records))
         if self._store is not None:
