@@ -121,10 +121,11 @@ class RunLoop:
         return self._stop(ending, self.instructions - first)
 
     def _run_sampled(self, left: int) -> StopReason | Exited | Died | None:
-        """Run for a moment, and look where the guest is."""
+        """Run for a moment, and look where the guest is: after so many instructions, whatever it stops for before."""
         assert self.tuner is not None
-        stop = self._run_core(min(left, SAMPLE_INTERVAL))
-        if stop is not CoreStop.BUDGET or left <= SAMPLE_INTERVAL:
+        moment = SAMPLE_INTERVAL - self._core.instructions % SAMPLE_INTERVAL
+        stop = self._run_core(min(left, moment))
+        if stop is not CoreStop.BUDGET or left <= moment:
             return self._answer(stop)
         self.tuner.sample(self._core.regs["pc"])
         if self.tuner.finished:
