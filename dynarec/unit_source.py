@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dynarec.disk.cache import DiskCache
     from dynarec.disk.record import KeptUnit
 
-PARTS = ("hashlib", *(f"dynarec.disk.{name}" for name in ("units_file", "identity", "folder", "store", "cache")))
+PARTS = tuple(f"dynarec.disk.{name}" for name in ("units_file", "identity", "folder", "store", "cache"))
 """What the persistent translation cache is made of: several milliseconds of the GIL together."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import guest_isa
 from dynarec._native import lib
+from dynarec.disk.digests import digest_of
 
 if TYPE_CHECKING:
     from dynarec.program import Program
@@ -28,10 +28,10 @@ def identity_of(program: Program, translator: Translator) -> bytes | None:
     if sources is None or not all(source.is_file() for source in sources):
         return None
     parts = [
-        lib.dr_abi_version(), program.digest().hex(), guest.name, host.name, host.jump_shift, sorted(host.features),
+        lib.dr_abi_version(), guest.name, host.name, host.jump_shift, sorted(host.features),
         sorted(each.value for each in host.harden), translator.without, translator.limit, *map(_state, sources),
     ]  # fmt: skip
-    return hashlib.sha256(repr(parts).encode()).digest()
+    return digest_of((repr(parts).encode(), *program.parts()))
 
 
 def _sources(guest: Guest) -> list[Path] | None:

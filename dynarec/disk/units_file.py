@@ -20,12 +20,12 @@ Nothing is believed before the mac is right, and sizes not even then; what is in
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import struct
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
+from dynarec.disk.digests import SIZE, digest_of, is_equal
 from dynarec.disk.record import Purpose, Record, purpose_of, record_at
 from dynarec.errors import DynarecError
 from dynarec.translate import go_on
@@ -33,11 +33,10 @@ from dynarec.translate import go_on
 MAGIC = b"\x89DRCODE\n"
 VERSION = 1
 HEAD = struct.Struct("<8s2I")
-MAC_SIZE = 32
 WORD = 4
 BODY = struct.Struct("<32sQ3I")
 CHOICE = struct.Struct("<I32s")
-MAC_END = HEAD.size + MAC_SIZE
+MAC_END = HEAD.size + SIZE
 START = MAC_END + BODY.size
 MOST_CHOICES = 8
 MOST_LEFT = 1024
@@ -51,8 +50,7 @@ class BadUnits(DynarecError):  # noqa: N818
     """A file that is not to be used; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Units:
+class Units(NamedTuple):
     """What a file holds.
 
     interpreted: guest instructions, by the run that interpreted most. choices: of homes, by samples. left: addresses of
@@ -60,9 +58,9 @@ class Units:
     """
 
     interpreted: int = 0
-    choices: Mapping[int, bytes] = field(default_factory=dict)
+    choices: Mapping[int, bytes] = MappingProxyType({})
     left: tuple[int, ...] = ()
-    records: Mapping[Purpose, Record] = field(default_factory=dict)
+    records: Mapping[Purpose, Record] = MappingProxyType({})
 
 
 def write(units: Units, identity: bytes, key: bytes) -> bytes:
@@ -72,7 +70,7 @@ def write(units: Units, identity: bytes, key: bytes) -> bytes:
     numbers = BODY.pack(identity, units.interpreted, len(choices), len(left), len(units.records))
     body = [numbers, *choices, *left, *units.records.values()]
     head = HEAD.pack(MAGIC, VERSION, sum(map(len, body)))
-    return b"".join([head, _mac(key, [head, *body]), *body])
+    return b"".join([head, digest_of((head, *body), key), *body])
 
 
 def read(data: bytes, identity: bytes, key: bytes, breathe: Callable[[], None] = go_on) -> Units:
@@ -83,7 +81,7 @@ def read(data: bytes, identity: bytes, key: bytes, breathe: Callable[[], None] =
     head, mac, body = data[: HEAD.size], data[HEAD.size : MAC_END], memoryview(data)[MAC_END:]
     if len(data) < START or head != HEAD.pack(MAGIC, VERSION, len(body)):
         raise BadUnits("it is truncated, or of another kind or version")
-    if not hmac.compare_digest(mac, _mac(key, [head, body])):
+    if not is_equal(mac, digest_of((head, body), key)):
         raise BadUnits("it is damaged, or was not written with this user's key")
     if body[: len(identity)] != identity:
         raise BadUnits("it is of another program, or of another dynarec")
@@ -100,13 +98,6 @@ def _units(body: memoryview, breathe: Callable[[], None]) -> Units:
     return Units(
         interpreted, chosen, struct.unpack_from(f"<{left}I", body, at_left), _records(body[at_units:], units, breathe)
     )
-
-
-def _mac(key: bytes, parts: Sequence[Record]) -> bytes:
-    mac = hashlib.blake2b(key=key, digest_size=MAC_SIZE)
-    for part in parts:
-        mac.update(part)
-    return mac.digest()
 
 
 def _records(data: memoryview, count: int, breathe: Callable[[], None]) -> dict[Purpose, Record]:

@@ -13,6 +13,7 @@ import pytest
 from dynarec.disk import folder as folders
 from dynarec.disk import identity, units_file
 from dynarec.disk import record as records
+from dynarec.disk.digests import digest_of
 from dynarec.disk.folder import PrivateFolder
 from dynarec.disk.places import KEY_NAME, KEY_SIZE, own_key
 from dynarec.disk.record import ARRAYS, NUMBERS, SIZES, Purpose, purpose_of
@@ -152,7 +153,7 @@ def test_more_choices_addresses_or_units_than_there_are(at: int) -> None:
 def sealed(body: bytes, key: bytes) -> bytes:
     """The file, authenticated as the user would."""
     head = HEAD.pack(units_file.MAGIC, units_file.VERSION, len(body))
-    return head + units_file._mac(key, [head, body]) + body
+    return head + digest_of((head, body), key) + body
 
 
 # -- units with a right mac --------------------------------------------------------------------------------------------

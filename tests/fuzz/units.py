@@ -14,6 +14,7 @@ from dynarec._native import ffi
 from dynarec.code_cache import NativeUnit, home_words
 from dynarec.core import Core
 from dynarec.disk import units_file
+from dynarec.disk.digests import digest_of
 from dynarec.disk.record import KeptUnit, pack, purpose_of, ranges_of
 from dynarec.disk.units_file import HEAD, MAC_END, MAGIC, VERSION, Units
 from dynarec.engine import Machine
@@ -58,7 +59,7 @@ def check(data: bytes) -> None:
 def seal(body: bytes) -> bytes:
     """A file of these bytes with a head and a mac that are right."""
     head = HEAD.pack(MAGIC, VERSION, len(body))
-    return head + units_file._mac(KEY, [head, body]) + body
+    return head + digest_of((head, body), KEY) + body
 
 
 def use(units: Units) -> None:
