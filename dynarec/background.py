@@ -14,16 +14,17 @@ from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
-from dynarec.code_cache import NativeUnit
 from dynarec.cpu_thread import OWN
 from dynarec.errors import DynarecError
 
 if TYPE_CHECKING:
+    from dynarec.code_cache import NativeUnit
     from dynarec.core import Core
-    from dynarec.translate import Translator
+    from dynarec.disk.record import KeptUnit
+    from dynarec.unit_source import UnitSource
 
 THREAD_NAME = "dynarec-translator"
 BATCH_SECONDS = 0.001
@@ -41,7 +42,7 @@ class Finished:
 
     key: int
     epoch: int
-    unit: NativeUnit | None
+    unit: NativeUnit | KeptUnit | None
 
 
 class _EndError(Exception):
@@ -51,9 +52,9 @@ class _EndError(Exception):
 class Background:
     """Of one machine. `start` and `take` belong to the CPU thread."""
 
-    def __init__(self, core: Core, translator: Translator) -> None:
+    def __init__(self, core: Core, source: UnitSource) -> None:
         self._core = core
-        self._translator = translator
+        self._source = source
         self._process = 0
         self._thread: threading.Thread | None = None
         self._forget()
@@ -64,6 +65,8 @@ class Background:
         self._announced = 0.0
         """When the CPU thread was called last."""
         self._ended = False
+        self._answered = threading.Event()
+        """The CPU thread has come since it was called last."""
         self.working = False
         """Whether something is being translated: then whoever runs Python may have to wait for the GIL."""
 
@@ -91,10 +94,12 @@ class Background:
     def settle(self, taken: Iterable[Finished]) -> None:
         """What was taken is installed, or not: the blocks may be asked for again."""
         self._under_way.difference_update(each.key for each in taken)
+        self._answered.set()
 
     def close(self) -> None:
         """End the thread: what it translates is dropped. May be called twice."""
         self._ended = True
+        self._answered.set()
         atexit.unregister(self.close)
         if self._thread is None or self._process != os.getpid():
             return
@@ -115,12 +120,28 @@ class Background:
         key = None if self._ended else self._core.await_wanted()
         if key is None or self._ended:
             raise _EndError
-        if key not in self._under_way and self._core.find(key) is None:  # it may have become hot once more meanwhile
+        self.working = True
+        self._source.read_kept(self._breathe)
+        self._have_kept_installed()
+        if self._lacks(key) and self._source.is_due(key):
             self._under_way.add(key)
-            self.working = True
             self._finished.append(self._translate(key))
         if not self._core.wanted or monotonic() - self._announced >= BATCH_SECONDS:
             self._announce()
+
+    def _lacks(self, key: int) -> bool:
+        """It may have become hot once more meanwhile."""
+        return key not in self._under_way and self._core.find(key) is None
+
+    def _have_kept_installed(self) -> None:
+        """What earlier runs have kept, some at a time: the guest goes on between."""
+        while self._source.is_waiting:
+            self._answered.clear()
+            self._core.announce()
+            self._answered.wait()
+            if self._ended:
+                raise _EndError
+            sleep(BATCH_SECONDS)
 
     def _announce(self) -> None:
         self.working = False
@@ -133,8 +154,7 @@ class Background:
         """A failure may be that of a moment, for what it reads changes meanwhile: the CPU thread will see."""
         epoch = self._core.epoch
         try:
-            self._translator.left = self._core.left_alone()
-            return Finished(key, epoch, NativeUnit(self._translator.translate(key, self._breathe), epoch))
+            return Finished(key, epoch, self._source.make(key, self._breathe))
         except Exception:
             if self._ended:
                 raise _EndError from None

@@ -12,6 +12,7 @@ from dynarec.core_values import DEATH_LOG, DEATHS, Death
 from dynarec.profiles import BranchProfile, JumpProfile, read_profile
 
 if TYPE_CHECKING:
+    from dynarec.disk.record import KeptUnit
     from dynarec.ir.state import Field
     from dynarec.translate import Translation
 
@@ -34,6 +35,10 @@ class CodeCache(CoreHandle):
                 self._left_alone = changes, frozenset(pcs[0 : count[0]])
         return self._left_alone[1]
 
+    def leave_alone(self, pc: int) -> None:
+        """Leave the instruction there to the interpreter until it no longer reaches devices. CPU thread only."""
+        self.check(lib.dr_leave_alone(self.pointer, pc))
+
     def install(self, translation: Translation) -> int:
         """Put a translation that was made on this thread into the code cache. CPU thread only; raises DynarecError.
 
@@ -41,10 +46,10 @@ class CodeCache(CoreHandle):
         """
         return self.install_all([NativeUnit(translation, self.epoch)])[0]
 
-    def install_all(self, units: Sequence[NativeUnit]) -> list[int]:
+    def install_all(self, units: Sequence[NativeUnit | KeptUnit]) -> list[int]:
         """Put units into the code cache in one batch; their serials. CPU thread only; raises DynarecError.
 
-        A unit's serial is 0 also if it was made in another epoch.
+        A unit's serial is 0 also if it was made in another epoch, or is kept and would be made in another way now.
         """
         serials = ffi.new("uint64_t[]", len(units))
         pointers = ffi.new("struct dr_unit *[]", [unit.pointer for unit in units])
@@ -175,7 +180,7 @@ def _native_unit(translation: Translation, epoch: int) -> tuple[Any, tuple[Any, 
             exits, len(code.exits), sites, len(code.sites), ranges, len(translation.ranges),
             source, len(translation.source), loans, len(code.loans), recoveries, len(code.recoveries),
             translation.checked,
-            counts, len(code.counters), len(code.unexecuted), epoch,
+            counts, len(code.counters), len(code.unexecuted), epoch, 0,
         ),
     )  # fmt: skip
     return native, (exits, sites, ranges, loans, recoveries, source, bytes_, counts)

@@ -74,6 +74,11 @@ class Core(CodeCache, CoreDevices):
         return int(lib.dr_instructions(self.pointer))
 
     @property
+    def interpreted(self) -> int:
+        """Guest instructions that the interpreter has done; may be read while the guest runs."""
+        return int(lib.dr_interpreted(self.pointer))
+
+    @property
     def trap(self) -> TrapInfo:
         """The last trap, or the last store to watched memory."""
         info = ffi.new("struct dr_trap *")

@@ -54,7 +54,15 @@ class Machine(Hookable, Restorable):
     profile: Profile
     _closed = True  # until load has succeeded
 
-    def __init__(self, program: Program, guest: Guest, core: Core, translator: Translator | None, sync: bool) -> None:
+    def __init__(
+        self,
+        program: Program,
+        guest: Guest,
+        core: Core,
+        translator: Translator | None,
+        sync: bool,
+        disk: Path | None = None,
+    ) -> None:
         """For `load`, which makes machines."""
         self.program = program
         self.guest = guest
@@ -68,7 +76,7 @@ class Machine(Hookable, Restorable):
         self._set_line: Callable[[int, bool], None] = core.set_source
         self._thread = CpuThread(core.bind_thread)
         self._hooks = Hooks(self, core, self._on_cpu_thread)
-        self._loop = RunLoop(program, guest, core, translator, self._hooks, sync)
+        self._loop = RunLoop(program, guest, core, translator, self._hooks, sync, disk)
 
     @classmethod
     def load(
@@ -85,6 +93,7 @@ class Machine(Hookable, Restorable):
         cache_size: int = DEFAULT_CACHE_SIZE,
         hot: int = DEFAULT_HOT,
         sync: bool = False,
+        disk_cache: bool = False,
         harden: Collection[str] = (),
         stdin: ByteFile | None = None,
         stdout: ByteFile | None = None,
@@ -100,6 +109,8 @@ class Machine(Hookable, Restorable):
         tier: "jit" translates everything, "interp" nothing, "auto" what is executed more than `hot` times.
         sync: the guest waits for each translation, so that every run is the same down to its statistics; else, in tier
         "auto", another thread translates while the guest goes on in the interpreter. What the guest does is the same.
+        disk_cache: begin with the translations of earlier runs of the program, and keep those of this one for later
+        runs, in a folder of the user. Off unless asked for: programs that embed a guest leave no files by themselves.
         wx: policy for executable memory; with "auto" (and tier "auto") a host that allows none runs interpreted. The
         environment variable DYNAREC_WX says what "auto" means.
         cache_size: bytes of host code kept. harden: of "bti" (landing pads) and "pac" (signed code pointers), on arm64.
@@ -112,7 +123,8 @@ class Machine(Hookable, Restorable):
         program, declaration = loading.read_program(source, guest)
         profile, convention = loading.choose_profile(program, declaration, machine)
         core, translator = loading.make_core(declaration, setup)
-        made = cls(program, declaration, core, translator, sync)
+        disk = loading.disk_folder() if disk_cache else None
+        made = cls(program, declaration, core, translator, sync, disk)
         made.convention = convention
         host_root = Path(root) if root is not None else None
         options = Options(list(args), dict(env or {}), host_root, stdin, stdout, stderr, seed, hardware or Hardware())

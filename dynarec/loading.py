@@ -71,6 +71,17 @@ def wanted_policy(name: str) -> str:
     return os.environ.get(POLICY_VARIABLE, AUTO) if name == AUTO else name
 
 
+def disk_folder() -> Path | None:
+    """Where translations are kept; None: nowhere."""
+    from dynarec.disk.places import VARIABLE, cache_folder
+
+    try:
+        return cache_folder()
+    except OSError as error:
+        print(f"dynarec: translations are not kept: {error}: set {VARIABLE}", file=sys.stderr)
+        return None
+
+
 def _known(what: str, name: str, names: object) -> None:
     """Raise DynarecError with the known names, unless `name` is one of them."""
     known = list(names)  # type: ignore[call-overload]

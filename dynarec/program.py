@@ -119,12 +119,18 @@ class Program:
         """32 bytes that only programs share which load the same to the same places."""
         import hashlib  # which loads OpenSSL
 
-        digest = hashlib.sha256(struct.pack("<3I", self.machine_id, self.flags, self.entry))
+        digest = hashlib.sha256()
+        for part in self.parts():
+            digest.update(part)
+        return digest.digest()
+
+    def parts(self) -> Iterator[bytes]:
+        """What `digest` is made of."""
+        yield struct.pack("<3I", self.machine_id, self.flags, self.entry)
         for each in self.segments:
             access = each.readable | each.writable << 1 | each.executable << 2
-            digest.update(struct.pack("<4QI", each.address, each.physical, each.size, len(each.data), access))
-            digest.update(each.data)
-        return digest.digest()
+            yield struct.pack("<4QI", each.address, each.physical, each.size, len(each.data), access)
+            yield each.data
 
 
 def load_program(source: Path | str | bytes, machine_ids: Mapping[int, str]) -> Program:

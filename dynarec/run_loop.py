@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from dynarec.background import Background, Finished
 from dynarec.code_cache import NativeUnit
 from dynarec.core import Core, CoreStop, Tier
 from dynarec.cpu_thread import Requests
+from dynarec.disk.record import KeptUnit
 from dynarec.errors import DynarecError
 from dynarec.hooks import Hook, Hooks
 from dynarec.machine.base import Answers, Continue, Died, Exited, Outcome, Trap, TrapKind
@@ -22,8 +24,10 @@ from dynarec.tuning import SAMPLE_INTERVAL, HomeTuner
 MAKES_UNITS = (CoreStop.TRANSLATE, CoreStop.READY)
 
 if TYPE_CHECKING:
+    from dynarec.disk.cache import DiskCache
     from dynarec.program import Program
     from dynarec.translate import Translator
+    from dynarec.unit_source import UnitSource
     from dynarec.watcher import Watcher
     from guest_isa.guest import Guest
 
@@ -35,24 +39,50 @@ class RunLoop:
     """Who answers what the guest traps with."""
 
     def __init__(
-        self, program: Program, guest: Guest, core: Core, translator: Translator | None, hooks: Hooks, sync: bool
+        self,
+        program: Program,
+        guest: Guest,
+        core: Core,
+        translator: Translator | None,
+        hooks: Hooks,
+        sync: bool,
+        disk: Path | None,
     ) -> None:
-        """translator: None when everything is interpreted. sync: the guest waits for translations."""
+        """translator: None when everything is interpreted. sync: the guest waits for translations.
+
+        disk: the folder of the persistent translation cache; None: there is none.
+        """
         self._program = program
         self._guest = guest
         self._core = core
-        self._translator = translator
         self._hooks = hooks
+        self.tuner: HomeTuner | None = None
+        self._source: UnitSource | None = None
         self._background: Background | None = None
-        if translator is not None and core.tier is Tier.AUTO and not sync:
-            self._background = Background(core, translator)
-        self.tuner = HomeTuner(guest, core, translator) if translator is not None else None
         self.counters = Counters()
         self.requests = Requests()
         self.watchers: list[Watcher] = []
         self.answered = 0
         self.exited: Exited | None = None
         self.stop_reason: StopReason | None = None
+        if translator is not None:
+            self._prepare(translator, sync, disk)
+
+    def _prepare(self, translator: Translator, sync: bool, disk: Path | None) -> None:
+        """For translations."""
+        from dynarec.unit_source import UnitSource
+
+        self.tuner = tuner = HomeTuner(self._guest, self._core, translator)
+
+        def open_disk() -> DiskCache:
+            from dynarec.disk.cache import DiskCache
+
+            assert disk is not None
+            return DiskCache(disk, self._program, self._core, translator, tuner)
+
+        self._source = UnitSource(self._core, translator, open_disk if disk is not None else None, self._is_looked_at)
+        if self._core.tier is Tier.AUTO and not sync:
+            self._background = Background(self._core, self._source)
 
     @property
     def instructions(self) -> int:
@@ -77,6 +107,8 @@ class RunLoop:
         """The machine is closed."""
         if self._background is not None:
             self._background.close()
+        if self._source is not None:
+            self._source.close()
 
     def _run_loop(self, limit: int, until: int | None) -> Stop:
         first = self.instructions
@@ -90,10 +122,11 @@ class RunLoop:
         return self._stop(ending, self.instructions - first)
 
     def _run_sampled(self, left: int) -> StopReason | Exited | Died | None:
-        """Run for a moment, and look where the guest is."""
+        """Run for a moment, and look where the guest is: after so many instructions, whatever it stops for before."""
         assert self.tuner is not None
-        stop = self._run_core(min(left, SAMPLE_INTERVAL))
-        if stop is not CoreStop.BUDGET or left <= SAMPLE_INTERVAL:
+        moment = SAMPLE_INTERVAL - self._core.instructions % SAMPLE_INTERVAL
+        stop = self._run_core(min(left, moment))
+        if stop is not CoreStop.BUDGET or left <= moment:
             return self._answer(stop)
         with self._pause():
             self.tuner.sample(self._core.regs["pc"])
@@ -198,32 +231,81 @@ class RunLoop:
 
     def _translate(self) -> StopReason | None:
         """The guest waits for the block at pc."""
+        assert self._source is not None
         with self._pause():
-            return self._translate_block(self._core.regs["pc"])
+            self._source.read_kept()
+            if not self._source.is_waiting:
+                return self._translate_block(self._core.regs["pc"])
+            self._install_waiting()  # perhaps it is there
+            return None
 
     def _translate_block(self, key: int) -> StopReason | None:
-        assert self._translator is not None
-        epoch = self._core.epoch
-        self._translator.left = self._core.left_alone()
-        return self._install([NativeUnit(self._translator.translate(key), epoch)])
+        assert self._source is not None
+        return self._install_all([self._source.make(key)])
 
     def _take_finished(self) -> StopReason | None:
         """Install what has been translated in the background; one by one, if somebody looks at each."""
         assert self._background is not None
-        looked_at = bool(self.watchers) or Catch.TRANSLATION in self._core.observer.catches
-        finished = self._background.take(1 if looked_at else None)
+        finished = self._background.take(1 if self._is_looked_at() else None)
         try:
             with self._pause():
+                self._install_batch()
                 return self._install_finished(finished)
         finally:
             self._background.settle(finished)
 
     def _install_finished(self, finished: Sequence[Finished]) -> StopReason | None:
-        ending = self._install([each.unit for each in finished if each.unit is not None])
+        ending = self._install_all([each.unit for each in finished if each.unit is not None])
         for each in finished:
             if each.unit is None and each.epoch == self._core.epoch:
                 ending = self._translate_block(each.key)  # it fails again, unless it was for what another thread did
         return ending
+
+    def _is_looked_at(self) -> bool:
+        """Whether somebody wants to know of each translation. Any thread."""
+        return bool(self.watchers) or Catch.TRANSLATION in self._core.observer.catches
+
+    def _install_waiting(self) -> None:
+        """All units of earlier runs that are for the machine as it is."""
+        assert self._source is not None
+        while self._source.is_waiting:
+            self._install_batch()
+
+    def _install_batch(self) -> None:
+        """Some of them."""
+        disk = self._disk
+        if disk is not None and disk.is_waiting:
+            self._install_kept(disk, disk.next_batch())
+
+    @property
+    def _disk(self) -> DiskCache | None:
+        return self._source.disk if self._source is not None else None
+
+    def _install_all(self, units: Sequence[NativeUnit | KeptUnit]) -> StopReason | None:
+        """Put them into the code cache; whether the run is to stop for it."""
+        kept = [unit for unit in units if isinstance(unit, KeptUnit)]
+        if kept and self._disk is not None:
+            self._install_found(self._disk, kept)
+        translated = [unit for unit in units if isinstance(unit, NativeUnit)]
+        return self._install(translated) if translated else None
+
+    def _install_found(self, disk: DiskCache, units: Sequence[KeptUnit]) -> None:
+        """Those that are not what would be made now are to be translated."""
+        epoch = self._core.epoch
+        for unit, serial in zip(units, self._install_kept(disk, units), strict=True):
+            if not serial and unit.epoch == epoch:
+                disk.refuse(unit.key)
+
+    def _install_kept(self, disk: DiskCache, units: Sequence[KeptUnit]) -> list[int]:
+        """The serials of units of earlier runs; 0 for those that are not installed."""
+        since = time.thread_time()
+        try:
+            serials = self._core.install_all(units)
+        except DynarecError as error:
+            disk.distrust(error)
+            serials = [0] * len(units)
+        self.counters.count_kept(serials, time.thread_time() - since)
+        return serials
 
     def _install(self, units: Sequence[NativeUnit]) -> StopReason | None:
         """Put them into the code cache; whether the run is to stop for it."""
@@ -235,6 +317,8 @@ class RunLoop:
             self.counters.count(unit.translation, serial, seconds)
             for watcher in self.watchers:
                 watcher.installed(unit.translation, serial, seconds)
+            if serial and self._disk is not None:
+                self._disk.keep(unit)
             if self._core.observer.note_translation(unit.translation.unit.key):
                 ending = StopReason.CAUGHT
         return ending

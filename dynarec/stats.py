@@ -30,6 +30,7 @@ class Stats(NamedTuple):
     code, beside the guest or while it waited; install_seconds: of these, in the core, while it waited.
     translated: units; translated_instructions: the guest instructions in them. stale: of these units, those that were
     dropped because what they were made from had changed meanwhile.
+    kept: units of earlier runs, from the persistent translation cache, that were installed.
     pauses: how often the guest stood still for translations, for less than 2 ** i microseconds and no less than
     2 ** (i - 1), with i the index; longest_pause: in seconds. pause_work, longest_pause_work: the same of the processor
     time of the pauses in which the CPU thread had something to do; what is missing to their length, it waited.
@@ -50,6 +51,7 @@ class Stats(NamedTuple):
     translated: int
     translated_instructions: int
     stale: int
+    kept: int
     pauses: Sequence[int]
     longest_pause: float
     pause_work: Sequence[int]
@@ -84,6 +86,7 @@ class Counters:
 
     answered: int = 0
     stale: int = 0
+    kept: int = 0
     pauses: Pauses = field(default_factory=Pauses)
     run_seconds: float = 0.0
     translation_seconds: float = 0.0
@@ -99,6 +102,11 @@ class Counters:
         self.stale += not serial
         self.translated_instructions += len(translation.unit.insns)
 
+    def count_kept(self, serials: Sequence[int], seconds: float) -> None:
+        """Units of earlier runs, installed in so many seconds; those with a serial."""
+        self.install_seconds += seconds
+        self.kept += sum(map(bool, serials))
+
 
 def collect(core: Core, counters: Counters) -> Stats:
     """The numbers of the core and of the engine in one."""
@@ -111,6 +119,7 @@ def collect(core: Core, counters: Counters) -> Stats:
         translated=counters.translated,
         translated_instructions=counters.translated_instructions,
         stale=counters.stale,
+        kept=counters.kept,
         pauses=tuple(counters.pauses.counts),
         longest_pause=counters.pauses.longest / NS_PER_SECOND,
         pause_work=tuple(counters.pauses.work.counts),

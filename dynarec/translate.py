@@ -49,7 +49,7 @@ class Translation:
         return sum(self.phases.values())
 
 
-def _go_on() -> None:
+def go_on() -> None:
     """Nobody else wants to do anything between two phases."""
 
 
@@ -129,7 +129,7 @@ class Translator:
             return form_checked_trace(self.guest, self.fetch, key, limits)
         return trace
 
-    def translate(self, key: int, breathe: Callable[[], None] = _go_on) -> Translation:
+    def translate(self, key: int, breathe: Callable[[], None] = go_on) -> Translation:
         """The host code of the trace from `key`; a shorter trace if that one needs too many values at a time.
 
         breathe: is called between two phases, and may raise.

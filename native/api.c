@@ -314,6 +314,10 @@ void dr_trap_info(const struct dr_core *core, struct dr_trap *trap) {
     *trap = core->trap;
 }
 
+uint64_t dr_interpreted(const struct dr_core *core) {
+    return __atomic_load_n(&core->stats.interpreted, __ATOMIC_RELAXED);
+}
+
 uint64_t dr_instructions(const struct dr_core *core) {
     return __atomic_load_n(&core->stats.instructions, __ATOMIC_RELAXED) - __atomic_load_n(&core->rewound, __ATOMIC_RELAXED);
 }

@@ -299,6 +299,7 @@ struct dr_unit {
     uint32_t count_count;
     uint32_t counter_count; /* that it has */
     uint64_t epoch;         /* dr_epoch when its translation began */
+    int kept;               /* it is of an earlier run: whether it is what would be made now has to be found out */
 };
 
 struct dr_trap {
@@ -413,6 +414,7 @@ struct dr_clint *dr_get_clint(struct dr_core *core);
 struct dr_plic *dr_get_plic(struct dr_core *core);
 struct dr_uart *dr_get_uart(struct dr_core *core);
 uint32_t dr_off_status(const struct dr_core *core);
+int dr_leave_alone(struct dr_core *core, uint32_t pc); /* as if its accesses had reached devices: 0, or -1 and dr_error */
 uint64_t dr_slow_sites(struct dr_core *core, uint32_t *pcs, uint32_t *count); /* at most *count; how often they have changed */
 
 /* For a function of Python that executes the instruction at pc, of a guest that nothing was generated for (evaluated.c). 1, or 0: it
@@ -424,7 +426,7 @@ int dr_step_fail(struct dr_core *core, uint32_t cause, uint32_t value, uint32_t 
 
 int dr_bind_thread(struct dr_core *core); /* the calling thread is the CPU thread from now on */
 /* Installs units in one batch: 0 and their serials, or -1 and dr_error. A serial of 0: the unit's guest bytes have changed
- * since they were translated, or the epoch has, and nothing happens. */
+ * since they were translated, or the epoch has, or it is kept and would be made in another way now; and nothing happens. */
 int dr_install(struct dr_core *core, const struct dr_unit *const *units, uint32_t count, uint64_t *serials);
 int dr_flush(struct dr_core *core);
 
@@ -499,6 +501,7 @@ void dr_set_deadline(struct dr_core *core, uint64_t ticks, uint32_t lines); /* t
 void dr_wait(struct dr_core *core, uint64_t instructions_per_second);
 void dr_trap_info(const struct dr_core *core, struct dr_trap *trap);
 void dr_get_stats(struct dr_core *core, struct dr_stats *stats);
+uint64_t dr_interpreted(const struct dr_core *core); /* instructions of the guest by the interpreter, ever */
 uint64_t dr_instructions(const struct dr_core *core); /* that the guest counts: a restore sets them back */
 uint32_t dr_deaths(struct dr_core *core, uint64_t first, struct dr_death_record *records, uint32_t count); /* how many */
 int dr_is_mixed(const struct dr_core *core, uint32_t address, uint64_t size);

@@ -181,6 +181,7 @@ static inline bool dr_is_calm(const struct dr_core *core) {
 /* unit.c */
 const char *dr_unit_problem(const struct dr_core *core, const struct dr_unit *unit); /* NULL: it may be installed */
 bool dr_unit_is_current(struct dr_core *core, const struct dr_unit *unit); /* whether guest memory is what was translated */
+bool dr_unit_suits(struct dr_core *core, const struct dr_unit *unit);      /* whether a kept one is what would be made now */
 
 /* link.c */
 bool dr_link(struct dr_core *core, struct dr_link *link, struct dr_block *block); /* false: see `dr_failure`; here and below */

@@ -142,10 +142,15 @@ static int32_t slice_of(const struct dr_core *core) {
     return (int32_t)(core->limit < longest ? core->limit : longest);
 }
 
-/* Gives back what was charged and not executed, and counts what was: `slice` less what is left of it. */
-static void settle(struct dr_core *core, int32_t slice, uint32_t refund) {
-    core->cpu.budget += (int32_t)refund;
-    retire(core, (uint64_t)(slice - core->cpu.budget));
+/* Gives back what was charged and not executed, and counts what was: `slice` less what is left of it. What a unit says of itself
+ * is not verified: false if that cannot be. */
+static bool settle(struct dr_core *core, int32_t slice, uint32_t refund) {
+    int64_t left = (int64_t)core->cpu.budget + refund;
+    bool can_be = left >= 0 && left <= slice;
+    retire(core, can_be ? (uint64_t)(slice - left) : (uint64_t)slice);
+    if (!can_be)
+        dr_failure = "a unit has not counted the instructions that it says";
+    return can_be;
 }
 
 /* Puts the home registers where the unit that faulted kept them for. */
@@ -214,7 +219,8 @@ static int leave_by_fault(struct dr_core *core, int32_t slice) {
     store_homes(core, block);
     recover(core, block, (uint32_t)(site - block->sites));
     core->cpu.pc = site->pc;
-    settle(core, slice, site->refund);
+    if (!settle(core, slice, site->refund))
+        return DR_STOP_ERROR;
     return interpret_access(core, site->pc);
 }
 
@@ -264,7 +270,8 @@ static int leave_by_exit(struct dr_core *core, int32_t slice) {
     DR_COUNT(core->stats.exits[kind], 1);
     if (link->unit->record && !link->to)
         DR_COUNT(link->unit->record->missed[link - link->unit->exits], 1);
-    settle(core, slice, owed(link));
+    if (!settle(core, slice, owed(link)))
+        return DR_STOP_ERROR;
     if (exit->kind != DR_EXIT_INDIRECT)
         core->cpu.pc = exit->target;
     note_block(core, link);

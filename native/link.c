@@ -395,7 +395,11 @@ static bool install_unit(struct dr_core *core, const struct dr_unit *unit, uint6
     *serial = 0;
     if (unit->epoch != dr_epoch(core))
         return true;
-    if ((dr_failure = dr_unit_problem(core, unit)) || !guard_pages(core, unit))
+    if ((dr_failure = dr_unit_problem(core, unit)))
+        return false;
+    if (unit->kept && !dr_unit_suits(core, unit))
+        return true;
+    if (!guard_pages(core, unit))
         return false;
     if (!dr_unit_is_current(core, unit))
         return true;

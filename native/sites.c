@@ -37,11 +37,7 @@ static struct dr_slow_site *add(struct dr_core *core, uint32_t pc) {
     return site;
 }
 
-bool dr_site_faulted(struct dr_core *core, uint32_t pc) {
-    uint8_t *faults = &core->site_faults[pc >> core->config.jump_shift & (DR_SITE_COUNTS - 1)];
-    if (++*faults < FAULTS)
-        return true;
-    *faults = 0;
+static bool leave_alone(struct dr_core *core, uint32_t pc) {
     struct dr_slow_site *site = find(core, pc);
     if (!site && !(site = add(core, pc)))
         return true; /* it goes on faulting */
@@ -49,6 +45,18 @@ bool dr_site_faulted(struct dr_core *core, uint32_t pc) {
     __atomic_store_n(&site->patience, site->patience < MOST_PATIENCE ? site->patience * 2 : MOST_PATIENCE, __ATOMIC_RELAXED);
     DR_COUNT(core->stats.device_sites, 1);
     return change(core, pc);
+}
+
+bool dr_site_faulted(struct dr_core *core, uint32_t pc) {
+    uint8_t *faults = &core->site_faults[pc >> core->config.jump_shift & (DR_SITE_COUNTS - 1)];
+    if (++*faults < FAULTS)
+        return true;
+    *faults = 0;
+    return leave_alone(core, pc);
+}
+
+int dr_leave_alone(struct dr_core *core, uint32_t pc) {
+    return leave_alone(core, pc) ? 0 : -1;
 }
 
 bool dr_site_calm(struct dr_core *core, uint32_t pc) {

@@ -8,10 +8,16 @@ from collections.abc import Generator
 
 import pytest
 
+from dynarec.disk.places import VARIABLE as CACHE_VARIABLE
+
 
 def pytest_configure() -> None:
-    """A shell that starts tests in the background has them ignore Ctrl-C, which some of them send."""
+    """A shell that starts tests in the background has them ignore Ctrl-C, which some of them send.
+
+    What one test has translated is of no use to another one, and nothing is left in the user's own folders.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ[CACHE_VARIABLE] = ""
 
 
 @pytest.hookimpl(wrapper=True)

@@ -105,6 +105,28 @@ def test_it_ends_with_the_last_decision(host: str) -> None:
     assert len(rig.core.homes) == 1, "the second choice is the first one again"
 
 
+def test_what_an_earlier_run_has_chosen_is_chosen_again(host: str) -> None:
+    """Though another order would do as well."""
+    rig = Rig(host, loop_with(LATE))
+    rig.sample(FIRST)
+    (best,) = rig.core.homes
+    again = Rig(host, loop_with(LATE))
+    again.tuner.choices[FIRST] = best[::-1]
+    again.sample(FIRST)
+    assert again.core.homes == [best[::-1]]
+    assert again.tuner.choices[FIRST] == best[::-1]
+
+
+def test_unless_it_is_much_worse_or_none_of_this_host(host: str) -> None:
+    rig = Rig(host, loop_with(LATE))
+    rig.sample(FIRST)
+    for earlier in (rig.before, rig.core.homes[0][1:], rig.core.homes[0][:1] * len(rig.before)):
+        again = Rig(host, loop_with(LATE))
+        again.tuner.choices[FIRST] = earlier
+        again.sample(FIRST)
+        assert again.core.homes == rig.core.homes
+
+
 def test_samples_without_code_are_no_use(host: str) -> None:
     rig = Rig(host, b"")
     rig.sample(LAST)

@@ -40,8 +40,8 @@ class Runner:
 
 
 def dynarec_command(elf: Path, arguments: Sequence[str] = (), options: Sequence[str | Path] = ()) -> Words:
-    """The command line that runs a program with the Python and the dynarec of this process."""
-    return [sys.executable, "-m", "dynarec", "run", elf, *options, "--", *arguments]
+    """The command line that runs a program with the Python and the dynarec of this process, without earlier runs."""
+    return [sys.executable, "-m", "dynarec", "run", elf, "--no-disk-cache", *options, "--", *arguments]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def _tier_runner(who: str, tier: str) -> Runner:
     def command(program: BenchProgram, native: Path) -> Words:
         return dynarec_command(program.elf, [str(program.rounds)], ["--tier", tier])
 
-    return Runner(who, command, f"python -m dynarec run PROGRAM.elf --tier {tier} -- ROUNDS")
+    return Runner(who, command, f"python -m dynarec run PROGRAM.elf --no-disk-cache --tier {tier} -- ROUNDS")
 
 
 def _emulator(who: str, words: Words, shown: str) -> Runner:

@@ -19,7 +19,8 @@ PROBLEM = 1
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """There are no options."""
+    """Declare the options."""
+    parser.add_argument("--clear-cache", action="store_true", help="remove the translations on disk")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -43,6 +44,7 @@ def main(args: argparse.Namespace) -> int:
     print("guests:")
     for guest in load_guests().values():
         print(f"  {guest.name}: {interpreter_text(guest)}")
+    _print_cache(args.clear_cache)
     print("libraries:")
     for name in LIBRARIES:
         print(f"  {name} {_version(name)}")
@@ -50,6 +52,28 @@ def main(args: argparse.Namespace) -> int:
         return 0
     print("programs run interpreted here: no policy works", file=sys.stderr)
     return PROBLEM
+
+
+def _print_cache(clear: bool) -> None:
+    """Where translations are kept, and of how much. clear: remove them first."""
+    from dynarec.disk.folder import PrivateFolder
+    from dynarec.disk.places import VARIABLE, cache_folder
+    from dynarec.disk.store import SUFFIX, make_room
+
+    try:
+        path = cache_folder()
+        if path is None:
+            print(f"translations on disk: none ({VARIABLE} is empty)")
+            return
+        with PrivateFolder(path, create=False) as folder:
+            if clear:
+                make_room(folder, 0)
+            entries = folder.entries(SUFFIX)
+        print(f"translations on disk: {path}: {len(entries)} files, {sum(entry.size for entry in entries):,} bytes")
+    except FileNotFoundError:
+        print(f"translations on disk: {path}: nothing yet")
+    except OSError as error:
+        print(f"translations on disk: none: {error}")
 
 
 def _sizes() -> str:

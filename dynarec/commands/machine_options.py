@@ -61,10 +61,11 @@ def load(
     stderr: ByteFile | None = None,
     *,
     sync: bool = False,
+    disk_cache: bool = False,
 ) -> Machine:
     """The machine that the options describe. stdin, stdout, stderr: of the program; None: this process's.
 
-    sync: the guest waits for translations in any case.
+    sync: the guest waits for translations in any case. disk_cache: begin with those of earlier runs.
     """
     from dynarec.engine import DEFAULT_CACHE_SIZE, Machine
     from dynarec.machine.base import Hardware
@@ -76,6 +77,7 @@ def load(
         root=args.root,
         tier=args.tier,
         sync=args.sync or sync,
+        disk_cache=disk_cache,
         wx=args.wx,
         harden=args.harden,
         cache_size=DEFAULT_CACHE_SIZE if args.cache_size is None else args.cache_size,

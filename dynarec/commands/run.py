@@ -31,6 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--timeout", type=arguments.seconds, metavar="S", help="end after so many seconds")
     add("--stats", action="store_true", help="print numbers about the run to stderr")
     add("--stats-json", type=arguments.path, metavar="F", help="write the same numbers to a file")
+    add("--no-disk-cache", action="store_true", help="translate anew what earlier runs have translated; so does --sync")
     add("--verbose", action="store_true", help="say what is run, and how")
     add("--restore", type=arguments.path, metavar="F", help="go on from a snapshot of the same program")
     add(
@@ -44,7 +45,7 @@ def main(args: argparse.Namespace) -> int:
     """Run it; the exit status."""
     from dynarec.snapshot import Snapshot
 
-    with machine_options.load(args) as machine:
+    with machine_options.load(args, disk_cache=not args.no_disk_cache and not args.sync) as machine:
         console = _console(machine)
         if args.screenshot and console is None:
             raise DynarecError(

@@ -26,6 +26,7 @@ def as_text(stats: Stats) -> str:
         "wall time": f"{stats.run_seconds:.3f} s, {stats.mips:.1f} MIPS",
         "translated": f"{stats.translated:,} blocks of {stats.translated_instructions:,} guest instructions, "
         f"{stats.stale:,} outdated",
+        "of earlier runs": f"{stats.kept:,} blocks",
         "translation time": f"{stats.translation_seconds:.3f} s, {each:.1f} us a guest instruction",
         "pauses": _histogram(stats.pauses, stats.longest_pause),
         "work in these": _histogram(stats.pause_work, stats.longest_pause_work),

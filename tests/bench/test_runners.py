@@ -57,7 +57,7 @@ def test_tiers_have_columns(bench: Bench, tmp_path: Path) -> None:
     status, output, errors = bench(*words)
     assert (status, errors) == (0, "")
     assert re.search(r"^program +kind +native s +dynarec s +least +ratio +range +interp s +ratio", output, re.M)
-    assert "python -m dynarec run PROGRAM.elf --tier jit -- ROUNDS" in output
+    assert "python -m dynarec run PROGRAM.elf --no-disk-cache --tier jit -- ROUNDS" in output
     saved = json.loads(path.read_text())
     assert saved["tiers"] == ["jit", "interp"]
     assert len(saved["programs"][0]["interp"]["cpu"]) == 1

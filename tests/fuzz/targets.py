@@ -23,6 +23,7 @@ MODULES = {
     "snapshot": "tests.fuzz.snapshot",
     "packets": "tests.fuzz.packets",
     "dump": "tests.fuzz.dump",
+    "units": "tests.fuzz.units",
 }
 Mutate = Callable[[bytes, int, int], bytes]
 CORPUS = Path(__file__).parent / "corpus"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -175,8 +176,8 @@ def test_links_have_one_price() -> None:
         assert translator is not None
         translate = translator.translate
 
-        def dearer(key: int) -> Translation:
-            made = translate(key)
+        def dearer(key: int, *breathe: Callable[[], None]) -> Translation:
+            made = translate(key, *breathe)
             made.code.exits[:] = [
                 each._replace(refund=each.refund + 1) if each.link else each for each in made.code.exits
             ]

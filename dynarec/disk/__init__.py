@@ -1,0 +1,1 @@
+"""The translations of earlier runs: kept in files of the user's own, and used again where they still hold."""
