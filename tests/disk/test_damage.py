@@ -24,7 +24,7 @@ from tests.disk.runs import run
 KEY = bytes(KEY_SIZE)
 IDENTITY = bytes(range(32))
 HOMES = bytes(range(32))
-COUNTS = {"exits": 1, "sites": 0, "ranges": 1, "loans": 0, "code": 4, "source": 4}
+COUNTS = {**dict.fromkeys(ARRAYS, 0), "exits": 1, "ranges": 1, "code": 4, "source": 4}
 RECORD = records.HEAD.pack(HOMES, 0x10000, 0, 1, 0, *COUNTS.values())
 RECORD += bytes(sum(SIZES[name] * count for name, count in COUNTS.items()))
 SMALL = Units(1000, {48: HOMES, 400: bytes(32)}, (8, 12), {Purpose(HOMES, 0x10000, 0): RECORD})

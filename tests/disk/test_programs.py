@@ -17,7 +17,7 @@ from dynarec.disk.units_file import Units
 from dynarec.emulated import EmulatedMachine
 from dynarec.engine import Machine
 from dynarec.host import HOSTS, make_host
-from dynarec.host.base import Exit, ExitKind, HostCode, Site
+from dynarec.host.base import Exit, ExitKind, HostCode, Recovery, Site, Source
 from dynarec.machine.base import Exited, Options
 from dynarec.stats import Stats
 from dynarec.translate import Translation, Translator
@@ -70,6 +70,7 @@ class Head(NamedTuple):
 
     key: int
     retired: int
+    without: tuple[str, ...] = ()
 
 
 class Shelf:
@@ -92,9 +93,13 @@ def _code(unit: object) -> HostCode:
         for each in native.exits[0 : native.exit_count]
     ]
     sites = [Site(each.offset, each.pc, each.refund) for each in native.sites[0 : native.site_count]]
+    recoveries = [
+        Recovery(each.first, each.last, each.word, Source(each.source), each.number, each.plus)
+        for each in native.recoveries[0 : native.recovery_count]
+    ]
     loans = [(each.home, each.word) for each in native.loans[0 : native.loan_count]]
     code = bytes(ffi.buffer(native.code, native.code_size))
-    return HostCode(code, native.body, exits, sites, loans=loans)
+    return HostCode(code, native.body, exits, sites, recoveries, loans=loans)
 
 
 def emulate(host: str, output: io.BytesIO) -> EmulatedMachine:
