@@ -24,7 +24,7 @@ from dynarec.ir.text import format_unit
 from dynarec.machine.base import Access, Continue, Died, Outcome, Profile, Trap
 from dynarec.profiles import ProfileGuide
 from dynarec.program import Program as LoadedProgram
-from dynarec.trace import NO_GUIDE, Guide
+from dynarec.trace import NO_GUIDE, Choice, Guide
 from dynarec.translate import Translator
 from guest_isa.rv32 import GUEST
 from tests.differential.programs import CODE, DATA, DATA_SIZE, Program
@@ -82,6 +82,10 @@ class Ways:
         """See `dynarec.trace.Guide`."""
         seen = self.seen.get(pc)
         return seen.most_common(1)[0][0] if seen else None
+
+    def repeats(self, choices: Sequence[Choice]) -> bool:
+        """See `dynarec.trace.Guide`: so does every other loop, by the number of its branches."""
+        return len(choices) % 2 == 0
 
 
 class Executor(ABC):
