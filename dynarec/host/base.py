@@ -126,7 +126,8 @@ class HostCode:
     exits: list[Exit] = field(default_factory=list)
     sites: list[Site] = field(default_factory=list)
     recoveries: list[Recovery] = field(default_factory=list)
-    marks: list[Mark] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
+    """Offsets where the head begins, each op in its order, and the exits."""
     loans: list[tuple[int, int]] = field(default_factory=list)
     """(number of a home, state word that it holds inside this unit instead of its own)."""
     counters: list[Counter] = field(default_factory=list)
@@ -134,6 +135,12 @@ class HostCode:
     """For each counter by its number, guest instructions that were charged and had not been executed where it counts.
     Each round ends at one of them, in a fault, or at the interpreter."""
     counted: bool = False
+
+    @property
+    def marks(self) -> list[Mark]:
+        """What each part of the code is."""
+        numbers = (HEAD, *range(len(self.starts) - 2), EXITS)
+        return list(map(Mark, self.starts, numbers))
 
     @property
     def links(self) -> list[int]:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from dynarec.features import COMPARES
 from dynarec.host import layout
 from dynarec.host.allocate import Allocator
-from dynarec.host.base import EXITS, HEAD, Counter, Exit, ExitKind, HostCode, Mark, Site
+from dynarec.host.base import Counter, Exit, ExitKind, HostCode, Site
 from dynarec.host.buffer import Buffer, Label
 from dynarec.host.loops import loans, with_loans
 from dynarec.host.moves import REGISTERS, Move, ParallelMoves
@@ -100,12 +100,12 @@ class UnitEmitter(ABC, Generic[Cond]):
         """The code of the whole unit."""
         self.result.counted = self.counting
         self.late = self._late_masks()
-        self._mark(HEAD)
+        regs, code, starts = self.regs, self.asm.code, self.result.starts
+        starts.append(len(code))
         self._head()
-        regs, code, marks = self.regs, self.asm.code, self.result.marks
         remade = regs.remade
         for index, op in enumerate(self.unit.ops):
-            marks.append(Mark(len(code), index))
+            starts.append(len(code))
             regs.at = index
             if op in self.late or op in remade:
                 continue
@@ -120,7 +120,7 @@ class UnitEmitter(ABC, Generic[Cond]):
                 regs.leave_behind()
         self.regs.at = len(self.unit.ops)
         self.recoveries.close(len(self.result.sites) - 1)
-        self._mark(EXITS)
+        starts.append(len(code))
         self._terminal()
         self.regs.unlock()
         for side_exit in self.side_exits:
@@ -146,9 +146,6 @@ class UnitEmitter(ABC, Generic[Cond]):
             source, mask = target.args
             return self.regs.register(source), int(mask)  # type: ignore[arg-type]
         return self.regs.register(target), MASK32
-
-    def _mark(self, op: int) -> None:
-        self.result.marks.append(Mark(self.asm.here, op))
 
     def _site(self, op: Op, moves: Sequence[Move] | None = None) -> None:
         """The next host instruction makes the op's access. moves: what are deferred writes then, if not now."""
