@@ -55,6 +55,8 @@ class View:
 
     def differences(self, other: View) -> str:
         """What differs from `other`, in words; "" if nothing does."""
+        if self == other:
+            return ""
         lines = [
             f"{name}: {getattr(self, name)}, not {getattr(other, name)}"
             for name in ("retired", "pc", "trap")
