@@ -117,7 +117,8 @@ def test_the_lines_are_those_of_the_units() -> None:
 def test_what_does_not_fit_is_left_out_coldest_first_and_told() -> None:
     recording = many(200)
     whole = Listings(recording)
-    some = Listings(recording, most_bytes=sum(map(len, whole.chunks)) // 5, most_ir=40)
+    size = sum(map(len, Listings(recording, most_ir=40).chunks))
+    some = Listings(recording, most_bytes=size * 3 // 4, most_ir=40)
     assert whole.absent == {"lines": 0, "ir": 0}
     assert some.absent["lines"] == 200 - len(some.index) > 0
     shown = {serial: lines for chunk in some.chunks for serial, lines in unpacked(chunk).items()}
