@@ -69,7 +69,8 @@ def _print_cache(clear: bool) -> None:
             if clear:
                 make_room(folder, 0)
             entries = folder.entries(SUFFIX)
-        print(f"translations on disk: {path}: {len(entries)} files, {sum(entry.size for entry in entries):,} bytes")
+        size = sum(entry.size for entry in entries)
+        print(f"translations on disk: {path}: {size:,} bytes; files: {len(entries)}")
     except FileNotFoundError:
         print(f"translations on disk: {path}: nothing yet")
     except OSError as error:

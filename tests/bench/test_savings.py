@@ -91,7 +91,7 @@ def test_the_page_has_them() -> None:
     text = page.PAGE.read_text()
     saved = results_file.read(page.WITHOUT)
     names = [each.name for each in saved.savings]
-    assert names
+    assert names == [each.name for each in ALL], "python -m tests.bench.page tells how to count them anew"
     assert [each.program for each in saved.counted] == [each.program for each in recorded().counted]
     assert f"`{saved.command}`" in text
     assert all(f"| `{name}` | {doc(name)} |" in text for name in names)
