@@ -13,7 +13,7 @@ from tests.machine.elf import Part, R, W, X, build
 from tests.native.guests import CODE, asm, li, lui, registers
 
 POLICIES = [name for name in policies() if probe_policy(name) is None]
-FUNCTIONS = 300
+FUNCTIONS = 480
 STRIDE = 0x100
 """Bytes from one function to the next."""
 FIRST = CODE + 0x1000
@@ -28,7 +28,7 @@ INSTRUCTIONS = 40_000
 def function(number: int, rng: random.Random) -> bytes:
     """Work on a0 and s4; every third one calls the function behind it."""
     body = b""
-    for _ in range(rng.randrange(30, 55)):
+    for _ in range(rng.randrange(40, 58)):
         body += rng.choice(
             (
                 asm("addi", rd="a0", rs1="a0", imm=rng.randrange(-2000, 2000)),
