@@ -116,7 +116,7 @@ class ParallelMoves:
         elif move.source.source is Source.REGISTER and move.plus == 0:
             self._mover.store_slot(number, move.source.number)
         else:
-            through = self._free()
+            through = self._free(move.source)
             self._mover.fetch(through, move.source, move.plus)
             self._mover.store_slot(number, through)
 
@@ -126,14 +126,14 @@ class ParallelMoves:
         self._mover.fetch(register, source)
         self._replace(source, REGISTERS[register])
 
-    def _free(self) -> int:
-        """A scratch register that no move needs."""
+    def _free(self, beside: Place = NOWHERE) -> int:
+        """A scratch register that no move needs. beside: what else must stay as it is, if it is a word."""
         usable = [each for each in self._mover.scratch if each not in self._kept]
         for register in usable:
             if not self._needed[REGISTERS[register]]:
                 return register
         slots = (layout.SPILL + number * layout.WORD for number in range(layout.SPILL_WORDS))
-        slot = next((each for each in slots if not self._needed[in_word(each)]), None)
+        slot = next((each for each in slots if not self._needed[in_word(each)] and in_word(each) != beside), None)
         if slot is None or not usable:
             raise OutOfRegisters
         self._mover.store_slot(slot, usable[0])

@@ -46,7 +46,8 @@ class Machine(Mover):
 
 def random_moves(rng: random.Random) -> list[Move]:
     targets = [*(REGISTERS[number] for number in HOMES), *map(in_word, WORDS)]
-    sources = [*Machine.places(), NOWHERE] if rng.random() < 0.5 else targets
+    crowded = [*(REGISTERS[number] for number in Machine.scratch), *map(in_word, SPILLS[:2])]
+    sources = rng.choice(([*Machine.places(), NOWHERE], targets, crowded))
     chosen = rng.sample(targets, rng.randint(1, len(targets)))
     return [Move(to, rng.choice(sources), rng.choice((0, 0, 4, MASK32))) for to in chosen]
 
