@@ -27,12 +27,12 @@ from dynarec.core_devices import WORD_MASK, CoreDevices, DeviceSlot
 from dynarec.core_handle import text
 from dynarec.core_values import DEATHS, EXIT_KINDS, CoreConfig, CoreStop, Death, Hit, Tier, TrapInfo
 from dynarec.errors import DynarecError
-from dynarec.evaluated import Stepper
 from dynarec.guest_pages import Moment, Pages, read_moment, write_moment
 from dynarec.guest_state import GuestMemory, Registers
 from dynarec.observer import Observer
 
 if TYPE_CHECKING:
+    from dynarec.evaluated import Stepper
     from dynarec.ir.state import StateLayout
     from guest_isa.guest import Guest
 
@@ -61,7 +61,7 @@ class Core(CodeCache, CoreDevices):
         self.regs = Registers(self, layout)
         self.observer = Observer(self)
         self._hit = ffi.new("struct dr_hit *")
-        self._stepper = Stepper(self, evaluated) if evaluated is not None else None
+        self._stepper = _stepper(self, evaluated) if evaluated is not None else None
 
     @property
     def policy(self) -> str:
@@ -193,6 +193,12 @@ class Core(CodeCache, CoreDevices):
 
     def __del__(self) -> None:
         self.close()
+
+
+def _stepper(core: Core, guest: Guest) -> Stepper:
+    from dynarec.evaluated import Stepper
+
+    return Stepper(core, guest)
 
 
 def _create(config: CoreConfig, evaluated: bool) -> Any:

@@ -49,6 +49,7 @@ def test_hello(tier: str) -> None:
 NOT_FOR_A_TEXT_PROGRAM = {
     *("capstone", "elftools", "email", "hashlib", "importlib.metadata", "json", "platform", "pygame", "subprocess"),
     *("dynarec.commands.debug", "dynarec.commands.doctor", "dynarec.commands.inspect", "dynarec.debug"),
+    *("dynarec.disk.cache", "dynarec.evaluated", "dynarec.ir.evaluate", "dynarec.ir.verify"),
     *("dynarec.inspect", "dynarec.machine.board", "dynarec.machine.console", "dynarec.machine.devicetree"),
     *("dynarec.machine.framebuffer", "dynarec.machine.virt", "dynarec.signature", "guest_isa.interpreter"),
 }

@@ -209,6 +209,8 @@ CALL = _define(
 
 LOADS = (LOAD8U, LOAD8S, LOAD16U, LOAD16S, LOAD32)
 STORES = (STORE8, STORE16, STORE32)
+OFFSET_OPERAND = {**dict.fromkeys((*LOADS, *STORES), 1), STORE32_IF: 2}
+"""Which operand of a memory access is its offset."""
 BIT_COUNTS = (CLZ, CTZ, POPCNT)
 COMPARES = (EQ, NE, LTU, GEU, LTS, GES)
 NEAR = 1 << 12

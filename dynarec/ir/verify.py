@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dynarec.ir import ops
-from dynarec.ir.ops import OpKind, Type
+from dynarec.ir.ops import Type
 from dynarec.ir.state import Field, StateLayout
 from dynarec.ir.text import format_ops
 from dynarec.ir.unit import Branch, Interpret, Jump, JumpTo, Op, Operand, SideExit, SyncCode, Terminal, Trap, Unit
@@ -148,12 +148,8 @@ def _check_address(address: int) -> None:
     _need(type(address) is int and 0 <= address <= ops.MASK32, f"{address!r} is no guest address")
 
 
-OFFSET_OPERAND: dict[OpKind, int] = {**dict.fromkeys((*ops.LOADS, *ops.STORES), 1), ops.STORE32_IF: 2}
-"""Which operand of a memory access is its offset."""
-
-
 def _check_offset(op: Op) -> None:
-    place = OFFSET_OPERAND.get(op.kind)
+    place = ops.OFFSET_OPERAND.get(op.kind)
     if place is not None:
         _need(isinstance(op.args[place], int), "the offset is not a constant")
 

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dynarec.ir.ops import ADD, EXIT_IF, MASK32, is_near
+from dynarec.ir.ops import ADD, EXIT_IF, MASK32, OFFSET_OPERAND, is_near
 from dynarec.ir.unit import Op, Operand, Unit
-from dynarec.ir.verify import OFFSET_OPERAND
 
 _CONSTANT = {**OFFSET_OPERAND, ADD: 1}
 

@@ -20,7 +20,6 @@ from dynarec.host.x86_64 import X86_64
 from dynarec.ir import ops
 from dynarec.ir.ops import OpKind, Type
 from dynarec.ir.unit import Branch, Interpret, Jump, JumpTo, Op, Operand, Terminal, Unit
-from dynarec.ir.verify import OFFSET_OPERAND
 from dynarec.opt import PASSES
 from tests.host.contract import (
     HOME_COUNT,
@@ -81,7 +80,7 @@ def leaving_at(unit: Unit, place: int) -> Unit:
         if op.kind is ops.EXIT_IF:
             op.args = (always if index == place else never,)
         elif op.kind.exits:
-            at = OFFSET_OPERAND[op.kind] - 1
+            at = ops.OFFSET_OPERAND[op.kind] - 1
             address = NOWHERE if index == place else MEMORY_BASE
             op.args = (*op.args[:at], address, 4 * (index % 8), *op.args[at + 2 :])
             if op.kind is ops.STORE32_IF and index == place:
