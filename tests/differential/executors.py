@@ -189,11 +189,7 @@ class CoreExecutor(Executor):
 
     def _run_once(self, program: Program, counts: Sequence[int]) -> list[View]:
         core = self.core
-        core.memory.write(CODE, program.code.ljust(CODE_SIZE, b"\0"))
-        core.memory.write(DATA, program.data)
-        for name, value in zip(("pc", *REGISTERS), (CODE, *program.registers), strict=True):
-            core.regs[name] = value
-        core.regs["reserved"] = 0
+        _start(core, program)
         first, views = core.instructions, []
         for count in counts:
             stop = self._run(first + count)
@@ -217,6 +213,15 @@ class CoreExecutor(Executor):
 
     def story(self, program: Program, pc: int) -> str:
         return "" if self.core.tier is Tier.INTERP else translations(self.host, program, pc, self.translator.guide)
+
+
+def _start(guest: Core | Machine | EmulatedMachine, program: Program) -> None:
+    """Give it the program, and the registers and data that this begins with."""
+    guest.memory.write(CODE, program.code.ljust(CODE_SIZE, b"\0"))
+    guest.memory.write(DATA, program.data)
+    for name, value in zip(("pc", *REGISTERS), (CODE, *program.registers), strict=True):
+        guest.regs[name] = value
+    guest.regs["reserved"] = 0
 
 
 def _name(tier: Tier, host: str, evaluated: bool, guided: bool, rounds: int) -> str:
@@ -258,11 +263,7 @@ class BackgroundExecutor(Executor):
 
     def _run_once(self, program: Program, counts: Sequence[int]) -> list[View]:
         machine = self.machine
-        machine.memory.write(CODE, program.code.ljust(CODE_SIZE, b"\0"))
-        machine.memory.write(DATA, program.data)
-        for name, value in zip(("pc", *REGISTERS), (CODE, *program.registers), strict=True):
-            machine.regs[name] = value
-        machine.regs["reserved"] = 0
+        _start(machine, program)
         first, views = machine.instructions, []
         for count in counts:
             trap = machine.run(first + count - machine.instructions).trap
@@ -310,11 +311,7 @@ class EmulatedExecutor(Executor):
         machine.cache.flush()
         machine.profile = _Traps(machine, None)  # type: ignore[arg-type]
         machine.forget_end()
-        machine.memory.write(CODE, program.code.ljust(CODE_SIZE, b"\0"))
-        machine.memory.write(DATA, program.data)
-        for name, value in zip(("pc", *REGISTERS), (CODE, *program.registers), strict=True):
-            machine.regs[name] = value
-        machine.regs["reserved"] = 0
+        _start(machine, program)
         first, views = machine.instructions, []
         for count in counts:
             ending = machine.run(first + count - machine.instructions)
